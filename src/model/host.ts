@@ -1,0 +1,169 @@
+// What one network namespace printed about itself. A node is its root namespace plus those of its containers.
+import type { Addr, Family, Prefix } from '../net/addr.ts';
+import type { Finding, Span } from './finding.ts';
+import type { Tuple } from './packet.ts';
+import type { IpSet, Table } from './ruleset.ts';
+
+export interface Link {
+  /** Interface index (ifindex), or 0 when it was not captured. */
+  readonly index: number;
+  readonly name: string;
+  readonly up: boolean;
+  readonly mtu: number;
+  /** Lower-case `aa:bb:..`, absent for devices without one. */
+  readonly mac?: string;
+  /** veth, bridge, dummy, vxlan, ipip, ... from `ip -d link`; `loopback` for lo. */
+  readonly kind?: string;
+  /** The ifindex after `@if`, or of the device named after `@`: the veth peer or lower device. */
+  readonly peerIndex?: number;
+  readonly peerName?: string;
+  /** link-netnsid: the peer lives in another namespace. */
+  readonly peerNamespaceId?: number;
+  /** `link-netns NAME`, where ip could name it. */
+  readonly peerNamespace?: string;
+  /** The bridge, bond or VRF this is enslaved to. */
+  readonly master?: string;
+  readonly noArp?: boolean;
+  readonly at: Span;
+}
+
+export interface InterfaceAddress {
+  readonly device: string;
+  readonly addr: Addr;
+  /** Prefix length of the subnet. */
+  readonly length: number;
+  /** The address at the other end of a point-to-point link. */
+  readonly peer?: Addr;
+  readonly broadcast?: Addr;
+  readonly scope: 'global' | 'site' | 'link' | 'host';
+  readonly secondary: boolean;
+  readonly at: Span;
+}
+
+export type RouteType = 'unicast' | 'local' | 'broadcast' | 'anycast' | 'multicast' | 'blackhole' | 'unreachable' | 'prohibit' | 'throw' | 'nat';
+
+export interface NextHop {
+  readonly via?: Addr;
+  readonly device?: string;
+  /** 1 to 256, for multipath. */
+  readonly weight: number;
+  readonly onlink?: boolean;
+  readonly dead?: boolean;
+  readonly linkdown?: boolean;
+}
+
+export interface Route {
+  readonly family: Family;
+  readonly type: RouteType;
+  readonly to: Prefix;
+  /** `local`, `main`, `default` or a number or name as captured. */
+  readonly table: string;
+  readonly nextHops: readonly NextHop[];
+  /** Preferred source. */
+  readonly src?: Addr;
+  readonly scope?: string;
+  readonly metric: number;
+  readonly tos: number;
+  readonly mtu?: number;
+  readonly proto?: string;
+  readonly text: string;
+  readonly at: Span;
+}
+
+/** One line of `ip rule`. A selector that is absent selects everything. */
+export interface RoutingRule {
+  readonly family: Family;
+  readonly priority: number;
+  readonly not: boolean;
+  readonly from?: Prefix;
+  readonly to?: Prefix;
+  readonly iif?: string;
+  readonly oif?: string;
+  readonly mark?: { readonly value: number; readonly mask: number };
+  readonly tos?: number;
+  readonly proto?: number;
+  readonly sport?: readonly [number, number];
+  readonly dport?: readonly [number, number];
+  readonly uid?: readonly [number, number];
+  readonly l3mdev?: boolean;
+  readonly action: 'lookup' | 'goto' | 'nop' | 'blackhole' | 'unreachable' | 'prohibit';
+  readonly table?: string;
+  readonly gotoPriority?: number;
+  readonly suppressPrefixLength?: number;
+  /** A selector that is not modelled: the rule may or may not apply. */
+  readonly opaque?: string;
+  readonly text: string;
+  readonly at: Span;
+}
+
+export type NeighbourState = 'PERMANENT' | 'NOARP' | 'REACHABLE' | 'STALE' | 'DELAY' | 'PROBE' | 'FAILED' | 'INCOMPLETE' | 'NONE';
+
+export interface Neighbour {
+  readonly addr: Addr;
+  readonly device: string;
+  readonly mac?: string;
+  readonly state: NeighbourState;
+  readonly proxy?: boolean;
+  readonly at: Span;
+}
+
+export interface Sysctl {
+  readonly value: string;
+  readonly at: Span;
+}
+
+/** One line of `conntrack -L`. */
+export interface ConntrackEntry {
+  readonly orig: Tuple;
+  readonly reply: Tuple;
+  /** tcp: SYN_SENT, ESTABLISHED, ... */
+  readonly state?: string;
+  /** CT_STATUS bits that the listing shows: SEEN_REPLY unless [UNREPLIED], ASSURED. NAT follows from the tuples. */
+  readonly status: number;
+  readonly mark: number;
+  readonly zone: number;
+  /** Seconds left. */
+  readonly timeout?: number;
+  readonly text: string;
+  readonly at: Span;
+}
+
+/** A thing that a capture holds or lacks. */
+export type CaptureKind =
+  'rules4' | 'rules6' | 'sets' | 'links' | 'addresses' | 'routes4' | 'routes6' | 'rules' | 'neighbours' | 'sysctls' | 'conntrack';
+
+/** What one network namespace printed. Lists are empty both when nothing was captured and when there is nothing: `captured` tells. */
+export interface Namespace {
+  readonly node: string;
+  /** '' for the node's root namespace. */
+  readonly name: string;
+  /** Which kinds of things were captured, and the files they came from. */
+  readonly captured: Readonly<Partial<Record<CaptureKind, readonly string[]>>>;
+  readonly tables: readonly Table[];
+  readonly sets: Readonly<Record<string, IpSet>>;
+  readonly links: readonly Link[];
+  readonly addresses: readonly InterfaceAddress[];
+  readonly routes: readonly Route[];
+  readonly rules: readonly RoutingRule[];
+  readonly neighbours: readonly Neighbour[];
+  /** Keys with dots: `net.ipv4.conf.eth0.100.rp_filter` is stored as the kernel prints it. */
+  readonly sysctls: Readonly<Record<string, Sysctl>>;
+  readonly conntrack: readonly ConntrackEntry[];
+  /** `uname -r`, where captured. */
+  readonly kernel?: string;
+  /** Made from a scenario's `addresses:` and `routes:` instead of captures: it forwards and filters nothing. */
+  readonly stub?: boolean;
+}
+
+/** Interfaces that share one link-layer segment. */
+export interface Wire {
+  readonly name: string;
+  readonly ends: readonly { readonly node: string; readonly namespace: string; readonly device: string }[];
+}
+
+/** Everything the engine may look at: all namespaces of all nodes, and the wires between them. */
+export interface World {
+  readonly namespaces: readonly Namespace[];
+  readonly wires: readonly Wire[];
+  readonly findings: readonly Finding[];
+}

@@ -1,0 +1,61 @@
+// One synthetic packet, and the connection it belongs to.
+import type { Addr, Family } from '../net/addr.ts';
+
+/** ICMP and ICMPv6: for echo messages `id` is the identifier, which takes the place of ports. */
+export interface Icmp {
+  readonly type: number;
+  readonly code: number;
+  readonly id: number;
+}
+
+/** Link-layer addresses as lower-case `aa:bb:cc:dd:ee:ff`. */
+export interface Mac {
+  readonly src: string;
+  readonly dst: string;
+}
+
+/** A value that the kernel picks at random: the packet shows one, any of [lo, hi] is possible. */
+export interface Undetermined {
+  readonly sport?: readonly [number, number];
+  readonly dport?: readonly [number, number];
+}
+
+/** An IP packet as the hooks see it. Ports are there only where the protocol has them. */
+export interface Packet {
+  readonly family: Family;
+  readonly src: Addr;
+  readonly dst: Addr;
+  /** Protocol (IPv4) or next header (IPv6), 0 to 255. */
+  readonly proto: number;
+  readonly sport?: number;
+  readonly dport?: number;
+  /** TCP flag bits: FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32. */
+  readonly flags?: number;
+  readonly icmp?: Icmp;
+  /** The packet an ICMP error quotes. */
+  readonly inner?: Packet;
+  /** Time to live or hop limit. */
+  readonly ttl: number;
+  /** Layer-3 length in bytes, header included. */
+  readonly length: number;
+  /** Type of service / traffic class, 0 to 255. */
+  readonly tos: number;
+  /** skb mark (fwmark). It does not survive a wire. */
+  readonly mark: number;
+  readonly mac?: Mac;
+  readonly undetermined?: Undetermined;
+  /** User and group of the sending socket, where the question gives them. */
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Layer-4 payload, where the question gives one. */
+  readonly payload?: string;
+}
+
+/** One direction of a connection, as conntrack keys it. For ICMP, ports hold the identifier and type/code. */
+export interface Tuple {
+  readonly src: Addr;
+  readonly dst: Addr;
+  readonly proto: number;
+  readonly sport: number;
+  readonly dport: number;
+}

@@ -1,0 +1,197 @@
+// Rules, chains, tables and sets: what iptables, ip6tables and nft programs come down to. Plain data.
+import type { Addr, Family, Prefix, Word } from '../net/addr.ts';
+import type { Ranges } from '../net/intervals.ts';
+import type { Span } from './finding.ts';
+
+export type Hook = 'PREROUTING' | 'INPUT' | 'FORWARD' | 'OUTPUT' | 'POSTROUTING';
+export type Truth = true | false | 'unknown';
+
+/** Numbers a decision can look at. Connection fields are empty for a packet without a conntrack entry. */
+export type Field =
+  | 'src'
+  | 'dst'
+  | 'proto'
+  | 'sport'
+  | 'dport'
+  | 'flags'
+  | 'icmp'
+  | 'ttl'
+  | 'length'
+  | 'tos'
+  | 'mark'
+  | 'fragment'
+  | 'pkttype'
+  | 'macsrc'
+  | 'uid'
+  | 'gid'
+  | 'ctstate'
+  | 'ctstatus'
+  | 'ctmark'
+  | 'ctdir'
+  | 'ctproto'
+  | 'ctexpire'
+  | 'ctorigsrc'
+  | 'ctorigdst'
+  | 'ctreplsrc'
+  | 'ctrepldst'
+  | 'ctorigsrcport'
+  | 'ctorigdstport'
+  | 'ctreplsrcport'
+  | 'ctrepldstport';
+// icmp: type * 256 + code.   macsrc: the 48-bit address as [0, 0, high 16 bits, low 32 bits].   fragment: 1 for a later fragment, else 0.
+
+/** Values of the field `ctstate`. */
+export const CT_STATE = { INVALID: 0, NEW: 1, ESTABLISHED: 2, RELATED: 3, UNTRACKED: 4 } as const;
+/** Bits of the field `ctstatus`: enum ip_conntrack_status, include/uapi/linux/netfilter/nf_conntrack_common.h. */
+export const CT_STATUS = { EXPECTED: 1, SEEN_REPLY: 2, ASSURED: 4, CONFIRMED: 8, SNAT: 16, DNAT: 32 } as const;
+/** Values of the field `pkttype`: include/uapi/linux/if_packet.h. */
+export const PKT_TYPE = { unicast: 0, broadcast: 1, multicast: 2 } as const;
+/** Address types of a `fib` predicate, as bits: RTN_* of include/uapi/linux/rtnetlink.h, `1 << type`. */
+export const ADDR_TYPE = {
+  UNSPEC: 1 << 0,
+  UNICAST: 1 << 1,
+  LOCAL: 1 << 2,
+  BROADCAST: 1 << 3,
+  ANYCAST: 1 << 4,
+  MULTICAST: 1 << 5,
+  BLACKHOLE: 1 << 6,
+  UNREACHABLE: 1 << 7,
+  PROHIBIT: 1 << 8,
+  THROW: 1 << 9,
+  NAT: 1 << 10,
+  XRESOLVE: 1 << 11,
+} as const;
+
+/** Which packet value fills a dimension of a set: the first letter is the side, ip/port/mac/iface/mark follow from the set's type. */
+export type SetKey = 'src' | 'dst';
+
+/**
+ * The predicate language that every match is lowered to. In an `all` the parts stand in the order in which the kernel
+ * tries them. `text` is the part of the rule that spelled it, where there is one.
+ */
+export type Pred = (
+  | { readonly kind: 'all' | 'any'; readonly of: readonly Pred[] }
+  | { readonly kind: 'not'; readonly of: Pred }
+  | { readonly kind: 'in'; readonly field: Field; readonly ranges: Ranges }
+  | { readonly kind: 'masked'; readonly field: Field; readonly value: Word; readonly mask: Word }
+  | { readonly kind: 'member'; readonly set: string; readonly by: readonly SetKey[] }
+  /** `glob` ends in `+` for a prefix match, as iptables writes it. */
+  | { readonly kind: 'name'; readonly field: 'iif' | 'oif' | 'physin' | 'physout'; readonly glob: string }
+  /** The address type by the FIB (xt_addrtype): `types` are ADDR_TYPE bits; `limit` asks on that device only. */
+  | { readonly kind: 'addrtype'; readonly side: 'src' | 'dst'; readonly types: number; readonly limit?: 'iif' | 'oif' }
+  /** Reverse-path lookup (xt_rpfilter): true when the route back to the source leaves by the input device. */
+  | { readonly kind: 'rpfilter'; readonly loose: boolean; readonly validMark: boolean; readonly acceptLocal: boolean }
+  /** physdev --physdev-is-in/out/bridged. */
+  | { readonly kind: 'bridged'; readonly port: 'in' | 'out' | 'both' }
+  /** True with `probability` (0 to 1) independently for each packet that reaches it. */
+  | { readonly kind: 'chance'; readonly probability: number; readonly as: string }
+  /** Undecidable from packet and captures. Equal `key`s within one walk have equal answers (the same hidden state is asked). */
+  | { readonly kind: 'opaque'; readonly as: string; readonly why: string; readonly key?: string }
+) & { readonly text?: string };
+
+/** What `masquerade`, `snat`, `dnat`, `redirect` may choose from, both ends included. */
+export interface NatRange {
+  readonly addrs?: readonly [Addr, Addr];
+  readonly ports?: readonly [number, number];
+  /** --random: port chosen by hash; --random-fully: by a random number. Undetermined either way. */
+  readonly random?: 'random' | 'fully';
+  readonly persistent?: boolean;
+}
+
+/** What a rule does when it matches, in order. `verdict`, `jump`, `goto`, `reject` and the NAT statements end the rule. */
+export type Statement =
+  | { readonly kind: 'verdict'; readonly verdict: 'accept' | 'drop' | 'return' }
+  | { readonly kind: 'jump' | 'goto'; readonly chain: string }
+  | { readonly kind: 'reject'; readonly with: string }
+  /** field = (field & ~clear) ^ xor, on 32 bits. */
+  | { readonly kind: 'set'; readonly field: 'mark' | 'ctmark'; readonly clear: number; readonly xor: number }
+  /** CONNMARK --save-mark / --restore-mark: to = (to & ~toMask) ^ (from & fromMask). */
+  | { readonly kind: 'copy'; readonly from: 'mark' | 'ctmark'; readonly to: 'mark' | 'ctmark'; readonly fromMask: number; readonly toMask: number }
+  | ({ readonly kind: 'dnat' | 'snat' | 'masquerade' | 'redirect' } & NatRange)
+  | { readonly kind: 'netmap'; readonly to: Prefix }
+  | { readonly kind: 'notrack' }
+  | { readonly kind: 'ct'; readonly zone?: number; readonly helper?: string }
+  | { readonly kind: 'setttl'; readonly op: 'set' | 'inc' | 'dec'; readonly value: number }
+  | { readonly kind: 'settos'; readonly clear: number; readonly xor: number }
+  | { readonly kind: 'tcpmss'; readonly mss: number | 'clamp' }
+  /** Changes a set that later rules of the same walk may ask about. */
+  | { readonly kind: 'setmember'; readonly op: 'add' | 'del'; readonly set: string; readonly by: readonly SetKey[] }
+  /** LOG, NFLOG, TRACE, CHECKSUM, ...: no influence on the packet's fate. */
+  | { readonly kind: 'note'; readonly as: string }
+  /** A target that is not modelled: what it does, and whether the table goes on after it, is unknown. */
+  | { readonly kind: 'opaque'; readonly as: string; readonly why: string };
+
+export interface Counters {
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+export interface Rule {
+  /** From 1, within its chain, as `iptables -L --line-numbers` counts. */
+  readonly number: number;
+  readonly match: Pred;
+  readonly then: readonly Statement[];
+  /** The rule in canonical form, without counters: `-A FORWARD -i eth0 -j ACCEPT`. */
+  readonly text: string;
+  readonly at: Span;
+  readonly counters?: Counters;
+  /** The rule's --comment, where it has one. */
+  readonly comment?: string;
+}
+
+export interface Chain {
+  readonly name: string;
+  readonly rules: readonly Rule[];
+  readonly at: Span;
+  /** Set for a base chain: what it hangs on. */
+  readonly base?: { readonly hook: Hook; readonly policy: 'accept' | 'drop'; readonly priority?: number };
+  readonly counters?: Counters;
+}
+
+export type Backend = 'legacy' | 'nft' | 'unknown';
+
+/** One table of one backend. `family` tells iptables (4) from ip6tables (6). */
+export interface Table {
+  readonly backend: Backend;
+  readonly family: Family;
+  readonly name: string;
+  readonly chains: Readonly<Record<string, Chain>>;
+}
+
+/** One value of a set element: an address block, a port with its protocol, a name... in the order of the set's type. */
+export type SetPart =
+  | { readonly kind: 'net'; readonly ranges: Ranges; /** for longest-prefix types */ readonly prefix?: Prefix }
+  | { readonly kind: 'port'; /** undefined for bitmap:port */ readonly proto?: number; readonly lo: number; readonly hi: number }
+  | { readonly kind: 'mac'; readonly mac: string }
+  | { readonly kind: 'mark'; readonly mark: number }
+  | { readonly kind: 'iface'; readonly name: string; readonly physdev: boolean }
+  | { readonly kind: 'set'; readonly name: string };
+
+export interface SetMember {
+  readonly parts: readonly SetPart[];
+  /** As captured, options included: `192.168.0.0/16 nomatch`. */
+  readonly text: string;
+  readonly at: Span;
+  readonly nomatch?: boolean;
+  /** Seconds left; 0 means permanent in a set with a default timeout. */
+  readonly timeout?: number;
+  readonly packets?: number;
+  readonly bytes?: number;
+}
+
+export type SetDimension = 'ip' | 'net' | 'port' | 'mac' | 'iface' | 'mark' | 'set';
+
+/** An ipset. `type` is the captured name (`hash:ip,port`); `dimensions` its parts in order. */
+export interface IpSet {
+  readonly name: string;
+  readonly type: string;
+  readonly dimensions: readonly SetDimension[];
+  /** Undefined for bitmap:port, list:set and hash:mac, which have none. */
+  readonly family?: Family;
+  readonly members: readonly SetMember[];
+  readonly at: Span;
+  /** `timeout 300`, `netmask 24`, `maxelem 65536`, ... as captured. */
+  readonly options: Readonly<Record<string, string>>;
+  /** Set when members could not be read (a truncated or refused listing): membership is then unknown. */
+  readonly incomplete?: string;
+}
