@@ -1,0 +1,117 @@
+// The capture script: its embedding, its shells, and a node that it reads.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as prettier from 'prettier';
+import { describe, expect, it } from 'vitest';
+import { captureScript } from '../../src/cli/commands/capture.ts';
+
+const root = join(import.meta.dirname, '../..');
+const script = join(root, 'src/cli/capture-script.sh');
+const source = readFileSync(script, 'utf8');
+
+async function embedded(): Promise<string> {
+  const lines = source.split('\n').map((line) => `  ${JSON.stringify(line)},`);
+  const text = [
+    '// Made from capture-script.sh, which is the source: `npx vitest run -u test/cli/capture.test.ts` writes this file.',
+    '',
+    '/** The text of capture-script.sh. */',
+    'export const CAPTURE_SCRIPT: string = [',
+    ...lines,
+    "].join('\\n');",
+    '',
+  ].join('\n');
+  const file = join(root, 'src/cli/capture-script.ts');
+  return prettier.format(text, { ...(await prettier.resolveConfig(file)), filepath: file });
+}
+
+function has(command: string): boolean {
+  return spawnSync('sh', ['-c', 'command -v "$1"', 'sh', command]).status === 0;
+}
+
+/** The script in a network namespace of its own, where that is possible. */
+function canUnshare(): boolean {
+  return spawnSync('unshare', ['--net', '--uts', '--pid', '--fork', '--mount-proc', 'true']).status === 0;
+}
+
+describe('the capture script', () => {
+  it('is embedded as it stands in capture-script.sh', async () => {
+    await expect(await embedded()).toMatchFileSnapshot('../../src/cli/capture-script.ts');
+    expect(captureScript()).toBe(source);
+  });
+
+  it.for(['dash', 'busybox sh', 'bash --posix', 'sh'])('is read by %s without complaint', (shell, context) => {
+    const [command = 'sh', ...args] = shell.split(' ');
+    if (!has(command)) context.skip(`no ${command} here`);
+    const done = spawnSync(command, [...args, '-n', script], { encoding: 'utf8' });
+    expect(done.stderr).toBe('');
+    expect(done.status).toBe(0);
+  });
+
+  it('has nothing for shellcheck to say', (context) => {
+    if (!has('shellcheck')) context.skip('no shellcheck here');
+    expect(spawnSync('shellcheck', [script], { encoding: 'utf8' }).stdout).toBe('');
+  });
+
+  it('never names a command that changes the node', () => {
+    const code = source.split('\n').filter((line) => !/^\s*#/.test(line));
+    for (const word of [
+      /\b(ip|ip6)tables(-\w+)*-restore/,
+      /iptables.* -[LAIDFXPN]\b/,
+      /\bmodprobe\b/,
+      /sysctl -w/,
+      /\bip .*\b(add|del|set)\b/,
+      /\bipset (add|create|restore)/,
+    ])
+      expect(code.filter((line) => word.test(line))).toEqual([]);
+  });
+
+  it('refuses unknown arguments with a usage line', () => {
+    const done = spawnSync('sh', ['-s', '--', '--nonsense'], { input: source, encoding: 'utf8' });
+    expect(done.status).toBe(2);
+    expect(done.stderr).toContain('usage:');
+  });
+
+  it.for(['sh', 'dash', 'busybox sh'])('collects a node and its named namespace under %s, and leaves nothing behind', (shell, context) => {
+    const words = shell.split(' ');
+    if (!has(words[0] ?? '') || !canUnshare()) context.skip(`no ${shell} here, or no right to make a namespace`);
+    const folder = mkdtempSync(join(tmpdir(), 'netwhy-capture-test-'));
+    const temporary = mkdtempSync(join(tmpdir(), 'netwhy-capture-tmp-'));
+    try {
+      // A private /run/netns, so that neither side sees the other's namespaces.
+      const inside = [
+        'mount -t tmpfs none /run && hostname node-under-test',
+        'ip link set lo up && ip link add veth0 type veth peer name veth1',
+        'ip netns add pod-a && ip link set veth1 netns pod-a',
+        '"$@" -s -- --dir "$FOLDER" < "$SCRIPT"',
+      ].join(' && ');
+      const done = spawnSync('unshare', ['--net', '--uts', '--mount', '--pid', '--fork', '--mount-proc', 'sh', '-c', inside, 'sh', ...words], {
+        encoding: 'utf8',
+        env: { ...process.env, FOLDER: folder, SCRIPT: script, TMPDIR: temporary },
+      });
+      expect(done.stderr).toBe('');
+      expect(done.stdout.trim()).toBe(join(folder, 'node-under-test'));
+      const files = readdirSync(join(folder, 'node-under-test'));
+      expect(files).toEqual(expect.arrayContaining(['uname.txt', 'ip-addr.txt', 'ip-link.txt', 'ip-route.txt', 'ip-rule.txt', 'sysctl.txt']));
+      expect(readFileSync(join(folder, 'node-under-test/uname.txt'), 'utf8')).toContain('node-under-test');
+      expect(readFileSync(join(folder, 'node-under-test/ip-link.txt'), 'utf8')).toContain('veth0@if');
+      expect(readdirSync(join(folder, 'node-under-test/namespaces'))).toEqual(['pod-a']);
+      expect(readFileSync(join(folder, 'node-under-test/namespaces/pod-a/ip-link.txt'), 'utf8')).toContain('veth1@if');
+      expect(readdirSync(temporary)).toEqual([]);
+    } finally {
+      rmSync(folder, { recursive: true });
+      rmSync(temporary, { recursive: true });
+    }
+  });
+
+  it('writes a tar whose only folder is the host', (context) => {
+    if (!has('tar') || !canUnshare()) context.skip('no tar here, or no right to make a namespace');
+    const tar = execFileSync('unshare', ['--net', '--uts', '--pid', '--fork', '--mount-proc', 'sh', '-c', 'hostname tarred; sh -s'], {
+      input: source,
+    });
+    const names = execFileSync('tar', ['-tf', '-'], { input: tar, encoding: 'utf8' }).trim().split('\n');
+    expect(names.every((name) => name.startsWith('tarred/'))).toBe(true);
+    expect(names).toContain('tarred/ip-addr.txt');
+  });
+});
