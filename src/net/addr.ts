@@ -58,9 +58,9 @@ export function parseV4(text: string): V4 | AddrError {
       if (part < 0) return { error: `'${text}' is not an IPv4 address: an empty part`, column: i };
       word = word * 256 + part;
       parts++;
+      if (parts > 4) return { error: `'${text}' is not an IPv4 address: more than four parts`, column: start };
       part = -1;
       start = i + 1;
-      if (parts > 4) return { error: `'${text}' is not an IPv4 address: more than four parts`, column: start };
     } else if (c >= 48 && c <= 57) {
       if (part === 0) return { error: `'${text}' is not an IPv4 address: a leading zero (write ${dropZeros(text)})`, column: start };
       part = (part < 0 ? 0 : part * 10) + (c - 48);
@@ -90,7 +90,7 @@ export function parseV6(text: string): V6 | AddrError {
     let at = base;
     const parts = s.split(':');
     for (const [i, p] of parts.entries()) {
-      if (i === parts.length - 1 && p.includes('.')) {
+      if (i === parts.length - 1 && base + s.length === text.length && p.includes('.')) {
         const quad = parseV4(p);
         if (typeof quad !== 'number') return bad('its dotted part is no IPv4 address', at);
         groups.push(quad >>> 16, quad & 0xffff);
