@@ -66,7 +66,7 @@ export function intersect(a: Ranges, b: Ranges): Ranges {
 /** What of [`lo`, `hi`] is not in `set`. */
 export function complement(set: Ranges, lo: Word, hi: Word): Ranges {
   const out: Range[] = [];
-  let next: Word | undefined = lo;
+  let next: Word | undefined = compare(lo, hi) <= 0 ? lo : undefined;
   for (const [a, b] of intersect(set, [[lo, hi]])) {
     if (next !== undefined && compare(next, a) < 0) out.push([next, add(a, -1)]);
     next = equal(b, hi) ? undefined : add(b, 1);

@@ -8,12 +8,13 @@ interface Level<T> {
   readonly byKey: Map<number | string, T>;
 }
 
-/** A map from prefixes to values, asked for the longest prefix that covers an address. */
+/** A map from prefixes to values, asked for the longest prefix that covers an address. Host bits of a key are cut off. */
 export class Lpm<T> {
   private readonly levels: { 4: Level<T>[]; 6: Level<T>[] } = { 4: [], 6: [] };
 
   get(prefix: Prefix): T | undefined {
-    return this.level(prefix)?.byKey.get(key(prefix.addr));
+    const level = this.level(prefix);
+    return level?.byKey.get(key(and(prefix.addr, level.mask)));
   }
 
   set(prefix: Prefix, value: T): void {
@@ -24,7 +25,7 @@ export class Lpm<T> {
       levels.push(level);
       levels.sort((a, b) => b.length - a.length);
     }
-    level.byKey.set(key(prefix.addr), value);
+    level.byKey.set(key(and(prefix.addr, level.mask)), value);
   }
 
   /** Every value whose prefix covers `addr`, the longest prefix first. */
