@@ -1,37 +1,69 @@
 // Protocols, ports, ICMP types and TCP flags, by name and by number. Names are those of /etc/protocols and of
 // `iptables -p icmp -h`; the tables hold what iptables itself prints or what people write by hand.
 
-const PROTOCOLS: Readonly<Record<string, number>> = {
+/** A table without a prototype: `constructor` is no protocol, though every plain object knows the word. */
+function table<T>(entries: Record<string, T>): Readonly<Record<string, T>> {
+  return Object.assign(Object.create(null) as Record<string, T>, entries);
+}
+
+const PROTOCOLS = table({
   ip: 0,
   icmp: 1,
   igmp: 2,
+  ggp: 3,
   ipencap: 4,
+  st: 5,
   tcp: 6,
   egp: 8,
   igp: 9,
+  pup: 12,
   udp: 17,
+  hmp: 20,
+  'xns-idp': 22,
+  rdp: 27,
+  'iso-tp4': 29,
   dccp: 33,
+  xtp: 36,
+  ddp: 37,
+  'idpr-cmtp': 38,
   ipv6: 41,
   'ipv6-route': 43,
   'ipv6-frag': 44,
+  idrp: 45,
   rsvp: 46,
   gre: 47,
   esp: 50,
   ah: 51,
+  skip: 57,
   'ipv6-icmp': 58,
   'ipv6-nonxt': 59,
   'ipv6-opts': 60,
+  rspf: 73,
+  vmtp: 81,
+  eigrp: 88,
   ospf: 89,
+  'ax.25': 93,
   ipip: 94,
+  etherip: 97,
+  encap: 98,
   pim: 103,
   ipcomp: 108,
   vrrp: 112,
   l2tp: 115,
+  isis: 124,
   sctp: 132,
+  fc: 133,
   'mobility-header': 135,
   udplite: 136,
-};
-const ALIASES: Readonly<Record<string, number>> = { icmpv6: 58, icmp6: 58, all: 0, mh: 135, ipv4: 4, 'ipv6-mh': 135 };
+  'mpls-in-ip': 137,
+  manet: 138,
+  hip: 139,
+  shim6: 140,
+  wesp: 141,
+  rohc: 142,
+  ethernet: 143,
+});
+const ALIASES = table<number>({ icmpv6: 58, icmp6: 58, all: 0, hopopt: 0, mh: 135, ipv4: 4, 'ipv6-mh': 135 });
 const PROTOCOL_NAMES = new Map(Object.entries(PROTOCOLS).map(([name, n]) => [n, name]));
 
 export const ICMP = 1;
@@ -60,7 +92,7 @@ export function hasPorts(proto: number): boolean {
 }
 
 // The few service names that old dumps and hand-written rules use; iptables-save -n and modern saves print numbers.
-const SERVICES: Readonly<Record<string, number>> = {
+const SERVICES = table<number>({
   'ftp-data': 20,
   ftp: 21,
   ssh: 22,
@@ -95,7 +127,7 @@ const SERVICES: Readonly<Record<string, number>> = {
   postgresql: 5432,
   'http-alt': 8080,
   mdns: 5353,
-};
+});
 
 /** A port from a number (decimal, or 0x.. as iptables accepts) or a well-known service name. */
 export function parsePort(text: string): number | undefined {
@@ -103,7 +135,7 @@ export function parsePort(text: string): number | undefined {
   return SERVICES[text.toLowerCase()];
 }
 
-export const TCP_FLAGS: Readonly<Record<string, number>> = { FIN: 1, SYN: 2, RST: 4, PSH: 8, ACK: 16, URG: 32 };
+export const TCP_FLAGS = table<number>({ FIN: 1, SYN: 2, RST: 4, PSH: 8, ACK: 16, URG: 32 });
 
 /** `SYN,ACK`, `ALL`, `NONE`, or single letters as tcpdump writes them (`SA`); undefined if anything else is in it. */
 export function parseTcpFlags(text: string): number | undefined {
@@ -134,7 +166,7 @@ const one = (type: number, code: number): IcmpType => [type, code, code];
 const any = (type: number): IcmpType => [type, 0, 255];
 
 /** Names of ICMP (IPv4) types, as iptables knows them (`iptables -p icmp -h`). */
-export const ICMP_TYPES: Readonly<Record<string, IcmpType>> = {
+export const ICMP_TYPES = table<IcmpType>({
   any: any(255),
   'echo-reply': any(0),
   pong: any(0),
@@ -175,10 +207,10 @@ export const ICMP_TYPES: Readonly<Record<string, IcmpType>> = {
   'timestamp-reply': any(14),
   'address-mask-request': any(17),
   'address-mask-reply': any(18),
-};
+});
 
 /** Names of ICMPv6 types, as ip6tables knows them. */
-export const ICMPV6_TYPES: Readonly<Record<string, IcmpType>> = {
+export const ICMPV6_TYPES = table<IcmpType>({
   'destination-unreachable': any(1),
   'no-route': one(1, 0),
   'communication-prohibited': one(1, 1),
@@ -211,4 +243,4 @@ export const ICMPV6_TYPES: Readonly<Record<string, IcmpType>> = {
   'neighbour-advertisement': any(136),
   'neighbor-advertisement': any(136),
   redirect: any(137),
-};
+});
