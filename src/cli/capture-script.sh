@@ -275,7 +275,8 @@ name_containers() {
     for container in $($sudo $limit "$runtime" ps -q 2>"$tmp/stderr"); do
       $sudo $limit "$runtime" inspect -f '{{.State.Pid}} {{.Name}}' "$container" 2>>"$tmp/stderr"
     done >"$tmp/containers"
-    if [ -s "$tmp/stderr" ]; then missing namespaces "$runtime ps" "$(head -c 500 "$tmp/stderr")"; fi
+    # A client without its daemon has no containers.
+    if [ -s "$tmp/stderr" ] && ! grep -qi 'cannot connect' "$tmp/stderr"; then missing namespaces "$runtime ps" "$(head -c 500 "$tmp/stderr")"; fi
     while read -r pid name; do
       name=${name#/}
       case $name in
@@ -319,7 +320,7 @@ collect
 # Which namespace a link-netnsid means, where ip has a name for it.
 if have ip && ip netns list-id >/dev/null 2>&1; then
   keep ip-netns.txt ip netns list-id
-  [ -s "$node/ip-netns.txt" ] || rm -f "$node/ip-netns.txt"
+  grep -q name "$node/ip-netns.txt" || rm -f "$node/ip-netns.txt"
 fi
 
 inode /proc/self/ns/net >"$tmp/seen"
