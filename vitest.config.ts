@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     reporters: ['default', './test/closing-line.ts'],
-    globalSetup: './test/build-first.ts',
+    setupFiles: './test/seed.ts',
     projects: [
       {
         extends: true,
@@ -11,16 +11,18 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/**/*.kernel.test.ts'],
+          globalSetup: './test/build-first.ts',
           testTimeout: 30_000,
           sequence: { groupOrder: 0 },
         },
       },
       {
-        // One worker, after everything else: these tests create network namespaces and measure what a kernel does.
+        // One worker, after everything else: these tests create network namespaces and ask a real kernel.
         extends: true,
         test: {
           name: 'kernel',
           include: ['test/**/*.kernel.test.ts'],
+          globalSetup: './test/build-first.ts',
           testTimeout: 300_000,
           hookTimeout: 120_000,
           fileParallelism: false,
