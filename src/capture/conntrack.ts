@@ -32,7 +32,8 @@ export function readConntrack(text: string, file: string): { readonly entries: C
       continue;
     }
     const entry = readEntry(t);
-    if (typeof entry === 'string') source.report('error', 'unreadable-connection', entry, line, { hint: 'capture conntrack -L as it is printed, not -o xml or -E' });
+    if (typeof entry === 'string')
+      source.report('error', 'unreadable-connection', entry, line, { hint: 'capture conntrack -L as it is printed, not -o xml or -E' });
     else entries.push({ ...entry, text: t.trim().replace(/\s+/g, ' '), at: source.span(line) });
   }
   return { entries, findings: source.findings };

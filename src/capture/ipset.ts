@@ -20,17 +20,19 @@ const VALUED = new Set(
   'family hashsize maxelem bucketsize initval timeout netmask bitmask markmask range from to network size probes resize gc revision'.split(' '),
 );
 // The names that ipset before version 5 gave the types.
-const OLD_TYPES: Readonly<Record<string, string>> = {
-  iphash: 'hash:ip',
-  nethash: 'hash:net',
-  ipporthash: 'hash:ip,port',
-  ipportiphash: 'hash:ip,port,ip',
-  ipportnethash: 'hash:ip,port,net',
-  ipmap: 'bitmap:ip',
-  macipmap: 'bitmap:ip,mac',
-  portmap: 'bitmap:port',
-  setlist: 'list:set',
-};
+const OLD_TYPES = new Map(
+  Object.entries({
+    iphash: 'hash:ip',
+    nethash: 'hash:net',
+    ipporthash: 'hash:ip,port',
+    ipportiphash: 'hash:ip,port,ip',
+    ipportnethash: 'hash:ip,port,net',
+    ipmap: 'bitmap:ip',
+    macipmap: 'bitmap:ip,mac',
+    portmap: 'bitmap:port',
+    setlist: 'list:set',
+  }),
+);
 
 interface Draft {
   head: SetHead;
@@ -45,7 +47,7 @@ interface Draft {
 
 /** The type, family and dimensions that a set's create line or header gives it. */
 export function readHead(name: string, type: string, options: Readonly<Record<string, string>>): SetHead {
-  const known = OLD_TYPES[type] ?? type.replace(/\s+/g, '');
+  const known = OLD_TYPES.get(type) ?? type.replace(/\s+/g, '');
   const dimensions = (known.split(':')[1] ?? '').split(',').filter((d): d is SetDimension => DIMENSIONS.has(d as SetDimension));
   const hasFamily = dimensions.some((d) => d === 'ip' || d === 'net' || d === 'iface' || d === 'mark');
   const family: Family = /6/.test(options['family'] ?? '') ? 6 : 4;
@@ -119,7 +121,9 @@ export function readIpset(text: string, file: string): IpsetListing {
     const t = line.text;
     const trouble = /^ipset v[\d.]+: (.*)/.exec(t) ?? (/^ipset v[\d.]+, protocol/.test(t) ? null : /(Kernel error received.*)/.exec(t));
     if (trouble) {
-      const hint = /incompatible|protocol/.test(t) ? 'capture with the ipset program of the node itself, not of a container' : 'capture again as root';
+      const hint = /incompatible|protocol/.test(t)
+        ? 'capture with the ipset program of the node itself, not of a container'
+        : 'capture again as root';
       source.report('error', 'ipset-refused', `ipset could not list: ${trouble[1]!}`, line, { hint });
       refused ??= `ipset printed an error: ${trouble[1]!}`;
       if (current) current.incomplete ??= refused;

@@ -17,14 +17,16 @@ type Draft = { -readonly [K in keyof Link]: Link[K] };
 type Scope = InterfaceAddress['scope'];
 
 // The kinds that the link layer's type gives away without `ip -d`.
-const KIND_OF_TYPE: Readonly<Record<string, string>> = {
-  loopback: 'loopback',
-  ipip: 'ipip',
-  sit: 'sit',
-  gre: 'gre',
-  gre6: 'ip6gre',
-  tunnel6: 'ip6tnl',
-};
+const KIND_OF_TYPE = new Map(
+  Object.entries({
+    loopback: 'loopback',
+    ipip: 'ipip',
+    sit: 'sit',
+    gre: 'gre',
+    gre6: 'ip6gre',
+    tunnel6: 'ip6tnl',
+  }),
+);
 
 /** Reads what `ip addr` or `ip link` printed. */
 export function readLinks(text: string, file: string): LinkListing {
@@ -111,7 +113,7 @@ function layer(link: Draft, type: string, words: readonly string[]): void {
 }
 
 function setLayer(link: Draft, type: string, mac: string | undefined): void {
-  const kind = KIND_OF_TYPE[type];
+  const kind = KIND_OF_TYPE.get(type);
   if (kind !== undefined) link.kind = kind;
   if (type !== 'loopback' && mac !== undefined && /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(mac)) link.mac = mac.toLowerCase();
 }

@@ -86,7 +86,9 @@ export function readRoutes(text: string, file: string, context: RouteContext = {
         readWords(words, 1, draft, hop, line, source);
       } else if (first === 'cache') {
         draft.unusable = true; // the answer of `ip route get`
-        source.report('note', 'not-a-table', 'the answer to ip route get is not a route of a table', draft.line, { hint: 'capture ip route show table all' });
+        source.report('note', 'not-a-table', 'the answer to ip route get is not a route of a table', draft.line, {
+          hint: 'capture ip route show table all',
+        });
       } else readWords(words, 0, draft, draft.hops[0] ?? { weight: 1 }, line, source);
       continue;
     }
@@ -177,7 +179,7 @@ function readWords(words: readonly string[], from: number, draft: Draft, first: 
         break;
       case 'tos':
       case 'dsfield':
-        draft.tos = TOS[next] ?? numberOf(next, draft, line, source);
+        draft.tos = TOS.get(next) ?? numberOf(next, draft, line, source);
         i++;
         break;
       case 'pref':
@@ -199,7 +201,9 @@ function readWords(words: readonly string[], from: number, draft: Draft, first: 
         hop.linkdown = true;
         break;
       case 'from':
-        source.report('warning', 'unmodelled-route', 'a route for some sources only (from) is not modelled and left out', line, { part: `from ${next}` });
+        source.report('warning', 'unmodelled-route', 'a route for some sources only (from) is not modelled and left out', line, {
+          part: `from ${next}`,
+        });
         draft.unusable = true;
         i++;
         break;
@@ -214,13 +218,18 @@ function readWords(words: readonly string[], from: number, draft: Draft, first: 
           if (word === 'mtu') draft.mtu = numberOf(value ?? '', draft, line, source);
           i += next === 'lock' ? 2 : 1;
         } else if (VALUED.has(word)) i++;
-        else if (!FLAGS.has(word) && word !== '\\') source.report('note', 'unknown-word', `'${word}' is not known in a route; it is passed over`, line, { part: word });
+        else if (!FLAGS.has(word) && word !== '\\')
+          source.report('note', 'unknown-word', `'${word}' is not known in a route; it is passed over`, line, { part: word });
       }
     }
   }
 }
 
-const TOS: Readonly<Record<string, number>> = { lowdelay: 0x10, throughput: 0x08, reliability: 0x04 };
+const TOS = new Map([
+  ['lowdelay', 0x10],
+  ['throughput', 0x08],
+  ['reliability', 0x04],
+]);
 
 function numberOf(word: string, draft: Draft, line: Line, source: Source): number {
   if (/^(\d{1,10}|0x[0-9a-fA-F]{1,8})$/.test(word)) return Number(word);

@@ -19,7 +19,9 @@ export function readRules(text: string, file: string, family?: Family): { readon
     if (line.text.trim() === '' || isPrompt(line.text)) continue;
     const head = /^(\d+):\s*(.*)$/.exec(line.text);
     if (!head || Number(head[1]) > 0xffffffff) {
-      source.report('error', 'unreadable-rule', 'not a line that ip rule prints', line, { hint: 'a rule begins with its priority: `100: from all lookup main`' });
+      source.report('error', 'unreadable-rule', 'not a line that ip rule prints', line, {
+        hint: 'a rule begins with its priority: `100: from all lookup main`',
+      });
       continue;
     }
     const rule = readRule(Number(head[1]), head[2]!.trim().split(/\s+/), line, source);
@@ -84,7 +86,7 @@ function readRule(priority: number, words: readonly string[], line: Line, source
       }
       case 'tos':
       case 'dsfield':
-        rule.tos = TOS[next] ?? number(next);
+        rule.tos = TOS.get(next) ?? number(next);
         i++;
         break;
       case 'ipproto': {
@@ -161,7 +163,11 @@ function readRule(priority: number, words: readonly string[], line: Line, source
   return bad ? undefined : rule;
 }
 
-const TOS: Readonly<Record<string, number>> = { lowdelay: 0x10, throughput: 0x08, reliability: 0x04 };
+const TOS = new Map([
+  ['lowdelay', 0x10],
+  ['throughput', 0x08],
+  ['reliability', 0x04],
+]);
 const KNOWN = new Set(
   (
     'not from to iif oif dev fwmark tos dsfield ipproto sport dport uidrange lookup table l3mdev goto nop blackhole unreachable prohibit ' +

@@ -140,7 +140,8 @@ function readPort(head: SetHead, word: string): SetPart | Unreadable {
   });
   if (proto === ICMP || proto === ICMPV6) {
     const numbers = /^(\d{1,3})\/(\d{1,3})$/.exec(text);
-    const named = (proto === ICMP ? ICMP_TYPES : ICMPV6_TYPES)[text];
+    const names = proto === ICMP ? ICMP_TYPES : ICMPV6_TYPES;
+    const named = Object.hasOwn(names, text) ? names[text] : undefined;
     if (!numbers && !named) return { error: `'${text}' is not an ICMP type/code` };
     const [type, code] = numbers ? [Number(numbers[1]), Number(numbers[2])] : [named![0], named![1]];
     return type > 255 || code > 255 ? { error: `'${text}' is not an ICMP type/code` } : span(type * 256 + code, type * 256 + code);

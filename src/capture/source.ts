@@ -8,6 +8,7 @@ export interface Line {
 }
 
 const QUOTED = 200;
+const ENOUGH = 100;
 // eslint-disable-next-line no-control-regex -- terminals colour with ESC [ ... m
 const COLOUR = /\u001b\[[0-9;]*[mK]/g;
 
@@ -31,6 +32,7 @@ export function isPrompt(line: string): boolean {
 /** A captured text while it is read: gives its lines and gathers the findings about them. */
 export class Source {
   readonly findings: Finding[] = [];
+  private readonly counts = new Map<string, number>();
   private readonly text: string;
   private readonly file: string;
 
@@ -47,8 +49,15 @@ export class Source {
     return { file: this.file, line: line.number };
   }
 
-  /** Adds a finding about `line`; `part`, where it occurs in the line, is what the finding points at. */
+  /** Adds a finding about `line`; `part`, where it occurs in the line, is what the finding points at. The first hundred of a code are kept. */
   report(severity: Severity, code: string, message: string, line: Line, extra: { readonly hint?: string; readonly part?: string } = {}): void {
+    const count = (this.counts.get(code) ?? 0) + 1;
+    this.counts.set(code, count);
+    if (count > ENOUGH + 1) return;
+    if (count > ENOUGH) {
+      this.findings.push({ severity, code: 'and-more', message: `more findings '${code}' in this file are not listed`, at: this.span(line) });
+      return;
+    }
     const column = extra.part ? line.text.indexOf(extra.part) : -1;
     const at: Span = column < 0 || !extra.part ? this.span(line) : { ...this.span(line), column: column + 1, length: extra.part.length };
     this.findings.push({ severity, code, message, at, line: line.text.slice(0, QUOTED), ...(extra.hint ? { hint: extra.hint } : {}) });

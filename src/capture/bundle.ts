@@ -1,0 +1,89 @@
+// Named texts -> nodes and namespaces. A folder that holds captures is a node; folders below it (also below
+// `namespaces/`) that hold captures are that node's other namespaces.
+import type { Finding } from '../model/finding.ts';
+import type { Namespace } from '../model/host.ts';
+import { isCapture, readNamespace, type CaptureFile, type FileReport } from './namespace.ts';
+import { baseName, recognise } from './recognise.ts';
+
+/** Names that the files themselves do not tell. */
+export interface BundleOptions {
+  /** The name of the node, where there is one node. */
+  readonly node?: string;
+  /** The name of the folder that the paths are relative to: the node's name when neither `node` nor `uname -a` gives one. */
+  readonly folder?: string;
+}
+
+/** All namespaces of all nodes that a capture holds. */
+export interface Bundle {
+  readonly namespaces: readonly Namespace[];
+  readonly findings: readonly Finding[];
+  readonly files: readonly FileReport[];
+}
+
+/** Reads a folder, an unpacked archive or a single dump. */
+export function readBundle(files: readonly CaptureFile[], options: BundleOptions = {}): Bundle {
+  const byFolder = new Map<string, CaptureFile[]>();
+  for (const f of files) byFolder.set(folderOf(f.path), [...(byFolder.get(folderOf(f.path)) ?? []), f]);
+  const holding = [...byFolder].filter(([, list]) => list.some((f) => isCapture(recognise(f.path, f.text)))).map(([folder]) => folder);
+  const nodes = holding.filter((f) => !holding.some((g) => isBelow(f, g)));
+
+  const findings: Finding[] = [];
+  const reports: FileReport[] = [];
+  const namespaces: Namespace[] = [];
+  const names = new Map<string, string>();
+  for (const top of nodes.toSorted()) {
+    const root = readNamespace(byFolder.get(top) ?? [], '', '');
+    const own = top === '' ? (options.folder ?? (files.length === 1 ? baseName(files[0]!.path) : 'node')) : baseName(top);
+    let node = (nodes.length === 1 ? options.node : undefined) ?? root.hostname ?? own;
+    const other = names.get(node);
+    if (other !== undefined) {
+      const at = { file: byFolder.get(top)?.[0]?.path ?? top, line: 1 };
+      findings.push({
+        severity: 'note',
+        code: 'node-twice',
+        message: `${other || 'the top folder'} is node ${node} too; this one is called ${top}`,
+        at,
+      });
+      node = top;
+    }
+    names.set(node, top);
+    namespaces.push({ ...root.namespace, node });
+    findings.push(...root.findings);
+    reports.push(...root.files);
+    for (const folder of holding.filter((f) => isBelow(f, top)).toSorted()) {
+      const name = folder.slice(top === '' ? 0 : top.length + 1).replace(/^namespaces\//, '');
+      const inner = readNamespace(byFolder.get(folder) ?? [], node, name);
+      namespaces.push(inner.namespace);
+      findings.push(...inner.findings);
+      reports.push(...inner.files);
+    }
+  }
+  // Folders without captures: what lies there is named all the same.
+  const seen = new Set(reports.map((f) => f.path));
+  const rest = readNamespace(
+    files.filter((f) => !seen.has(f.path)),
+    '',
+    '',
+  );
+  findings.push(...rest.findings);
+  reports.push(...rest.files);
+  if (namespaces.length === 0) {
+    const at = { file: files[0]?.path ?? '', line: 1 };
+    findings.push({
+      severity: 'error',
+      code: 'no-captures',
+      message: 'there is no capture in it',
+      at,
+      hint: 'run `netwhy capture` on the node, or save iptables-save, ip addr and ip route',
+    });
+  }
+  return { namespaces, findings, files: reports };
+}
+
+function folderOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
+}
+
+function isBelow(folder: string, top: string): boolean {
+  return folder !== top && (top === '' || folder.startsWith(`${top}/`));
+}
