@@ -14,8 +14,10 @@ export interface Mac {
   readonly dst: string;
 }
 
-/** A value that the kernel picks at random: the packet shows one, any of [lo, hi] is possible. */
+/** A value that the kernel picks at random: the packet shows one, any of [lo, hi] is possible. An address: what it is, in words. */
 export interface Undetermined {
+  readonly src?: string;
+  readonly dst?: string;
   readonly sport?: readonly [number, number];
   readonly dport?: readonly [number, number];
 }

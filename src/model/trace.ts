@@ -168,8 +168,11 @@ export interface Question {
   readonly packet: Packet;
   readonly node: string;
   readonly namespace: string;
-  /** Interface it arrives on; absent for a packet sent by a socket there. */
+  /** It comes in from outside the captured world, by `device` (absent when nobody knows which); else a socket there sends it. */
+  readonly arrives: boolean;
   readonly device?: string;
+  /** The source address is settled: by the question, or by arriving. */
+  readonly boundSource: boolean;
   /** How the question was completed where it left something open. */
   readonly notes: readonly string[];
 }

@@ -1,0 +1,285 @@
+// Walking the rules of one base chain: ipt_do_table(), net/ipv4/netfilter/ip_tables.c.
+import type { Packet } from '../model/packet.ts';
+import type { Span } from '../model/finding.ts';
+import type { Chain, Hook, Pred, Rule, Statement, Table, Truth } from '../model/ruleset.ts';
+import type { MissKind, Reason, Step } from '../model/trace.ts';
+import type { Choices, Option } from './choice.ts';
+import { evaluate, explain, undecided, type Sight } from './pred.ts';
+
+export type NatStatement = Extract<Statement, { kind: 'dnat' | 'snat' | 'masquerade' | 'redirect' | 'netmap' }>;
+
+export type ChainVerdict =
+  | { readonly kind: 'accept' }
+  | { readonly kind: 'drop'; readonly why: string; readonly at: Span }
+  | { readonly kind: 'reject'; readonly with: string; readonly why: string; readonly at: Span }
+  | { readonly kind: 'nat'; readonly statement: NatStatement; readonly rule: Rule; readonly where: string }
+  | { readonly kind: 'cannot-tell'; readonly why: string; readonly at: Span };
+
+/** What the walk of a chain needs of the packet's visit. */
+export interface Visitor {
+  readonly hook: Hook;
+  readonly choices: Choices;
+  readonly packet: Packet;
+  readonly steps: Step[];
+  /** Tell every rule, not only those that matter. */
+  readonly all: boolean;
+  sight(supposed: ReadonlyMap<Pred, boolean>): Sight;
+  /** Carries out a statement that the table goes on after; returns what it did, in words. */
+  apply(statement: Statement): string | undefined;
+}
+
+/** A jump loop cannot be loaded into a kernel (mark_source_chains()), but a dump can be edited. */
+const DEEPEST = 1024;
+
+/** Runs the packet through a base chain and everything it jumps to. */
+export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
+  const stack: { chain: Chain; next: number }[] = [];
+  const skipped = new Skipped(table, v);
+  let chain = base;
+  let next = 0;
+  for (;;) {
+    const rule = chain.rules[next];
+    if (!rule) {
+      skipped.flush();
+      const caller = stack.pop();
+      if (!caller) return policy(table, base, v);
+      v.steps.push({ step: 'return', ...where(table, chain, v) });
+      ({ chain, next } = caller);
+      continue;
+    }
+    next++;
+    const supposed = new Map<Pred, boolean>();
+    const truth = settle(rule, chain, v, supposed);
+    if (!truth.matched) {
+      skipped.add(chain, rule, supposed);
+      continue;
+    }
+    skipped.flush();
+    const step = ruleStep(table, chain, rule, truth.forked ? 'unknown' : true, explain(rule.match, v.sight(supposed)), v);
+    const did: string[] = [];
+    let moved = false;
+    for (const statement of rule.then) {
+      switch (statement.kind) {
+        case 'verdict': {
+          push(v, step, [...did, statement.verdict]);
+          if (statement.verdict === 'accept') return { kind: 'accept' };
+          if (statement.verdict === 'drop') return { kind: 'drop', why: `${table.name} ${chain.name} ${rule.number} drops it: ${rule.text}`, at: rule.at };
+          const caller = stack.pop();
+          if (!caller) return policy(table, base, v);
+          ({ chain, next } = caller);
+          moved = true;
+          break;
+        }
+        case 'jump':
+        case 'goto': {
+          const target = Object.hasOwn(table.chains, statement.chain) ? table.chains[statement.chain] : undefined;
+          push(v, step, [...did, `${statement.kind} ${statement.chain}`]);
+          moved = true;
+          if (!target) {
+            const lost = unknownEffect(`${statement.kind} ${statement.chain}`, 'that chain is not in the capture', rule, v);
+            if (lost) return lost;
+            break;
+          }
+          if (statement.kind === 'jump') stack.push({ chain, next });
+          if (stack.length > DEEPEST) return { kind: 'cannot-tell', why: `jumps without end at ${table.name} ${chain.name} ${rule.number}`, at: rule.at };
+          chain = target;
+          next = 0;
+          break;
+        }
+        case 'reject':
+          push(v, step, [...did, `reject with ${statement.with}`]);
+          return { kind: 'reject', with: statement.with, why: `${table.name} ${chain.name} ${rule.number} rejects it with ${statement.with}: ${rule.text}`, at: rule.at };
+        case 'dnat':
+        case 'snat':
+        case 'masquerade':
+        case 'redirect':
+        case 'netmap':
+          push(v, step, [...did, statement.kind]);
+          return { kind: 'nat', statement, rule, where: `${chain.name} ${rule.number}` };
+        case 'opaque': {
+          push(v, step, [...did, statement.as]);
+          moved = true;
+          const lost = unknownEffect(statement.as, statement.why, rule, v);
+          if (lost) return lost;
+          break;
+        }
+        default: {
+          const done = v.apply(statement);
+          if (done !== undefined) did.push(done);
+        }
+      }
+      if (moved) break;
+    }
+    if (!moved) push(v, step, did);
+  }
+}
+
+type RuleStep = Extract<Step, { step: 'rule' }>;
+
+function push(v: Visitor, step: RuleStep, did: readonly string[]): void {
+  v.steps.push(did.length > 0 ? { ...step, did: did.join(', ') } : step);
+}
+
+function where(table: Table, chain: Chain, v: Visitor): { hook: Hook; backend: Table['backend']; family: Table['family']; table: string; chain: string } {
+  return { hook: v.hook, backend: table.backend, family: table.family, table: table.name, chain: chain.name };
+}
+
+function ruleStep(table: Table, chain: Chain, rule: Rule, truth: Truth, reason: Reason, v: Visitor): RuleStep {
+  return {
+    step: 'rule', ...where(table, chain, v), number: rule.number, text: rule.text, ...(rule.comment !== undefined && { comment: rule.comment }), at: rule.at, truth, reason, then: rule.then,
+  };
+}
+
+function policy(table: Table, base: Chain, v: Visitor): ChainVerdict {
+  const verdict = base.base?.policy ?? 'accept';
+  v.steps.push({ step: 'policy', ...where(table, base, v), verdict, at: base.at });
+  if (verdict === 'accept') return { kind: 'accept' };
+  return { kind: 'drop', why: `the policy of ${table.name} ${base.name} is DROP and no rule accepted it`, at: base.at };
+}
+
+/** Decides a rule's match, forking the walk at every part that cannot be decided. */
+function settle(rule: Rule, chain: Chain, v: Visitor, supposed: Map<Pred, boolean>): { matched: boolean; forked: boolean } {
+  for (;;) {
+    const sight = v.sight(supposed);
+    const truth = evaluate(rule.match, sight);
+    if (truth !== 'unknown') return { matched: truth, forked: supposed.size > 0 };
+    const open = undecided(rule.match, sight);
+    if (!open) throw new Error(`undecidable without a reason: ${rule.text}`);
+    const name = `${chain.name} ${rule.number}`;
+    const option = (value: boolean): Option<boolean> => {
+      const probability = open.probability === undefined ? undefined : value ? open.probability : 1 - open.probability;
+      const what = open.probability === undefined ? `${value ? 'yes' : 'no'}: ${open.why} (${name})` : `${name} ${value ? 'matched' : 'did not match'}: ${open.why}${rule.comment ? `, ${rule.comment}` : ''}`;
+      return { value, what, at: rule.at, ...(probability !== undefined && { probability }) };
+    };
+    supposed.set(open.leaf, v.choices.choose(open.key, [option(true), option(false)]));
+  }
+}
+
+/** A target nobody knows: either it lets the table go on, or what happens next cannot be told. */
+function unknownEffect(as: string, why: string, rule: Rule, v: Visitor): ChainVerdict | undefined {
+  const goesOn = v.choices.choose(`target:${rule.at.file}:${rule.at.line}`, [
+    { value: true, what: `'${as}' (${why}) lets the packet pass on to the next rule`, at: rule.at },
+    { value: false, what: `'${as}' (${why}) decides about the packet`, at: rule.at },
+  ]);
+  return goesOn ? undefined : { kind: 'cannot-tell', why: `'${as}' decides, and ${why}: ${rule.text}`, at: rule.at };
+}
+
+/** Rules that did not match, told as a count; those that just missed are told one by one. */
+class Skipped {
+  private readonly table: Table;
+  private readonly v: Visitor;
+  private run: { chain: Chain; from: number; to: number; count: number; misses: Partial<Record<MissKind, number>> } | undefined;
+
+  constructor(table: Table, v: Visitor) {
+    this.table = table;
+    this.v = v;
+  }
+
+  add(chain: Chain, rule: Rule, supposed: ReadonlyMap<Pred, boolean>): void {
+    const sight = this.v.sight(supposed);
+    const parts = rule.match.kind === 'all' ? rule.match.of : [rule.match];
+    const first = parts.findIndex((p) => evaluate(p, sight) === false);
+    if (this.v.all || isNearMiss(this.table, rule, parts, first, sight)) {
+      this.flush();
+      this.v.steps.push(ruleStep(this.table, chain, rule, false, explain(rule.match, sight), this.v));
+      return;
+    }
+    const kind = missKind(parts[first]);
+    this.run ??= { chain, from: rule.number, to: rule.number, count: 0, misses: {} };
+    this.run.to = rule.number;
+    this.run.count++;
+    this.run.misses[kind] = (this.run.misses[kind] ?? 0) + 1;
+  }
+
+  flush(): void {
+    if (!this.run) return;
+    const { chain, from, to, count, misses } = this.run;
+    this.v.steps.push({ step: 'skipped', ...where(this.table, chain, this.v), from, to, count, misses });
+    this.run = undefined;
+  }
+}
+
+/** Reports whether one single condition kept a rule from translating, accepting or dropping, and that condition says something. */
+function isNearMiss(table: Table, rule: Rule, parts: readonly Pred[], first: number, sight: Sight): boolean {
+  const weight = rule.then.some((s) => (s.kind === 'verdict' && s.verdict !== 'return') || s.kind === 'reject' || isNat(s))
+    ? 'direct'
+    : rule.then.some((s) => s.kind === 'jump' || s.kind === 'goto') && table.name === 'nat'
+      ? 'indirect'
+      : undefined;
+  const missed = parts[first];
+  if (!weight || !missed || !tells(missed, parts, weight, rule)) return false;
+  return parts.every((p, i) => i <= first || evaluate(p, sight) !== false);
+}
+
+export function isNat(s: Statement): s is NatStatement {
+  return s.kind === 'dnat' || s.kind === 'snat' || s.kind === 'masquerade' || s.kind === 'redirect' || s.kind === 'netmap';
+}
+
+/** That a rule is for another address, protocol or interface is the ordinary case and tells nothing. */
+function tells(missed: Pred, parts: readonly Pred[], weight: 'direct' | 'indirect', rule: Rule): boolean {
+  const negated = missed.kind === 'not';
+  switch (missKind(missed)) {
+    case 'destination':
+      return negated;
+    case 'source':
+      return negated || (weight === 'direct' && rule.then.some(isNat));
+    case 'port':
+      return parts.some((p) => missKind(p) === 'destination' && p.kind !== 'not');
+    case 'protocol':
+    case 'interface':
+    case 'chance':
+    case 'other':
+      return negated && missKind(missed) === 'interface' && weight === 'direct';
+    case 'mark':
+    case 'state':
+      return weight === 'direct';
+    case 'set':
+    case 'address type':
+      return true;
+  }
+}
+
+function missKind(pred: Pred | undefined): MissKind {
+  switch (pred?.kind) {
+    case undefined:
+    case 'opaque':
+    case 'bridged':
+    case 'rpfilter':
+      return 'other';
+    case 'all':
+    case 'any':
+      return missKind(pred.of[0]);
+    case 'not':
+      return missKind(pred.of);
+    case 'member':
+      return 'set';
+    case 'name':
+      return 'interface';
+    case 'addrtype':
+      return 'address type';
+    case 'chance':
+      return 'chance';
+    case 'in':
+    case 'masked':
+      switch (pred.field) {
+        case 'src':
+          return 'source';
+        case 'dst':
+          return 'destination';
+        case 'proto':
+          return 'protocol';
+        case 'sport':
+        case 'dport':
+          return 'port';
+        case 'mark':
+        case 'ctmark':
+          return 'mark';
+        case 'ctstate':
+        case 'ctstatus':
+        case 'ctdir':
+          return 'state';
+        default:
+          return 'other';
+      }
+  }
+}

@@ -1,0 +1,219 @@
+// The connection table of one network namespace, as one walk changes it.
+import { formatAddr } from '../net/addr.ts';
+import { hasPorts, ICMP, ICMPV6, TCP } from '../net/proto.ts';
+import type { Span } from '../model/finding.ts';
+import type { ConntrackEntry, Namespace } from '../model/host.ts';
+import type { Packet, Tuple } from '../model/packet.ts';
+import { CT_STATE, CT_STATUS } from '../model/ruleset.ts';
+
+export type Manip = 'src' | 'dst';
+export type Direction = 'original' | 'reply';
+
+/** Who bound a manipulation: a rule, or an entry that was captured. */
+export interface Cause {
+  readonly at?: Span;
+  readonly by: string;
+}
+
+/** struct nf_conn. `reply` is what an answer will look like: NAT changes nothing but this tuple. */
+export interface Entry {
+  readonly orig: Tuple;
+  reply: Tuple;
+  status: number;
+  mark: number;
+  readonly zone: number;
+  confirmed: boolean;
+  /** Manipulations already decided, a null binding included (IPS_SRC_NAT_DONE, IPS_DST_NAT_DONE). */
+  readonly bound: { src: boolean; dst: boolean };
+  readonly cause: { src?: Cause; dst?: Cause };
+  /** Where the kernel picks the translated port at random: the values it can take. */
+  readonly anyPort: { src?: readonly [number, number]; dst?: readonly [number, number] };
+  /** Where the translated address was not captured: what it is, in words. */
+  readonly anyAddr: { src?: string; dst?: string };
+  /** TCP state as captured. */
+  readonly tcpState?: string;
+  readonly at?: Span;
+}
+
+/** What conntrack found for a packet: nothing (invalid, untracked), or an entry seen from one side. */
+export type Connection =
+  | { readonly state: typeof CT_STATE.INVALID | typeof CT_STATE.UNTRACKED; readonly why: string }
+  | { readonly state: number; readonly direction: Direction; readonly entry: Entry; readonly related?: true };
+
+/** The connections of one namespace: the captured ones, and those the walk has confirmed. */
+export class ConntrackTable {
+  private readonly captured: ReadonlyMap<string, ConntrackEntry>;
+  private readonly entries = new Map<string, Entry>();
+  private readonly opened = new Map<ConntrackEntry, Entry>();
+  private readonly dead = new Set<Entry>();
+
+  constructor(ns: Namespace) {
+    this.captured = capturedIndex(ns);
+  }
+
+  find(tuple: Tuple, zone: number): { entry: Entry; direction: Direction } | undefined {
+    const k = key(tuple, zone);
+    const entry = this.entries.get(k) ?? this.open(k);
+    if (!entry || this.dead.has(entry)) return undefined;
+    return { entry, direction: sameTuple(entry.orig, tuple) ? 'original' : 'reply' };
+  }
+
+  /** Reports whether another connection already answers to this reply tuple: nf_conntrack_tuple_taken(). */
+  isTaken(reply: Tuple, by: Entry): boolean {
+    const found = this.find(reply, by.zone);
+    return found !== undefined && found.entry !== by;
+  }
+
+  /** Entries whose original source is that of `tuple`: find_appropriate_src(), net/netfilter/nf_nat_core.c. */
+  sameSource(tuple: Tuple): Entry[] {
+    for (const k of this.captured.keys()) this.open(k);
+    return [...new Set(this.entries.values())].filter(
+      (e) => !this.dead.has(e) && e.bound.src && e.orig.proto === tuple.proto && e.orig.sport === tuple.sport && formatAddr(e.orig.src) === formatAddr(tuple.src),
+    );
+  }
+
+  /** __nf_conntrack_confirm(): from now on later packets find it. */
+  confirm(entry: Entry): void {
+    entry.confirmed = true;
+    entry.status |= CT_STATUS.CONFIRMED;
+    this.entries.set(key(entry.orig, entry.zone), entry);
+    this.entries.set(key(entry.reply, entry.zone), entry);
+  }
+
+  kill(entry: Entry): void {
+    this.dead.add(entry);
+  }
+
+  private open(k: string): Entry | undefined {
+    const line = this.captured.get(k);
+    if (!line) return undefined;
+    let entry = this.opened.get(line);
+    if (!entry) {
+      entry = fromCapture(line);
+      this.opened.set(line, entry);
+      for (const t of [entry.orig, entry.reply]) if (!this.entries.has(key(t, entry.zone))) this.entries.set(key(t, entry.zone), entry);
+    }
+    return entry;
+  }
+}
+
+const indexes = new WeakMap<Namespace, ReadonlyMap<string, ConntrackEntry>>();
+
+/** Captured entries by both tuples, built once for all walks. */
+function capturedIndex(ns: Namespace): ReadonlyMap<string, ConntrackEntry> {
+  let index = indexes.get(ns);
+  if (!index) {
+    const map = new Map<string, ConntrackEntry>();
+    for (const e of ns.conntrack) {
+      map.set(key(e.orig, e.zone), e);
+      map.set(key(e.reply, e.zone), e);
+    }
+    indexes.set(ns, (index = map));
+  }
+  return index;
+}
+
+function fromCapture(line: ConntrackEntry): Entry {
+  const untranslated = invert(line.orig);
+  const dst = formatAddr(line.reply.src) !== formatAddr(line.orig.dst) || (hasPorts(line.orig.proto) && line.reply.sport !== line.orig.dport);
+  const src = formatAddr(line.reply.dst) !== formatAddr(line.orig.src) || (hasPorts(line.orig.proto) ? line.reply.dport !== line.orig.sport : line.reply.sport !== untranslated.sport);
+  const cause = { at: line.at, by: 'a connection that conntrack already holds' };
+  return {
+    orig: line.orig,
+    reply: line.reply,
+    status: line.status | CT_STATUS.CONFIRMED | (src ? CT_STATUS.SNAT : 0) | (dst ? CT_STATUS.DNAT : 0),
+    mark: line.mark,
+    zone: line.zone,
+    confirmed: true,
+    bound: { src: true, dst: true },
+    cause: { src: cause, dst: cause },
+    anyPort: {},
+    anyAddr: {},
+    ...(line.state !== undefined && { tcpState: line.state }),
+    at: line.at,
+  };
+}
+
+/** nf_conntrack_in(), net/netfilter/nf_conntrack_core.c: finds or starts the packet's connection. `loose` is nf_conntrack_tcp_loose. */
+export function track(table: ConntrackTable, packet: Packet, zone: number, loose: boolean): Connection {
+  const error = icmpError(packet);
+  if (error) {
+    const found = packet.inner && table.find(invert(tupleOf(packet.inner)), zone);
+    if (!found) return { state: CT_STATE.INVALID, why: 'an ICMP error about no known connection' };
+    return { state: CT_STATE.RELATED, direction: found.direction, entry: found.entry, related: true };
+  }
+  if (packet.proto === ICMPV6 && packet.icmp && ((packet.icmp.type >= 130 && packet.icmp.type <= 137) || packet.icmp.type === 143)) {
+    return { state: CT_STATE.UNTRACKED, why: 'neighbour discovery is not tracked' };
+  }
+  if (packet.proto === TCP && !validFlags(packet.flags ?? 0)) return { state: CT_STATE.INVALID, why: 'an impossible combination of TCP flags' };
+  const tuple = tupleOf(packet);
+  const found = table.find(tuple, zone);
+  const syn = packet.proto === TCP && ((packet.flags ?? 0) & 0x17) === 2;
+  // tcp_packet(): a SYN on a closed connection kills the entry and starts anew (NF_REPEAT)
+  if (found && syn && (found.entry.tcpState === 'TIME_WAIT' || found.entry.tcpState === 'CLOSE')) table.kill(found.entry);
+  else if (found) {
+    const { entry, direction } = found;
+    if (direction === 'reply') entry.status |= CT_STATUS.SEEN_REPLY;
+    const state = direction === 'reply' || entry.status & CT_STATUS.SEEN_REPLY ? CT_STATE.ESTABLISHED : entry.status & CT_STATUS.EXPECTED ? CT_STATE.RELATED : CT_STATE.NEW;
+    return { state, direction, entry };
+  }
+  const why = cannotStart(packet, loose);
+  if (why !== undefined) return { state: CT_STATE.INVALID, why };
+  return { state: CT_STATE.NEW, direction: 'original', entry: newEntry(tuple, zone) };
+}
+
+export function newEntry(orig: Tuple, zone: number): Entry {
+  return { orig, reply: invert(orig), status: 0, mark: 0, zone, confirmed: false, bound: { src: false, dst: false }, cause: {}, anyPort: {}, anyAddr: {} };
+}
+
+/** tcp_new(), nf_conntrack_icmp_packet(): which packets may begin a connection. */
+function cannotStart(packet: Packet, loose: boolean): string | undefined {
+  if (packet.proto === TCP) {
+    const flags = packet.flags ?? 0;
+    if (flags & 4) return 'a RST without a known connection';
+    if (flags & 2) return flags & 16 ? 'a SYN,ACK without a known connection' : undefined;
+    if (flags & 1) return 'a FIN without a known connection';
+    if (!(flags & 16)) return 'no SYN, and no known connection';
+    return loose ? undefined : 'not a SYN, and net.netfilter.nf_conntrack_tcp_loose is 0';
+  }
+  if (packet.proto === ICMP && packet.icmp && ![8, 13, 15, 17].includes(packet.icmp.type)) return 'an ICMP answer to no known request';
+  if (packet.proto === ICMPV6 && packet.icmp && ![128, 139].includes(packet.icmp.type)) return 'an ICMPv6 answer to no known request';
+  return undefined;
+}
+
+/** tcp_valid_flags[], net/netfilter/nf_conntrack_proto_tcp.c; PSH does not count. */
+function validFlags(flags: number): boolean {
+  return [2, 2 | 32, 2 | 16, 4, 4 | 16, 1 | 16, 1 | 16 | 32, 16, 16 | 32].includes(flags & ~8 & 0x3f);
+}
+
+function icmpError(packet: Packet): boolean {
+  const type = packet.icmp?.type;
+  if (type === undefined) return false;
+  return packet.proto === ICMP ? [3, 4, 5, 11, 12].includes(type) : packet.proto === ICMPV6 && type < 128;
+}
+
+export function tupleOf(p: Packet): Tuple {
+  if (p.icmp) return { src: p.src, dst: p.dst, proto: p.proto, sport: p.icmp.id, dport: p.icmp.type * 256 + p.icmp.code };
+  return { src: p.src, dst: p.dst, proto: p.proto, sport: p.sport ?? 0, dport: p.dport ?? 0 };
+}
+
+const ICMP_ANSWER: Readonly<Record<number, number>> = { 8: 0, 0: 8, 13: 14, 14: 13, 15: 16, 16: 15, 17: 18, 18: 17 };
+const ICMPV6_ANSWER: Readonly<Record<number, number>> = { 128: 129, 129: 128, 139: 140, 140: 139 };
+
+/** What the answer to a packet with this tuple looks like: nf_ct_invert_tuple(). */
+export function invert(t: Tuple): Tuple {
+  if (t.proto === ICMP || t.proto === ICMPV6) {
+    const type = t.dport >>> 8;
+    const answer = (t.proto === ICMP ? ICMP_ANSWER : ICMPV6_ANSWER)[type] ?? type;
+    return { src: t.dst, dst: t.src, proto: t.proto, sport: t.sport, dport: answer * 256 + (t.dport & 255) };
+  }
+  return { src: t.dst, dst: t.src, proto: t.proto, sport: t.dport, dport: t.sport };
+}
+
+export function sameTuple(a: Tuple, b: Tuple): boolean {
+  return key(a, 0) === key(b, 0);
+}
+
+function key(t: Tuple, zone: number): string {
+  return `${zone}|${t.proto}|${String(t.src)}|${t.sport}|${String(t.dst)}|${t.dport}`;
+}

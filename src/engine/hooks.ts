@@ -1,0 +1,80 @@
+// Where everything hangs. The order at a hook is one sorted list of priorities, whoever registered them:
+//
+//                 PREROUTING ---> routing ---> FORWARD ---> POSTROUTING ---> out
+//   in --->  raw      -300          |       mangle  -150    mangle  -150
+//            conntrack -200         v       filter     0    nat src  100
+//            mangle   -150        INPUT     security  50    confirm  max
+//            nat dst  -100   mangle  -150        ^
+//                            filter     0        |
+//   local socket  <---       security  50     routing <--- OUTPUT <--- local socket
+//                            nat src  100                raw -300, conntrack -200, mangle -150 (then routed again),
+//                            confirm  max                nat dst -100 (again), filter 0, security 50
+//
+// enum nf_ip_hook_priorities, include/uapi/linux/netfilter_ipv4.h
+import type { Family } from '../net/addr.ts';
+import type { Namespace } from '../model/host.ts';
+import type { Chain, Hook, Table } from '../model/ruleset.ts';
+import type { Choices } from './choice.ts';
+
+const PRIORITY = { raw: -300, conntrack: -200, mangle: -150, dstnat: -100, filter: 0, security: 50, srcnat: 100, confirm: 0x7fffffff } as const;
+
+interface BaseChain {
+  readonly table: Table;
+  readonly chain: Chain;
+}
+
+export type Stage =
+  | ({ readonly kind: 'table'; readonly priority: number } & BaseChain)
+  /** One nat engine for all nat tables: the first to bind a connection wins. */
+  | { readonly kind: 'nat'; readonly priority: number; readonly manip: 'src' | 'dst'; readonly chains: readonly BaseChain[] }
+  | { readonly kind: 'conntrack' | 'confirm'; readonly priority: number };
+
+/** What runs at `hook`, first to last. */
+export function stagesAt(ns: Namespace, hook: Hook, family: Family, conntrack: boolean, choices: Choices): Stage[] {
+  const stages: Stage[] = [];
+  const nat: BaseChain[] = [];
+  for (const table of ns.tables) {
+    const chain = Object.hasOwn(table.chains, hook) ? table.chains[hook] : undefined;
+    if (table.family !== family || chain?.base?.hook !== hook) continue;
+    if (table.name === 'nat') nat.push({ table, chain });
+    else stages.push({ kind: 'table', priority: chain.base.priority ?? tablePriority(table.name), table, chain });
+  }
+  const manip = hook === 'PREROUTING' || hook === 'OUTPUT' ? 'dst' : 'src';
+  if (conntrack) {
+    if (manip === 'dst') stages.push({ kind: 'conntrack', priority: PRIORITY.conntrack });
+    if (hook !== 'FORWARD') stages.push({ kind: 'nat', priority: manip === 'dst' ? PRIORITY.dstnat : PRIORITY.srcnat, manip, chains: inOrder(ns, nat, choices) });
+    if (hook === 'INPUT' || hook === 'POSTROUTING') stages.push({ kind: 'confirm', priority: PRIORITY.confirm });
+  }
+  return settleTies(ns, stages.toSorted((a, b) => a.priority - b.priority), choices);
+}
+
+function tablePriority(name: string): number {
+  return name in PRIORITY ? PRIORITY[name as keyof typeof PRIORITY] : PRIORITY.filter;
+}
+
+/** At equal priority the table registered last runs first (nf_hook_entries_grow()), and no dump tells which that was. */
+function settleTies(ns: Namespace, stages: Stage[], choices: Choices): Stage[] {
+  for (let i = 0; i + 1 < stages.length; i++) {
+    const [a, b] = [stages[i]!, stages[i + 1]!];
+    if (a.kind !== 'table' || b.kind !== 'table' || a.priority !== b.priority) continue;
+    const [first, second] = inOrder(ns, [a, b], choices);
+    stages[i] = first!;
+    stages[i + 1] = second!;
+  }
+  return stages;
+}
+
+function inOrder<C extends BaseChain>(ns: Namespace, chains: readonly C[], choices: Choices): readonly C[] {
+  const [a, b] = chains.filter(hasSay);
+  if (!a || !b) return chains;
+  const name = `${a.table.name} of ${a.table.backend} and of ${b.table.backend}`;
+  const swapped = choices.choose(`order:${ns.node}:${ns.name}:${a.table.family}:${a.table.name}`, [
+    { value: false, what: `${name}: ${b.table.backend} was loaded first, so ${a.table.backend} runs first` },
+    { value: true, what: `${name}: ${a.table.backend} was loaded first, so ${b.table.backend} runs first` },
+  ]);
+  return swapped ? chains.toReversed() : chains;
+}
+
+function hasSay(c: BaseChain): boolean {
+  return c.chain.rules.length > 0 || c.chain.base?.policy === 'drop';
+}

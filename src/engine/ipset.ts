@@ -1,0 +1,139 @@
+// Membership in an ipset, with the member that decided: ip_set_test(), net/netfilter/ipset/ip_set_core.c and the
+// *_kadt functions of the set types.
+import { and, familyOf, formatAddr, isError, maskOf, parseAddr, type Addr } from '../net/addr.ts';
+import { has } from '../net/intervals.ts';
+import { hasPorts, ICMP, ICMPV6, TCP, UDP } from '../net/proto.ts';
+import type { Span } from '../model/finding.ts';
+import type { IpSet, SetDimension, SetKey, SetMember, SetPart, Truth } from '../model/ruleset.ts';
+import type { Sight } from './pred.ts';
+
+export interface SetResult {
+  readonly truth: Truth;
+  readonly saw: string;
+  readonly at?: Span;
+}
+
+/** Reports whether the packet's values, one per direction in `by`, are in the set. */
+export function testSet(name: string, by: readonly SetKey[], s: Sight): SetResult {
+  const set = s.set(name);
+  if (!set) return { truth: 'unknown', saw: `the set ${name} was not captured` };
+  if (set.type === 'list:set') return testList(set, by, s);
+  const dimensions = set.dimensions;
+  // ip_set_test(): fewer directions than dimensions never match; more are ignored
+  if (by.length < dimensions.length) {
+    return { truth: false, saw: `${set.type} needs ${dimensions.length} directions and the rule gives ${by.length}: it never matches`, at: set.at };
+  }
+  if (set.family !== undefined && set.family !== s.packet.family) return { truth: false, saw: `${name} holds IPv${set.family} only`, at: set.at };
+  const values = dimensions.map((d, i) => valueOf(d, by[i]!, i, set, s));
+  if (values.includes(undefined)) return { truth: 'unknown', saw: `the packet's ${dimensions[values.indexOf(undefined)]} is not known` };
+  const seen = dimensions.map((d, i) => describe(d, values[i], s)).join(',');
+  const best = bestMember(set, values as Value[]);
+  if (best && !best.nomatch) return { truth: true, saw: `${seen} is in it: ${best.text}`, at: best.at };
+  if (best) return { truth: false, saw: `${seen} is excluded by: ${best.text}`, at: best.at };
+  if (set.incomplete) return { truth: 'unknown', saw: `${set.incomplete}; whether ${seen} is in ${name} is not known`, at: set.at };
+  return { truth: false, saw: `${seen} is in none of its ${set.members.length} members`, at: set.at };
+}
+
+/** list_set_ktest(): the member sets are tried in order, each with the same directions. */
+function testList(list: IpSet, by: readonly SetKey[], s: Sight): SetResult {
+  let unknown: SetResult | undefined;
+  for (const member of list.members) {
+    const part = member.parts[0];
+    if (part?.kind !== 'set') continue;
+    const result = testSet(part.name, by, s);
+    if (result.truth === true) return { ...result, saw: `${result.saw} (${part.name})` };
+    if (result.truth === 'unknown') unknown ??= result;
+  }
+  return unknown ?? { truth: false, saw: `in none of its ${list.members.length} sets`, at: list.at };
+}
+
+type Value =
+  { readonly addr: Addr } | { readonly port: number; readonly proto: number } | { readonly name: string } | { readonly mark: number } | 'none';
+
+/** The packet's value for one dimension; 'none' when it has no such thing, undefined when it is not known. */
+function valueOf(dimension: SetDimension, side: SetKey, index: number, set: IpSet, s: Sight): Value | undefined {
+  const p = s.packet;
+  switch (dimension) {
+    case 'ip':
+    case 'net': {
+      const addr = side === 'src' ? p.src : p.dst;
+      return { addr: index === 0 ? underNetmask(addr, set) : addr };
+    }
+    case 'port':
+      // ip_set_get_ip4_port(): ICMP puts type and code there, other protocols have 0
+      if (p.proto === ICMP || p.proto === ICMPV6)
+        return set.type === 'bitmap:port' || !p.icmp ? 'none' : { port: p.icmp.type * 256 + p.icmp.code, proto: p.proto };
+      if (set.type === 'bitmap:port' && p.proto !== TCP && p.proto !== UDP) return 'none';
+      if (hasPorts(p.proto) && p.sport === undefined) return 'none';
+      return { port: (side === 'src' ? p.sport : p.dport) ?? 0, proto: p.proto };
+    case 'mac':
+      if (s.iif === '') return 'none';
+      return p.mac && { name: side === 'src' ? p.mac.src : p.mac.dst };
+    case 'iface': {
+      const device = side === 'src' ? s.iif : s.oif;
+      return device === undefined ? undefined : { name: device };
+    }
+    case 'mark':
+      return { mark: and(p.mark, Number(set.options['markmask'] ?? 0xffffffff)) };
+    case 'set':
+      return 'none';
+  }
+}
+
+function underNetmask(addr: Addr, set: IpSet): Addr {
+  const bits = set.options['bitmask'];
+  if (bits !== undefined) {
+    const mask = parseAddr(bits);
+    return isError(mask) || typeof mask !== typeof addr ? addr : and(addr, mask);
+  }
+  const length = set.options['netmask'];
+  return length === undefined ? addr : and(addr, maskOf(familyOf(addr), Number(length)));
+}
+
+/** Of the members that cover the values, the one with the longest prefixes: it decides, `nomatch` or not. */
+function bestMember(set: IpSet, values: readonly Value[]): SetMember | undefined {
+  let best: SetMember | undefined;
+  for (const member of set.members) {
+    if (member.parts.every((part, i) => covers(part, values[i]!)) && (!best || longer(member, best))) best = member;
+  }
+  return best;
+}
+
+function covers(part: SetPart, value: Value): boolean {
+  if (value === 'none') return false;
+  switch (part.kind) {
+    case 'net':
+      return 'addr' in value && has(part.ranges, value.addr);
+    case 'port':
+      return 'port' in value && value.port >= part.lo && value.port <= part.hi && (part.proto === undefined || part.proto === value.proto);
+    case 'mac':
+      return 'name' in value && value.name === part.mac;
+    case 'iface':
+      // hash_netiface4_data_equal() compares whole names; a trailing + in the element is a wildcard (kernel 5.5)
+      return 'name' in value && (part.name.endsWith('+') ? value.name.startsWith(part.name.slice(0, -1)) : value.name === part.name);
+    case 'mark':
+      return 'mark' in value && value.mark === part.mark;
+    case 'set':
+      return false;
+  }
+}
+
+function longer(a: SetMember, b: SetMember): boolean {
+  for (const [i, part] of a.parts.entries()) {
+    const other = b.parts[i];
+    if (part.kind !== 'net' || other?.kind !== 'net') continue;
+    const difference = (part.prefix?.length ?? 0) - (other.prefix?.length ?? 0);
+    if (difference !== 0) return difference > 0;
+  }
+  return false;
+}
+
+function describe(dimension: SetDimension, value: Value | undefined, s: Sight): string {
+  if (value === undefined || value === 'none') return `no ${dimension}`;
+  if ('addr' in value) return formatAddr(value.addr);
+  if ('port' in value) {
+    if (s.packet.icmp) return `icmp:${value.port >>> 8}/${value.port & 255}`;
+    return `${value.proto === TCP ? 'tcp:' : value.proto === UDP ? 'udp:' : ''}${value.port}`;
+  }
+  return 'name' in value ? value.name : `0x${value.mark.toString(16)}`;
+}

@@ -1,0 +1,460 @@
+// One packet's visit to one network namespace: the hooks in their order, with conntrack, NAT and routing in between.
+// ip_rcv() ... ip_forward() ... ip_output(), net/ipv4/ip_*.c; net/ipv6/ip6_*.c
+import { familyOf, formatAddr, type Addr } from '../net/addr.ts';
+import type { Span } from '../model/finding.ts';
+import type { Namespace } from '../model/host.ts';
+import type { Packet } from '../model/packet.ts';
+import { CT_STATE, type Hook, type IpSet, type NatRange, type Pred, type Statement } from '../model/ruleset.ts';
+import type { OutcomeKind, Step } from '../model/trace.ts';
+import { isNat, walkChain, type ChainVerdict, type NatStatement, type Visitor } from './chain.ts';
+import type { Choices } from './choice.ts';
+import { track, type Connection, type ConntrackTable, type Manip } from './conntrack.ts';
+import { Fib } from './fib.ts';
+import { stagesAt } from './hooks.ts';
+import { bind, endpoint, netmap, translate, translateError } from './nat.ts';
+import { formatMark, type Sight, type Tracked } from './pred.ts';
+import { mtuOf, place, routeInput, routeOutput, rpfilterMatch, type Router, type Way } from './routing.ts';
+import { setting } from './sysctl.ts';
+
+/** How a visit ends: here, or out of an interface. */
+export type Passage =
+  | { readonly kind: 'delivered' }
+  | { readonly kind: 'out'; readonly device: string | undefined; readonly via?: Addr; readonly way: Way }
+  | { readonly kind: 'refused'; readonly outcome: OutcomeKind; readonly why: string; readonly at?: Span };
+
+type Stop = Extract<Passage, { kind: 'refused' }>;
+
+/** What a walk carries from visit to visit. */
+export interface Walk {
+  readonly choices: Choices;
+  readonly all: boolean;
+  connections(ns: Namespace): ConntrackTable;
+  /** Connection state the question prescribes for the first time conntrack looks; taken once. */
+  takePrescribedState(): number | undefined;
+}
+
+export class Visit implements Visitor, Router {
+  readonly steps: Step[] = [];
+  readonly choices: Choices;
+  readonly all: boolean;
+  hook: Hook = 'PREROUTING';
+  packet: Packet;
+  private readonly ns: Namespace;
+  private readonly walk: Walk;
+  private readonly usesConntrack: boolean;
+  private iif: string | undefined;
+  private oif: string | undefined = '';
+  private connection: Connection | undefined;
+  private zone = 0;
+  private out: Way | undefined;
+
+  constructor(ns: Namespace, packet: Packet, walk: Walk) {
+    this.ns = ns;
+    this.packet = packet;
+    this.walk = walk;
+    this.choices = walk.choices;
+    this.all = walk.all;
+    this.usesConntrack = tracksConnections(ns);
+  }
+
+  /** A packet that came in by `device` (undefined when nobody knows which). */
+  receive(device: string | undefined): Passage {
+    this.iif = device;
+    this.steps.push({ step: 'enter', local: false, ...(device !== undefined && { device }), packet: this.packet });
+    this.noteMissingRules();
+    return this.arrive() ?? this.routeAndGo();
+  }
+
+  /** A packet that a socket here sends; `bound` tells whether its source address is settled. */
+  send(bound: boolean): Passage {
+    this.iif = '';
+    const first = routeOutput(this.ns, this.packet, bound, this);
+    if (first.kind === 'refused') {
+      this.steps.push({ step: 'enter', local: true, packet: this.packet });
+      return this.refuseRoute('output', first);
+    }
+    if (first.src !== undefined && !bound) this.packet = { ...this.packet, src: first.src };
+    this.steps.push({ step: 'enter', local: true, packet: this.packet });
+    this.noteMissingRules();
+    if (first.src === undefined && !bound) this.choices.assume(`the source address that ${place(this.ns)} chooses is not known: its addresses were not captured`);
+    this.take('output', first);
+    const stopped = this.runHook('OUTPUT') ?? this.postrouting();
+    if (stopped) return stopped;
+    if (this.out?.kind !== 'local') return this.leave();
+    // the loopback device: conntrack and the route stay with the packet (loopback_xmit())
+    this.iif = 'lo';
+    this.oif = '';
+    return this.arrive() ?? this.deliver();
+  }
+
+  /** Sends on what routing decided; the device is named for whoever resolves neighbours. */
+  private leave(): Passage {
+    const way = this.out!;
+    return { kind: 'out', device: way.device, ...(way.via !== undefined && { via: way.via }), way };
+  }
+
+  private arrive(): Passage | undefined {
+    return this.runHook('PREROUTING');
+  }
+
+  private routeAndGo(): Passage {
+    const way = routeInput(this.ns, this.packet, this.iif, this);
+    if (way.kind === 'refused') return this.refuseRoute('input', way);
+    this.take('input', way);
+    return way.kind === 'local' ? this.deliver() : this.forward(way);
+  }
+
+  private deliver(): Passage {
+    this.oif = '';
+    const stopped = this.runHook('INPUT');
+    if (stopped) return stopped;
+    this.steps.push({ step: 'deliver', packet: this.packet });
+    return { kind: 'delivered' };
+  }
+
+  /** ip_forward(): TTL and size are checked, and the TTL lowered, before the FORWARD chains see the packet. */
+  private forward(way: Way): Passage {
+    if (this.packet.ttl <= 1) return { kind: 'refused', outcome: 'ttl-exceeded', why: `its TTL reached 0 at ${place(this.ns)}, which answers ICMP time exceeded` };
+    const limit = mtuOf(this.ns, way);
+    if (limit && this.packet.length > limit.mtu) {
+      return { kind: 'refused', outcome: 'too-big', why: `${this.packet.length} bytes do not fit the MTU ${limit.mtu} of ${way.device ?? '?'} on ${place(this.ns)}`, ...(limit.at && { at: limit.at }) };
+    }
+    this.packet = { ...this.packet, ttl: this.packet.ttl - 1 };
+    const stopped = this.runHook('FORWARD') ?? this.postrouting();
+    return stopped ?? this.leave();
+  }
+
+  private postrouting(): Passage | undefined {
+    return this.runHook('POSTROUTING');
+  }
+
+  private take(purpose: 'input' | 'output' | 'reroute', way: Way): void {
+    this.out = way;
+    this.oif = way.kind === 'local' && purpose === 'input' ? '' : way.device;
+    const result = way.kind === 'local' ? (purpose === 'input' ? 'for this host' : 'to itself') : `${way.device ?? 'an unknown interface'}${way.via === undefined ? '' : ` via ${formatAddr(way.via)}`}`;
+    this.steps.push({ step: 'route', purpose, result, text: way.text, ...(way.at && { at: way.at }), ...(way.rule && { rule: way.rule }) });
+  }
+
+  private refuseRoute(purpose: 'input' | 'output' | 'reroute', refused: Stop): Stop {
+    this.steps.push({ step: 'route', purpose, result: refused.outcome, text: refused.why, ...(refused.at && { at: refused.at }) });
+    return refused;
+  }
+
+  private runHook(hook: Hook): Stop | undefined {
+    this.hook = hook;
+    for (const stage of stagesAt(this.ns, hook, this.packet.family, this.usesConntrack, this.choices)) {
+      switch (stage.kind) {
+        case 'conntrack':
+          this.track();
+          break;
+        case 'confirm':
+          if (this.connection && 'entry' in this.connection && !this.connection.entry.confirmed) this.walk.connections(this.ns).confirm(this.connection.entry);
+          break;
+        case 'nat': {
+          const stopped = this.translateAt(stage.manip, stage.chains);
+          if (stopped) return stopped;
+          break;
+        }
+        case 'table': {
+          const before = this.packet;
+          const verdict = walkChain(stage.table, stage.chain, this);
+          const stopped = verdict.kind === 'nat' ? misplaced(verdict.where, verdict.rule.at) : stopOf(verdict);
+          if (stopped) return stopped;
+          if (hook === 'OUTPUT' && stage.table.name === 'mangle' && changesRoute(before, this.packet)) {
+            const lost = this.reroute();
+            if (lost) return lost;
+          }
+        }
+      }
+    }
+    return undefined;
+  }
+
+  /** nf_conntrack_in() */
+  private track(): void {
+    if (this.connection) return;
+    const loose = setting(this.ns, 'net.netfilter.nf_conntrack_tcp_loose', 1).value !== 0;
+    const prescribed = this.walk.takePrescribedState();
+    const found = track(this.walk.connections(this.ns), this.packet, this.zone, loose);
+    this.connection = prescribed === undefined ? found : prescribe(found, prescribed);
+    const c = this.connection;
+    const state = STATES[c.state]!;
+    if ('entry' in c) {
+      this.steps.push({ step: 'conntrack', hook: this.hook, state, direction: c.direction, ...(c.entry.at && { at: c.entry.at }) });
+    } else this.steps.push({ step: 'conntrack', hook: this.hook, state, why: c.why });
+  }
+
+  /** nf_nat_inet_fn(): binds a new connection once per manipulation, then rewrites as the bindings say. */
+  private translateAt(manip: Manip, chains: readonly { table: Namespace['tables'][number]; chain: Parameters<typeof walkChain>[1] }[]): Stop | undefined {
+    const c = this.connection;
+    if (!c || !('entry' in c)) return undefined;
+    const { entry, direction } = c;
+    const table = this.walk.connections(this.ns);
+    let clash = false;
+    if (c.related && this.packet.inner) {
+      this.packet = translateError(this.packet, entry, direction, manip) ?? this.packet;
+      return undefined;
+    }
+    if ((c.state === CT_STATE.NEW || c.state === CT_STATE.RELATED) && !entry.bound[manip]) {
+      for (const { table: rules, chain } of chains) {
+        const verdict = walkChain(rules, chain, this);
+        if (verdict.kind === 'nat') {
+          const refused = this.bindRule(verdict.statement, manip, verdict.rule.at, `${rules.name} ${verdict.where}`);
+          if (refused) return refused;
+        } else {
+          const stopped = stopOf(verdict);
+          if (stopped) return stopped;
+        }
+        if (entry.bound[manip]) break;
+      }
+      if (!entry.bound[manip]) clash = bind(table, entry, manip, undefined, undefined).clash;
+    }
+    const before = this.packet;
+    const after = translate(before, entry, direction, manip);
+    if (after) {
+      this.packet = after;
+      const cause = entry.cause[direction === 'original' ? manip : manip === 'src' ? 'dst' : 'src'];
+      this.steps.push({
+        step: 'nat', hook: this.hook, manip, from: endpoint(before, manip), to: endpoint(after, manip),
+        because: clash ? 'clash' : c.state === CT_STATE.NEW && direction === 'original' && cause?.at !== entry.at ? 'rule' : 'connection',
+        ...(cause?.at && { at: cause.at }),
+        why: clash ? 'another connection holds this tuple, so the kernel moved the port' : (cause?.by ?? 'the connection is translated'),
+      });
+    }
+    // nf_nat_ipv4_out() and _local_fn(): a destination changed in OUTPUT is routed again
+    return this.hook === 'OUTPUT' && after && formatAddr(after.dst) !== formatAddr(before.dst) ? this.reroute() : undefined;
+  }
+
+  /** Carries out a NAT target on the packet's connection. */
+  private bindRule(statement: NatStatement, manip: Manip, at: Span, by: string): Stop | undefined {
+    const c = this.connection;
+    if (!c || !('entry' in c)) return undefined;
+    const wanted: Manip = statement.kind === 'snat' || statement.kind === 'masquerade' ? 'src' : statement.kind === 'netmap' ? manip : 'dst';
+    if (wanted !== manip) return misplaced(by, at);
+    const range = this.rangeOf(statement, c.entry, manip, at);
+    if ('outcome' in range) return range;
+    bind(this.walk.connections(this.ns), c.entry, manip, range, { at, by });
+    return undefined;
+  }
+
+  private rangeOf(statement: NatStatement, entry: Extract<Connection, { entry: unknown }>['entry'], manip: Manip, at: Span): NatRange | Stop {
+    const refuse = (why: string): Stop => ({ kind: 'refused', outcome: 'dropped', why, at });
+    switch (statement.kind) {
+      case 'dnat':
+      case 'snat':
+        return statement;
+      case 'netmap':
+        return netmap(this.packet[manip], statement.to);
+      case 'masquerade': {
+        const addr = this.masqueradeAddress();
+        if (addr === undefined && this.ns.captured.addresses && this.oif !== undefined) return refuse(`MASQUERADE finds no address on ${this.oif} or elsewhere on ${place(this.ns)}, and drops the packet`);
+        if (addr === undefined) entry.anyAddr.src = `an address of ${this.oif ?? 'the output interface'}`;
+        const chosen = addr ?? unspecified(this.packet);
+        return { ...statement, addrs: [chosen, chosen] };
+      }
+      case 'redirect': {
+        const addr = this.redirectAddress();
+        if (addr === undefined && this.ns.captured.addresses && this.iif !== undefined) return refuse(`REDIRECT finds no address on ${this.iif}, and drops the packet`);
+        if (addr === undefined) entry.anyAddr.dst = `an address of ${this.iif ?? 'the input interface'}`;
+        const chosen = addr ?? unspecified(this.packet);
+        return { ...statement, addrs: [chosen, chosen] };
+      }
+    }
+  }
+
+  /** nf_nat_masquerade_ipv4(): an address of the output device, near the next hop; the route's preferred source plays no part. */
+  private masqueradeAddress(): Addr | undefined {
+    if (this.oif === undefined) return undefined;
+    const fib = Fib.of(this.ns, this.packet.family);
+    const via = this.out?.via !== undefined && familyOf(this.out.via) === this.packet.family ? this.out.via : this.packet.dst;
+    return fib.selectAddress(this.oif, this.packet.family === 6 ? this.packet.dst : via, 'global');
+  }
+
+  /** nf_nat_redirect_ipv4(): loopback for packets of this host, else the first address of the input device. */
+  private redirectAddress(): Addr | undefined {
+    if (this.hook === 'OUTPUT') return this.packet.family === 4 ? (0x7f000001 as Addr) : [0, 0, 0, 1];
+    return this.ns.addresses.find((a) => a.device === this.iif && familyOf(a.addr) === this.packet.family && !a.secondary)?.addr;
+  }
+
+  /** ip_route_me_harder(): the source stays as it was chosen. */
+  private reroute(): Stop | undefined {
+    const way = routeOutput(this.ns, this.packet, true, this, true);
+    if (way.kind === 'refused') return this.refuseRoute('reroute', way);
+    this.take('reroute', way);
+    return undefined;
+  }
+
+  sight(supposed: ReadonlyMap<Pred, boolean>): Sight {
+    const ns = this.ns;
+    return {
+      packet: this.packet,
+      hook: this.hook,
+      // INPUT knows no output device, OUTPUT no input device; POSTROUTING knows both for forwarded packets (P9)
+      iif: this.iif,
+      oif: this.hook === 'PREROUTING' || this.hook === 'INPUT' ? '' : this.oif,
+      physin: '',
+      physout: '',
+      tracked: this.tracked(),
+      supposed,
+      set: (name): IpSet | undefined => (Object.hasOwn(ns.sets, name) ? ns.sets[name] : undefined),
+      addressType: (addr, device) => Fib.of(ns, familyOf(addr)).addressType(addr, device),
+      reversePath: (pred) => rpfilterMatch(ns, this.packet, this.iif, pred, this),
+    };
+  }
+
+  private tracked(): Tracked {
+    const c = this.connection;
+    // before conntrack has looked, xt_conntrack finds nothing and calls that INVALID (ORACLE: true for every packet in raw)
+    if (!c) return { state: CT_STATE.INVALID };
+    return 'entry' in c ? c : { state: c.state };
+  }
+
+  apply(statement: Exclude<Statement, { kind: 'verdict' | 'jump' | 'goto' | 'reject' | 'opaque' } | NatStatement>): string | undefined {
+    const entry = this.connection && 'entry' in this.connection ? this.connection.entry : undefined;
+    switch (statement.kind) {
+      case 'set': {
+        const old = statement.field === 'mark' ? this.packet.mark : entry?.mark;
+        if (old === undefined) return undefined;
+        return this.setMark(statement.field, old, ((old & ~statement.clear) ^ statement.xor) >>> 0);
+      }
+      case 'copy': {
+        const values = { mark: this.packet.mark, ctmark: entry?.mark };
+        const [from, old] = [values[statement.from], values[statement.to]];
+        if (from === undefined || old === undefined) return undefined;
+        return this.setMark(statement.to, old, ((old & ~statement.toMask) ^ (from & statement.fromMask)) >>> 0);
+      }
+      case 'notrack':
+        if (this.connection) return 'too late: conntrack has looked already';
+        this.connection = { state: CT_STATE.UNTRACKED, why: 'a rule said NOTRACK' };
+        return 'not tracked';
+      case 'ct':
+        if (statement.zone !== undefined) this.zone = statement.zone;
+        return statement.zone === undefined ? 'conntrack settings' : `conntrack zone ${statement.zone}`;
+      case 'setttl': {
+        const { op, value } = statement;
+        const ttl = op === 'set' ? value : op === 'inc' ? Math.min(255, this.packet.ttl + value) : Math.max(0, this.packet.ttl - value);
+        const did = `ttl ${this.packet.ttl} -> ${ttl}`;
+        this.packet = { ...this.packet, ttl };
+        return did;
+      }
+      case 'settos': {
+        const tos = ((this.packet.tos & ~statement.clear) ^ statement.xor) & 255;
+        const did = `tos ${this.packet.tos} -> ${tos}`;
+        this.packet = { ...this.packet, tos };
+        return did;
+      }
+      case 'tcpmss':
+        return statement.mss === 'clamp' ? 'clamps the TCP MSS to the path MTU' : `sets the TCP MSS to ${statement.mss}`;
+      case 'setmember':
+        this.choices.assume(`later rules see ${statement.set} as it was captured, although a rule ${statement.op === 'add' ? 'adds to' : 'deletes from'} it on the way`);
+        return `${statement.op} ${statement.set}`;
+      case 'note':
+        return statement.as;
+    }
+  }
+
+  private setMark(field: 'mark' | 'ctmark', from: number, to: number): string {
+    if (field === 'mark') this.packet = { ...this.packet, mark: to };
+    else if (this.connection && 'entry' in this.connection) this.connection.entry.mark = to;
+    return `${field} ${formatMark(from)} -> ${formatMark(to)}`;
+  }
+
+  private noteMissingRules(): void {
+    if (this.ns.stub || this.ns.captured[this.packet.family === 4 ? 'rules4' : 'rules6']) return;
+    this.choices.assume(`${place(this.ns)} has no ${this.packet.family === 4 ? 'iptables' : 'ip6tables'} rules (none were captured)`);
+  }
+
+  // Router: what routing asks and notes
+  decide(key: string, what: string): boolean {
+    return this.choices.choose(key, [
+      { value: true, what },
+      { value: false, what: `not so: ${what}` },
+    ]);
+  }
+
+  pick: Router['pick'] = (key, hops, route) => {
+    const total = hops.reduce((sum, h) => sum + h.weight, 0);
+    return this.choices.choose(
+      key,
+      hops.map((h) => ({ value: h, probability: h.weight / total, what: `next hop ${h.via === undefined ? '' : `${formatAddr(h.via)} `}dev ${h.device ?? '?'} of '${route.text}'`, at: route.at })),
+    );
+  };
+
+  assume(what: string, at?: Span): void {
+    this.choices.assume(what, at);
+  }
+
+  note(step: Step): void {
+    this.steps.push(step);
+  }
+}
+
+const STATES = Object.fromEntries(Object.entries(CT_STATE).map(([name, n]) => [n, name]));
+
+function prescribe(found: Connection, state: number): Connection {
+  if (state === CT_STATE.INVALID || state === CT_STATE.UNTRACKED) return { state, why: 'prescribed by the question' };
+  if (!('entry' in found)) return found;
+  if (state !== CT_STATE.NEW) {
+    found.entry.status |= 2;
+    found.entry.bound.src = true;
+    found.entry.bound.dst = true;
+  }
+  return { ...found, state };
+}
+
+function changesRoute(a: Packet, b: Packet): boolean {
+  return a.mark !== b.mark || a.tos !== b.tos || formatAddr(a.src) !== formatAddr(b.src) || formatAddr(a.dst) !== formatAddr(b.dst);
+}
+
+function unspecified(p: Packet): Addr {
+  return p.family === 4 ? (0 as Addr) : [0, 0, 0, 0];
+}
+
+function misplaced(where: string, at: Span): Stop {
+  return { kind: 'refused', outcome: 'cannot-tell', why: `${where} holds a NAT target where the kernel would not load one`, at };
+}
+
+function stopOf(verdict: ChainVerdict): Stop | undefined {
+  switch (verdict.kind) {
+    case 'accept':
+    case 'nat':
+      return undefined;
+    case 'drop':
+      return { kind: 'refused', outcome: 'dropped', why: verdict.why, at: verdict.at };
+    case 'reject':
+      return { kind: 'refused', outcome: 'rejected', why: verdict.why, at: verdict.at };
+    case 'cannot-tell':
+      return { kind: 'refused', outcome: 'cannot-tell', why: verdict.why, at: verdict.at };
+  }
+}
+
+const conntrackUsers = new WeakMap<Namespace, boolean>();
+
+/** Without a user of conntrack in the namespace nothing is tracked, and nat chains are not walked at all (nf_ct_netns_get()). */
+function tracksConnections(ns: Namespace): boolean {
+  let uses = conntrackUsers.get(ns);
+  if (uses === undefined) {
+    uses = ns.conntrack.length > 0 || ns.tables.some((t) => Object.values(t.chains).some((c) => c.rules.some((r) => mentionsConntrack(r.match) || r.then.some(needsConntrack))));
+    conntrackUsers.set(ns, uses);
+  }
+  return uses;
+}
+
+function needsConntrack(s: Statement): boolean {
+  return isNat(s) || s.kind === 'copy' || s.kind === 'ct' || (s.kind === 'set' && s.field === 'ctmark');
+}
+
+function mentionsConntrack(pred: Pred): boolean {
+  switch (pred.kind) {
+    case 'all':
+    case 'any':
+      return pred.of.some(mentionsConntrack);
+    case 'not':
+      return mentionsConntrack(pred.of);
+    case 'in':
+    case 'masked':
+      return pred.field.startsWith('ct');
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,233 @@
+// The packet from namespace to namespace until something happens to it, and the answer all the way back.
+import { formatAddr } from '../net/addr.ts';
+import { ICMP, ICMPV6, TCP } from '../net/proto.ts';
+import type { Namespace, World } from '../model/host.ts';
+import type { Packet } from '../model/packet.ts';
+import type { Hop, Outcome, Question, Step, Trace, Translation } from '../model/trace.ts';
+import { explore, type Choices } from './choice.ts';
+import { ConntrackTable } from './conntrack.ts';
+import { Visit, type Passage, type Walk } from './namespace.ts';
+import { endpoint } from './nat.ts';
+import { resolve } from './neighbour.ts';
+import { place } from './routing.ts';
+import { masterOf, type Station } from './wire.ts';
+
+export interface WalkOptions {
+  /** Tell every rule that did not match as well. */
+  readonly all?: boolean;
+  /** CT_STATE that the first conntrack lookup is to find. */
+  readonly state?: number;
+  /** How many courses may be followed (default 256). */
+  readonly limit?: number;
+}
+
+/** Where a packet begins: sent by a socket, or coming in by a device (undefined when nobody knows which). */
+interface Start {
+  readonly ns: Namespace;
+  readonly packet: Packet;
+  readonly local: boolean;
+  readonly device?: string;
+  readonly bound: boolean;
+}
+
+/** Namespaces that one packet may visit before it is called a loop; more than any TTL allows in earnest. */
+const FARTHEST = 70;
+
+/** Walks the question's packet and its answer in every way the captures leave possible. */
+export function walkQuestion(world: World, question: Question, options: WalkOptions = {}): { traces: Trace[]; bounded: boolean } {
+  const { courses, bounded } = explore((choices) => roundTrip(world, question, choices, options), options.limit ?? 256);
+  return { traces: courses, bounded };
+}
+
+function roundTrip(world: World, question: Question, choices: Choices, options: WalkOptions): Trace {
+  const tables = new Map<Namespace, ConntrackTable>();
+  let prescribed = options.state;
+  const walk: Walk = {
+    choices,
+    all: options.all ?? false,
+    connections: (ns) => {
+      let table = tables.get(ns);
+      if (!table) tables.set(ns, (table = new ConntrackTable(ns)));
+      return table;
+    },
+    takePrescribedState: () => {
+      const state = prescribed;
+      prescribed = undefined;
+      return state;
+    },
+  };
+  const ns = world.namespaces.find((n) => n.node === question.node && n.name === question.namespace);
+  if (!ns) throw new RangeError(`the question begins in ${question.node}/${question.namespace}, which is not in the world`);
+  const start: Start = { ns, packet: question.packet, local: !question.arrives, bound: question.boundSource, ...(question.device !== undefined && { device: question.device }) };
+  const there = oneWay(world, start, walk);
+  const back = answerTo(world, there, choices);
+  const reply = back && oneWay(world, back, walk);
+  return finish(there, reply, start, choices);
+}
+
+interface Course {
+  readonly start: Start;
+  readonly hops: Hop[];
+  readonly outcome: Outcome;
+  readonly sent: Packet;
+  readonly final: Packet;
+  /** Where it ended. */
+  readonly end: Station;
+}
+
+function oneWay(world: World, start: Start, walk: Walk): Course {
+  const hops: Hop[] = [];
+  let at: Station = { ns: start.ns, device: start.device ?? '' };
+  let packet = start.packet;
+  let sent = packet;
+  for (let n = 0; n < FARTHEST; n++) {
+    const visit = new Visit(at.ns, packet, walk);
+    const passage: Passage = n === 0 && start.local ? visit.send(start.bound) : visit.receive(n === 0 ? start.device : at.device);
+    if (n === 0) sent = visit.steps.find((s) => s.step === 'enter')?.packet ?? packet;
+    hops.push({ node: at.ns.node, namespace: at.ns.name, steps: visit.steps });
+    packet = visit.packet;
+    const done = (outcome: Omit<Outcome, 'node' | 'namespace'>): Course => ({ start, hops, outcome: { ...outcome, node: at.ns.node, namespace: at.ns.name }, sent, final: packet, end: at });
+    if (passage.kind === 'refused') return done({ kind: passage.outcome, why: passage.why, ...(passage.at && { at: passage.at }) });
+    if (passage.kind === 'delivered') return done({ kind: 'delivered', why: `delivered to ${place(at.ns)}` });
+    const next = carry(world, at.ns, passage, packet, visit);
+    if ('outcome' in next) return done(next.outcome);
+    // a wire carries neither the mark nor the sender's socket
+    const { uid: _uid, gid: _gid, ...bare } = packet;
+    packet = { ...bare, mark: 0 };
+    at = next;
+  }
+  return { start, hops, sent, final: packet, end: at, outcome: { kind: 'loop', node: at.ns.node, namespace: at.ns.name, why: `the packet goes round: ${FARTHEST} hops and no end` } };
+}
+
+/** From an output device to whoever is on its other side. */
+function carry(world: World, ns: Namespace, out: Passage & { kind: 'out' }, packet: Packet, visit: Visit): Station | { outcome: Omit<Outcome, 'node' | 'namespace'> } {
+  const hop = out.via ?? packet.dst;
+  const to = formatAddr(hop);
+  const device = out.device;
+  const leave = (step: Extract<Step, { step: 'neighbour' }> | undefined): void => {
+    if (step) visit.steps.push(step);
+    visit.steps.push({ step: 'leave', device: device ?? '?', to, packet });
+  };
+  if (device === undefined) {
+    leave(undefined);
+    return { outcome: { kind: 'left', why: `leaves ${place(ns)} towards ${to}; which interface is not known`, nextHop: to } };
+  }
+  const link = ns.links.find((l) => l.name === device);
+  if (link && !link.up) return { outcome: { kind: 'no-route', why: `${device} of ${place(ns)} is down`, at: link.at } };
+  if (link?.kind !== undefined && TUNNELS.has(link.kind)) {
+    visit.choices.assume(`what ${device} (${link.kind}) does with the packet is not modelled: it is taken to reach the other end`, link.at);
+    leave(undefined);
+    return { outcome: { kind: 'left', why: `leaves ${place(ns)} by the tunnel device ${device} (${link.kind}) towards ${to}`, device, nextHop: to } };
+  }
+  const delivery = resolve(world, { ns, device }, hop, visit);
+  switch (delivery.kind) {
+    case 'refused':
+      visit.steps.push({ step: 'neighbour', addr: to, device, result: delivery.why, ...(delivery.at && { at: delivery.at }) });
+      return { outcome: { kind: delivery.outcome, why: delivery.why, ...(delivery.at && { at: delivery.at }) } };
+    case 'outside':
+      leave(delivery.at ? { step: 'neighbour', addr: to, device, result: delivery.how, at: delivery.at } : undefined);
+      return { outcome: { kind: 'left', why: `leaves ${place(ns)} by ${device} towards ${to}`, device, nextHop: to } };
+    case 'station': {
+      leave({ step: 'neighbour', addr: to, device, result: delivery.how, ...(delivery.at && { at: delivery.at }) });
+      for (const bridge of delivery.segment.bridges) {
+        if (bridge.ns.tables.length > 0 && (bridge.ns !== delivery.to.ns || bridge.device !== delivery.to.device)) {
+          visit.choices.assume(`the bridge ${bridge.device} of ${place(bridge.ns)} passes the frame from port to port (bridge-nf-call-iptables is not modelled)`);
+        }
+      }
+      return masterOf(delivery.to) ?? delivery.to;
+    }
+  }
+}
+
+const TUNNELS = new Set(['vxlan', 'ipip', 'gre', 'gretap', 'sit', 'geneve', 'wireguard', 'ip6tnl', 'ip6gre', 'xfrm', 'tun', 'vti']);
+
+/** The packet that the far end answers with, and where it starts; nothing answers a packet that did not arrive. */
+function answerTo(world: World, there: Course, choices: Choices): Start | undefined {
+  const { outcome, final, end } = there;
+  if (outcome.kind !== 'delivered' && outcome.kind !== 'left') return undefined;
+  const packet = answer(final);
+  if (!packet) return undefined;
+  if (outcome.kind === 'delivered') return { ns: end.ns, packet, local: true, bound: true };
+  // from outside: the world beyond is supposed to route the answer back to where the packet left
+  const last = there.hops.at(-1)!;
+  const ns = world.namespaces.find((n) => n.node === last.node && n.name === last.namespace)!;
+  const src = final.undetermined?.src ?? formatAddr(final.src);
+  const own = ns.addresses.some((a) => formatAddr(a.addr) === src);
+  const by = outcome.device === undefined ? '' : ` by ${outcome.device}`;
+  choices.assume(own ? `the network beyond answers to ${src}, an address of ${place(ns)}, and the answer comes in${by}` : `the network beyond${outcome.device ? ` ${outcome.device}` : ''} routes ${src} back to ${place(ns)}: the reply arrives only if it does`);
+  return { ns, packet, local: false, bound: true, ...(outcome.device !== undefined && { device: outcome.device }) };
+}
+
+/** What a willing peer sends back: the same connection seen from the other side. */
+function answer(p: Packet): Packet | undefined {
+  const { mac: _mac, uid: _uid, gid: _gid, undetermined, inner: _inner, ...rest } = p;
+  const swapped: Packet = { ...rest, src: p.dst, dst: p.src, ttl: 64, mark: 0 };
+  const loose = undetermined && {
+    ...(undetermined.src !== undefined && { dst: undetermined.src }),
+    ...(undetermined.dst !== undefined && { src: undetermined.dst }),
+    ...(undetermined.sport && { dport: undetermined.sport }),
+    ...(undetermined.dport && { sport: undetermined.dport }),
+  };
+  const base: Packet = { ...swapped, ...(loose && { undetermined: loose }) };
+  if (p.icmp) {
+    const type = p.proto === ICMP ? ECHO[p.icmp.type] : p.proto === ICMPV6 ? ECHO6[p.icmp.type] : undefined;
+    return type === undefined ? undefined : { ...base, icmp: { ...p.icmp, type } };
+  }
+  if (p.sport === undefined || p.dport === undefined) return base;
+  const ports = { ...base, sport: p.dport, dport: p.sport };
+  if (p.proto !== TCP || p.flags === undefined) return ports;
+  return { ...ports, flags: p.flags & 2 ? 0x12 : 0x10 };
+}
+
+const ECHO: Readonly<Record<number, number>> = { 8: 0, 13: 14, 15: 16, 17: 18 };
+const ECHO6: Readonly<Record<number, number>> = { 128: 129, 139: 140 };
+
+function finish(there: Course, back: Course | undefined, start: Start, choices: Choices): Trace {
+  const traceOf = (c: Course, outcome: Outcome): Trace => ({
+    packet: c.sent,
+    hops: c.hops,
+    outcome,
+    final: c.final,
+    translated: translations(c),
+    assumptions: choices.assumptions,
+    ...(choices.probability !== undefined && { probability: choices.probability }),
+  });
+  if (!back) return traceOf(there, there.outcome);
+  const lost = lostReply(there, back, start);
+  return { ...traceOf(there, lost ?? there.outcome), reply: traceOf(back, back.outcome) };
+}
+
+/** The reply must reach the socket, or the outside station, that asked, from the address it asked. */
+function lostReply(there: Course, back: Course, start: Start): Outcome | undefined {
+  const { outcome, final } = back;
+  const lost = (why: string): Outcome => ({ ...outcome, kind: 'reply-lost', why });
+  const wanted = start.local ? 'delivered' : 'left';
+  const name = start.local ? place(start.ns) : formatAddr(there.sent.src);
+  if (outcome.kind !== wanted) {
+    if (outcome.kind === 'left') return lost(`the reply ${outcome.why}, out of the captured world, and ${name} is inside it`);
+    if (outcome.kind === 'delivered') return lost(`the reply is delivered to ${place(back.end.ns)}, and ${name} asked`);
+    return lost(outcome.why);
+  }
+  if (start.local && back.end.ns !== start.ns) return lost(`the reply is delivered to ${place(back.end.ns)}, and ${name} asked`);
+  const asked = endpoint(there.sent, 'dst');
+  const from = endpoint(final, 'src');
+  if (from !== asked) return lost(`the reply comes from ${from}, and ${name} had asked ${asked}: it is not the answer to anything`);
+  const asker = endpoint(there.sent, 'src');
+  const to = endpoint(final, 'dst');
+  if (to !== asker) return lost(`the reply goes to ${to}, and the request came from ${asker}`);
+  return undefined;
+}
+
+/** What the packet looked like when it was sent, against how it ended. */
+function translations(c: Course): Trace['translated'] {
+  const last = (manip: 'src' | 'dst'): Translation | undefined => {
+    const from = endpoint(c.sent, manip);
+    const to = endpoint(c.final, manip);
+    if (from === to) return undefined;
+    const step = c.hops.flatMap((h) => h.steps).findLast((s) => s.step === 'nat' && s.manip === manip);
+    return { from, to, ...(step?.step === 'nat' && step.at && { at: step.at }), ...(step?.step === 'nat' && step.why !== undefined && { by: step.why }) };
+  };
+  const src = last('src');
+  const dst = last('dst');
+  return { ...(src && { src }), ...(dst && { dst }) };
+}

@@ -1,0 +1,324 @@
+// Deciding a predicate. `evaluate` is the only place that says whether a packet satisfies one; `explain` runs the same
+// function loudly and keeps what it saw.
+import { and, compare, equal, formatAddr, type Addr, type Word } from '../net/addr.ts';
+import { has, intersect, type Ranges } from '../net/intervals.ts';
+import { formatProtocol, formatTcpFlags, ICMP, ICMPV6 } from '../net/proto.ts';
+import type { Span } from '../model/finding.ts';
+import type { Packet, Tuple } from '../model/packet.ts';
+import { ADDR_TYPE, CT_STATE, PKT_TYPE, type Field, type Hook, type IpSet, type Pred, type SetKey, type Truth } from '../model/ruleset.ts';
+import type { Reason } from '../model/trace.ts';
+import { testSet } from './ipset.ts';
+
+/** What conntrack knows of the packet at this hook (struct nf_conn as the matches see it). */
+export interface Tracked {
+  readonly state: number;
+  readonly direction?: 'original' | 'reply';
+  readonly entry?: { readonly orig: Tuple; readonly reply: Tuple; readonly status: number; readonly mark: number };
+}
+
+/** Everything a predicate may look at: struct xt_action_param, plus the namespace behind it. */
+export interface Sight {
+  readonly packet: Packet;
+  readonly hook: Hook;
+  /** Input and output device; '' for none, undefined for one that is not known. */
+  readonly iif: string | undefined;
+  readonly oif: string | undefined;
+  readonly physin: string;
+  readonly physout: string;
+  readonly tracked: Tracked;
+  set(name: string): IpSet | undefined;
+  /** ADDR_TYPE bit of an address by the FIB, on any device or on one; undefined when not captured. */
+  addressType(addr: Addr, device: string | undefined): { readonly type: number; readonly at?: Span } | undefined;
+  /** The reverse-path question of xt_rpfilter. */
+  reversePath(pred: Pred & { kind: 'rpfilter' }): { readonly ok: Truth; readonly saw: string; readonly at?: Span };
+  /** Truths already supposed for undecidable predicates of this evaluation. */
+  readonly supposed: ReadonlyMap<Pred, boolean>;
+}
+
+type Say = (saw: string, at?: Span) => void;
+
+/** Value of a field: `ABSENT` when the packet has no such thing (then even a negated match fails), `HIDDEN` when unknown. */
+const ABSENT = Symbol('absent');
+const HIDDEN = Symbol('hidden');
+type Value = Word | typeof ABSENT | typeof HIDDEN;
+
+/** Decides `pred`. `say` hears the value seen, for leaves. */
+export function evaluate(pred: Pred, s: Sight, say?: Say): Truth {
+  switch (pred.kind) {
+    case 'all':
+      return every(pred.of, s, false);
+    case 'any':
+      return every(pred.of, s, true);
+    case 'not': {
+      if (isAbsent(pred.of, s)) return (say?.('the packet has none'), false);
+      const truth = evaluate(pred.of, s, say);
+      return truth === 'unknown' ? truth : !truth;
+    }
+    case 'in': {
+      const value = read(pred.field, s);
+      if (say) sayValue(pred.field, value, s, say);
+      if (value === ABSENT) return false;
+      const range = undetermined(pred.field, s.packet);
+      if (value === HIDDEN) return s.supposed.get(pred) ?? 'unknown';
+      if (range) return s.supposed.get(pred) ?? within(pred.ranges, range);
+      return has(pred.ranges, value);
+    }
+    case 'masked': {
+      const value = read(pred.field, s);
+      if (say) sayValue(pred.field, value, s, say);
+      if (value === ABSENT) return false;
+      if (value === HIDDEN) return s.supposed.get(pred) ?? 'unknown';
+      return typeof value === typeof pred.mask && equal(and(value, pred.mask), pred.value);
+    }
+    case 'name':
+      return matchName(pred, s, say);
+    case 'member': {
+      const supposed = s.supposed.get(pred);
+      if (supposed !== undefined) return supposed;
+      const result = testSet(pred.set, pred.by, s);
+      say?.(result.saw, result.at);
+      return result.truth;
+    }
+    case 'addrtype': {
+      const addr = pred.side === 'src' ? s.packet.src : s.packet.dst;
+      const device = pred.limit && s[pred.limit];
+      const found = s.addressType(addr, device);
+      if (!found) return (say?.(`whether ${formatAddr(addr)} is local here was not captured`), s.supposed.get(pred) ?? 'unknown');
+      say?.(`${formatAddr(addr)} is ${typeName(found.type)}${device ? ` on ${device}` : ''}`, found.at);
+      return (found.type & pred.types) !== 0;
+    }
+    case 'rpfilter': {
+      const found = s.reversePath(pred);
+      say?.(found.saw, found.at);
+      return s.supposed.get(pred) ?? found.ok;
+    }
+    case 'bridged': {
+      const inside = s.physin !== '';
+      const outside = s.physout !== '';
+      say?.(inside || outside ? 'the packet is bridged' : 'the packet is not bridged');
+      return pred.port === 'in' ? inside : pred.port === 'out' ? outside : inside && outside;
+    }
+    case 'chance':
+      say?.(pred.as);
+      return s.supposed.get(pred) ?? (pred.probability >= 1 ? true : pred.probability <= 0 ? false : 'unknown');
+    case 'opaque':
+      say?.(pred.why);
+      return s.supposed.get(pred) ?? 'unknown';
+  }
+}
+
+/** Three-valued conjunction (`stop` false) or disjunction (`stop` true): a settled part outweighs an unknown one. */
+function every(parts: readonly Pred[], s: Sight, stop: boolean): Truth {
+  let truth: Truth = !stop;
+  for (const part of parts) {
+    const t = evaluate(part, s);
+    if (t === stop) return stop;
+    if (t === 'unknown') truth = t;
+  }
+  return truth;
+}
+
+/** The decision with everything that was seen on the way. */
+export function explain(pred: Pred, s: Sight): Reason {
+  if (pred.kind === 'all' || pred.kind === 'any') return { pred, truth: evaluate(pred, s), parts: pred.of.map((p) => explain(p, s)) };
+  if (pred.kind === 'not') {
+    const inner = explain(pred.of, s);
+    return { ...inner, pred, truth: evaluate(pred, s) };
+  }
+  let saw: string | undefined;
+  let at: Span | undefined;
+  const truth = evaluate(pred, s, (w, a) => ([saw, at] = [w, a]));
+  return { pred, truth, ...(saw !== undefined && { saw }), ...(at && { at }) };
+}
+
+/** The first leaf that keeps `pred` from being decided, and a key under which the same question would be asked again. */
+export function undecided(pred: Pred, s: Sight): { leaf: Pred; key?: string; probability?: number; why: string } | undefined {
+  switch (pred.kind) {
+    case 'all':
+    case 'any':
+      for (const part of pred.of) {
+        const found = evaluate(part, s) === 'unknown' ? undecided(part, s) : undefined;
+        if (found) return found;
+      }
+      return undefined;
+    case 'not':
+      return undecided(pred.of, s);
+    case 'chance':
+      return { leaf: pred, probability: pred.probability, why: pred.as };
+    case 'opaque':
+      return { leaf: pred, ...(pred.key !== undefined && { key: pred.key }), why: `${pred.as}: ${pred.why}` };
+    case 'in':
+    case 'masked': {
+      const text = pred.text ?? pred.field;
+      const range = undetermined(pred.field, s.packet);
+      return {
+        leaf: pred,
+        key: `field:${pred.field}:${text}`,
+        why: range ? `${text}: the port is picked by the kernel between ${range[0]} and ${range[1]}` : `${text}: not given in the question`,
+      };
+    }
+    case 'name':
+      return {
+        leaf: pred,
+        key: `${pred.field}:${pred.glob}`,
+        why: `whether the ${pred.field === 'iif' ? 'input' : 'output'} interface is ${pred.glob} is not known`,
+      };
+    case 'member':
+      return {
+        leaf: pred,
+        key: `set:${pred.set}:${pred.by.map((side) => formatAddr(s.packet[side])).join()}`,
+        why: testSet(pred.set, pred.by, s).saw,
+      };
+    case 'addrtype': {
+      const addr = formatAddr(pred.side === 'src' ? s.packet.src : s.packet.dst);
+      return { leaf: pred, key: `addrtype:${addr}:${pred.types}`, why: `whether ${addr} is ${typeName(pred.types)} was not captured` };
+    }
+    case 'rpfilter':
+      return { leaf: pred, key: 'rpfilter', why: s.reversePath(pred).saw };
+    case 'bridged':
+      return undefined;
+  }
+}
+
+function matchName(pred: Pred & { kind: 'name' }, s: Sight, say?: Say): Truth {
+  const name = s[pred.field];
+  if (name === undefined) return (say?.('the interface is not known'), s.supposed.get(pred) ?? 'unknown');
+  say?.(name === '' ? 'none' : name);
+  // ifname_compare_aligned(): a name without the wildcard is compared to its end, `+` alone takes even no device
+  return pred.glob.endsWith('+') ? name.startsWith(pred.glob.slice(0, -1)) : name === pred.glob;
+}
+
+function isAbsent(pred: Pred, s: Sight): boolean {
+  if (pred.kind === 'in' || pred.kind === 'masked') return read(pred.field, s) === ABSENT;
+  // every way of being NEW, or one of several ports, looks at the same field
+  return (pred.kind === 'any' || pred.kind === 'all') && pred.of.length > 0 && pred.of.every((p) => isAbsent(p, s));
+}
+
+function within(set: Ranges, [lo, hi]: readonly [number, number]): Truth {
+  const common = intersect(set, [[lo, hi]]);
+  const only = common.length === 1 ? common[0] : undefined;
+  return common.length === 0 ? false : only && compare(only[0], lo) === 0 && compare(only[1], hi) === 0 ? true : 'unknown';
+}
+
+function undetermined(field: Field, p: Packet): readonly [number, number] | undefined {
+  return field === 'sport' || field === 'dport' ? p.undetermined?.[field] : undefined;
+}
+
+function read(field: Field, s: Sight): Value {
+  const p = s.packet;
+  switch (field) {
+    case 'src':
+    case 'dst':
+      return p.undetermined?.[field] === undefined ? p[field] : HIDDEN;
+    case 'proto':
+    case 'ttl':
+    case 'length':
+    case 'tos':
+    case 'mark':
+      return p[field];
+    case 'sport':
+    case 'dport':
+    case 'flags':
+      return p[field] ?? ABSENT;
+    case 'icmp':
+      return p.icmp && (p.proto === ICMP || p.proto === ICMPV6) ? p.icmp.type * 256 + p.icmp.code : ABSENT;
+    case 'fragment':
+      return 0;
+    case 'pkttype':
+      return p.mac?.dst === 'ff:ff:ff:ff:ff:ff'
+        ? PKT_TYPE.broadcast
+        : p.mac && parseInt(p.mac.dst.slice(0, 2), 16) & 1
+          ? PKT_TYPE.multicast
+          : PKT_TYPE.unicast;
+    case 'macsrc':
+      return p.mac ? macWord(p.mac.src) : s.iif === '' ? ABSENT : HIDDEN;
+    case 'uid':
+    case 'gid':
+      // xt_owner: a packet without a socket (forwarded) has no owner
+      return s.iif !== '' ? ABSENT : (p[field] ?? HIDDEN);
+    case 'ctstate':
+      return s.tracked.state;
+    case 'ctdir':
+      return s.tracked.direction === undefined ? ABSENT : s.tracked.direction === 'original' ? 0 : 1;
+    case 'ctexpire':
+      return s.tracked.entry ? HIDDEN : ABSENT;
+    case 'ctstatus':
+    case 'ctmark':
+      return s.tracked.entry?.[field === 'ctstatus' ? 'status' : 'mark'] ?? ABSENT;
+    case 'ctproto':
+      return s.tracked.entry?.orig.proto ?? ABSENT;
+    case 'ctorigsrc':
+    case 'ctorigdst':
+    case 'ctreplsrc':
+    case 'ctrepldst':
+    case 'ctorigsrcport':
+    case 'ctorigdstport':
+    case 'ctreplsrcport':
+    case 'ctrepldstport':
+      return s.tracked.entry ? readTuple(field, s.tracked.entry) : ABSENT;
+  }
+}
+
+function readTuple(field: string, entry: NonNullable<Tracked['entry']>): Word {
+  const tuple = field.startsWith('ctorig') ? entry.orig : entry.reply;
+  if (field.endsWith('port')) return field.includes('src') ? tuple.sport : tuple.dport;
+  return field.endsWith('src') ? tuple.src : tuple.dst;
+}
+
+export function macWord(mac: string): Word {
+  const hex = mac.replaceAll(':', '');
+  return [0, 0, parseInt(hex.slice(0, 4), 16), parseInt(hex.slice(4), 16)];
+}
+
+const STATE_NAMES = Object.fromEntries(Object.entries(CT_STATE).map(([name, n]) => [n, name]));
+
+function sayValue(field: Field, value: Value, s: Sight, say: Say): void {
+  if (value === ABSENT) return say(`the packet has no ${field.replace(/^ct/, 'conntrack ')}`);
+  if (value === HIDDEN) return say(`${field} is not known`);
+  if (typeof value !== 'number') return say(formatAddr(value));
+  switch (field) {
+    case 'src':
+    case 'dst':
+    case 'ctorigsrc':
+    case 'ctorigdst':
+    case 'ctreplsrc':
+    case 'ctrepldst':
+      return say(formatAddr(value));
+    case 'proto':
+    case 'ctproto':
+      return say(formatProtocol(value));
+    case 'mark':
+    case 'ctmark':
+      return say(formatMark(value));
+    case 'flags':
+      return say(formatTcpFlags(value));
+    case 'icmp':
+      return say(`type ${value >>> 8} code ${value & 255}`);
+    case 'ctstate':
+      return say(STATE_NAMES[value] ?? String(value));
+    case 'ctstatus':
+      return say(`0x${value.toString(16)}`);
+    case 'ctdir':
+      return say(s.tracked.direction ?? 'none');
+    case 'sport':
+    case 'dport': {
+      const range = undetermined(field, s.packet);
+      return say(range ? `${range[0]}-${range[1]}, picked by the kernel` : String(value));
+    }
+    default:
+      return say(String(value));
+  }
+}
+
+export function formatMark(mark: number): string {
+  return mark === 0 ? '0' : `0x${mark.toString(16)}`;
+}
+
+export function typeName(bits: number): string {
+  return Object.entries(ADDR_TYPE)
+    .filter(([, bit]) => bits & bit)
+    .map(([name]) => name)
+    .join(',');
+}
+
+export type { SetKey };

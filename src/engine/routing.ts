@@ -1,0 +1,212 @@
+// Routing decisions about one packet: who gets it (input), which way it goes (output), and whether its source is believed.
+// ip_route_input_slow(), ip_route_output_key_hash_rcu(), net/ipv4/route.c; fib_validate_source(), net/ipv4/fib_frontend.c.
+import { formatAddr, isLimitedBroadcast, isLoopback, isMulticast, isZeronet, type Addr } from '../net/addr.ts';
+import type { Span } from '../model/finding.ts';
+import type { Namespace } from '../model/host.ts';
+import type { Packet } from '../model/packet.ts';
+import { ADDR_TYPE } from '../model/ruleset.ts';
+import type { OutcomeKind, Step } from '../model/trace.ts';
+import { Fib, type Arbiter, type FibResult, type Flow } from './fib.ts';
+import { eitherOf, forwarding, maxOf } from './sysctl.ts';
+
+export interface Refusal {
+  readonly kind: 'refused';
+  readonly outcome: OutcomeKind;
+  readonly why: string;
+  readonly at?: Span;
+}
+
+export interface Way {
+  readonly kind: 'local' | 'forward';
+  /** Output device; undefined when routes were not captured. */
+  readonly device: string | undefined;
+  /** Next hop; absent when the destination is on the link. */
+  readonly via?: Addr;
+  /** Source address that a packet of this host gets. */
+  readonly src?: Addr;
+  readonly mtu?: number;
+  readonly text: string;
+  readonly at?: Span;
+  readonly rule?: { readonly text: string; readonly at: Span };
+}
+
+export type Routed = Way | Refusal;
+
+/** How routing asks what it cannot decide, and notes what it took for granted. */
+export interface Router extends Arbiter {
+  assume(what: string, at?: Span): void;
+  note(step: Step): void;
+}
+
+export function place(ns: Namespace): string {
+  return ns.name ? `${ns.node}/${ns.name}` : ns.node;
+}
+
+function flowOf(p: Packet, extra: Partial<Flow> & { iif: string | undefined }): Flow {
+  return {
+    family: p.family, dst: p.dst, src: p.src, mark: p.mark, tos: p.tos, proto: p.proto,
+    ...(p.sport !== undefined && { sport: p.sport }),
+    ...(p.dport !== undefined && { dport: p.dport }),
+    ...(p.uid !== undefined && { uid: p.uid }),
+    ...extra,
+  };
+}
+
+/** Decides what becomes of a packet that came in by `iif`. */
+export function routeInput(ns: Namespace, p: Packet, iif: string | undefined, router: Router): Routed {
+  const martian = martianAddress(ns, p, iif);
+  if (martian) return martian;
+  if (isLimitedBroadcast(p.dst) || (isZeronet(p.src) && isZeronet(p.dst))) return { kind: 'local', device: iif, text: 'broadcast' };
+  if (isMulticast(p.dst)) return { kind: 'refused', outcome: 'cannot-tell', why: `${formatAddr(p.dst)} is a multicast group; memberships are not modelled` };
+  const fib = Fib.of(ns, p.family);
+  const result = fib.lookup(flowOf(p, { iif }), router);
+  const forward = forwarding(ns, p.family, iif);
+  const local = result.kind === 'hit' && (result.route.type === 'local' || result.route.type === 'broadcast' || result.route.type === 'anycast');
+  if (!local) {
+    if (forward && forward.value === 0) {
+      const set = forward.at ? `${forward.key} = 0` : `${forward.key} is not in the capture (the kernel's default is 0)`;
+      return { kind: 'refused', outcome: 'not-forwarding', why: `${formatAddr(p.dst)} is not an address of ${place(ns)}, and ${place(ns)} does not forward: ${set}`, ...(forward.at && { at: forward.at }) };
+    }
+    if (!forward) router.assume(`${place(ns)} forwards packets (net.ipv${p.family}.${p.family === 4 ? 'ip_forward' : 'conf.all.forwarding'} was not captured)`);
+  }
+  if (result.kind !== 'hit') return unrouted(ns, p, result, router);
+  const refused = validateSource(ns, p, iif, result.route.type === 'unicast' ? result.hop.device : undefined, router);
+  if (refused) return refused;
+  if (result.route.type === 'multicast' || result.route.type === 'nat') return { kind: 'refused', outcome: 'cannot-tell', why: `routes of type ${result.route.type} are not modelled`, at: result.route.at };
+  return way(result, local ? 'local' : 'forward');
+}
+
+/** Which way a packet of this host goes, and with which source. `bound` is false when the socket left the source open. */
+export function routeOutput(ns: Namespace, p: Packet, bound: boolean, router: Router, again = false): Routed {
+  const fib = Fib.of(ns, p.family);
+  if (bound && !again) {
+    if (isMulticast(p.src) || isLimitedBroadcast(p.src)) return { kind: 'refused', outcome: 'no-route', why: `${formatAddr(p.src)} cannot be a source address` };
+    const type = fib.addressType(p.src);
+    if (type && type.type !== ADDR_TYPE.LOCAL) return { kind: 'refused', outcome: 'no-route', why: `${formatAddr(p.src)} is not an address of ${place(ns)}: a socket there cannot send from it` };
+  }
+  const { src, ...rest } = flowOf(p, { iif: 'lo' });
+  const result = fib.lookup(bound && src !== undefined ? { ...rest, src } : rest, router);
+  if (result.kind !== 'hit') return unrouted(ns, p, result, router);
+  const chosen = bound ? p.src : fib.sourceFor(result.route, result.hop, p.dst);
+  const local = result.route.type === 'local' || result.route.type === 'anycast';
+  return { ...way(result, local ? 'local' : 'forward'), ...(local && { device: 'lo' }), ...(chosen !== undefined && { src: chosen }) };
+}
+
+function way(result: FibResult & { kind: 'hit' }, kind: Way['kind']): Way {
+  const { route, hop, rule } = result;
+  const usual = rule.table === 'local' || rule.table === 'main' || rule.at.line === 0;
+  return {
+    kind,
+    device: hop.device,
+    ...(hop.via !== undefined && { via: hop.via }),
+    ...(route.mtu !== undefined && { mtu: route.mtu }),
+    text: route.text,
+    ...(route.at.line > 0 && { at: route.at }),
+    ...(!usual && { rule: { text: rule.text, at: rule.at } }),
+  };
+}
+
+function unrouted(ns: Namespace, p: Packet, result: Exclude<FibResult, { kind: 'hit' }>, router: Router): Routed {
+  const dst = formatAddr(p.dst);
+  switch (result.kind) {
+    case 'unknown':
+      router.assume(`${place(ns)} has a route to ${dst} (${result.why})`);
+      return { kind: 'forward', device: undefined, text: `to ${dst}: routes were not captured` };
+    case 'none':
+      return { kind: 'refused', outcome: 'no-route', why: `${place(ns)} has no route to ${dst}` };
+    case 'error': {
+      const outcome = result.error === 'blackhole' ? 'blackhole' : result.error === 'prohibit' ? 'prohibited' : 'no-route';
+      return { kind: 'refused', outcome, why: `${place(ns)} has '${result.text}' for ${dst}`, at: result.at };
+    }
+  }
+}
+
+/** The checks on the addresses themselves, before any lookup. */
+function martianAddress(ns: Namespace, p: Packet, iif: string | undefined): Refusal | undefined {
+  const refuse = (why: string, at?: Span): Refusal => ({ kind: 'refused', outcome: 'martian', why, ...(at && { at }) });
+  const src = formatAddr(p.src);
+  if (isMulticast(p.src) || isLimitedBroadcast(p.src)) return refuse(`${src} cannot be a source: martian`);
+  if (iif === 'lo') return undefined;
+  if (p.family === 6) {
+    // ip6_rcv_core(): ::1 does not come from a wire
+    if (isLoopback(p.src) || isLoopback(p.dst)) return refuse(`${isLoopback(p.src) ? src : formatAddr(p.dst)} came in by ${iif ?? 'an interface'}: ::1 belongs to lo alone`);
+    return undefined;
+  }
+  if (isLimitedBroadcast(p.dst) || (isZeronet(p.src) && isZeronet(p.dst))) return undefined;
+  if (isZeronet(p.src)) return refuse(`${src} cannot be a source: martian`);
+  if (isZeronet(p.dst)) return refuse(`${formatAddr(p.dst)} cannot be a destination: martian`);
+  if (isLoopback(p.src) || isLoopback(p.dst)) {
+    const local = eitherOf(ns, iif ?? 'all', 'route_localnet');
+    if (!local.value) {
+      const which = isLoopback(p.dst) ? `to ${formatAddr(p.dst)}` : `from ${src}`;
+      return refuse(`a packet ${which} came in by ${iif ?? 'an interface'} and ${local.key} is 0${local.at ? '' : ' (by default; not in the capture)'}: martian`, local.at);
+    }
+  }
+  return undefined;
+}
+
+/** fib_validate_source(): strict (1) wants the route back on the same device, loose (2) any route, 0 only that the source is not our own. */
+function validateSource(ns: Namespace, p: Packet, iif: string | undefined, out: string | undefined, router: Router): Refusal | undefined {
+  if (p.family === 6 || iif === undefined || iif === 'lo') return undefined;
+  const fib = Fib.of(ns, 4);
+  const filter = maxOf(ns, iif, 'rp_filter');
+  const acceptLocal = eitherOf(ns, iif, 'accept_local').value !== 0;
+  const refuse = (why: string, at: Span | undefined): Refusal => ({ kind: 'refused', outcome: 'martian', why, ...(at && { at }) });
+  if (filter.value === 0) {
+    const redirects = out !== iif || !eitherOf(ns, iif, 'send_redirects').value;
+    if (redirects && !acceptLocal && fib.isLocal(p.src)) return refuse(`${formatAddr(p.src)} is an address of ${place(ns)} itself, and came in by ${iif}: martian source`, fib.addressType(p.src)?.at);
+    if (!filter.at && fib.knowsRoutes) {
+      const strict = reversePath(ns, p, iif, router, 1, acceptLocal);
+      if (!strict.ok) router.assume(`${filter.key} is 0, the kernel's default: it was not captured, and strict mode would drop this (${strict.saw})`);
+    }
+    return undefined;
+  }
+  const check = reversePath(ns, p, iif, router, filter.value, acceptLocal);
+  router.note({ step: 'route', purpose: 'source', result: check.ok ? 'believed' : 'martian', text: check.saw, ...(check.at && { at: check.at }) });
+  if (check.ok) return undefined;
+  return refuse(`${filter.key} = ${filter.value} on ${iif} of ${place(ns)}: ${check.saw}, so the source ${formatAddr(p.src)} is not believed`, filter.at);
+}
+
+/** __fib_validate_source() for rp_filter `mode`. */
+function reversePath(ns: Namespace, p: Packet, iif: string, router: Router, mode: number, acceptLocal: boolean): { ok: boolean; saw: string; at?: Span } {
+  const mark = eitherOf(ns, iif, 'src_valid_mark').value ? p.mark : 0;
+  const back: Flow = { family: p.family, dst: p.src, src: p.dst, iif: 'lo', mark, tos: p.tos };
+  const result = Fib.of(ns, p.family).lookup(back, router);
+  const src = formatAddr(p.src);
+  if (result.kind === 'unknown') {
+    router.assume(`the way back to ${src} passes the reverse-path check on ${iif} (${result.why})`);
+    return { ok: true, saw: `the way back to ${src} is not known` };
+  }
+  if (result.kind !== 'hit') return { ok: false, saw: `there is no route back to ${src}` };
+  const { route } = result;
+  const at = route.at.line > 0 ? { at: route.at } : {};
+  if (route.type !== 'unicast' && !(route.type === 'local' && acceptLocal)) return { ok: false, saw: `the way back to ${src} is '${route.text}'`, ...at };
+  if (route.nextHops.some((h) => h.device === iif) || route.type === 'local') return { ok: true, saw: `the way back to ${src} is ${iif}`, ...at };
+  if (mode !== 1) return { ok: true, saw: `there is a route back to ${src}: '${route.text}'`, ...at };
+  return { ok: false, saw: `the way back to ${src} is ${result.hop.device ?? '?'} ('${route.text}'), not ${iif}`, ...at };
+}
+
+/** xt_rpfilter: rpfilter_mt(), net/ipv4/netfilter/ipt_rpfilter.c. */
+export function rpfilterMatch(
+  ns: Namespace, p: Packet, iif: string | undefined, options: { readonly loose: boolean; readonly validMark: boolean; readonly acceptLocal: boolean }, router: Router,
+): { ok: boolean | 'unknown'; saw: string; at?: Span } {
+  if (iif === undefined) return { ok: 'unknown', saw: 'the input interface is not known' };
+  if (iif === 'lo' || isMulticast(p.src) || (isZeronet(p.src) && isMulticast(p.dst))) return { ok: true, saw: 'loopback and multicast pass' };
+  const back: Flow = { family: p.family, dst: p.src, src: p.dst, iif: 'lo', mark: options.validMark ? p.mark : 0, tos: p.tos };
+  const result = Fib.of(ns, p.family).lookup(back, router);
+  const src = formatAddr(p.src);
+  if (result.kind === 'unknown') return { ok: 'unknown', saw: `the way back to ${src}: ${result.why}` };
+  if (result.kind !== 'hit') return { ok: false, saw: `there is no route back to ${src}` };
+  const { route } = result;
+  const at = route.at.line > 0 ? { at: route.at } : {};
+  if (route.type !== 'unicast' && !(route.type === 'local' && options.acceptLocal)) return { ok: false, saw: `the way back to ${src} is '${route.text}'`, ...at };
+  const same = route.nextHops.some((h) => h.device === iif);
+  return { ok: same || options.loose, saw: `the way back to ${src} is ${result.hop.device ?? '?'}`, ...at };
+}
+
+/** The MTU that a forwarded packet must fit into. */
+export function mtuOf(ns: Namespace, way: Way): { mtu: number; at?: Span } | undefined {
+  if (way.mtu !== undefined) return { mtu: way.mtu, ...(way.at && { at: way.at }) };
+  const link = ns.links.find((l) => l.name === way.device);
+  return link && { mtu: link.mtu, at: link.at };
+}
