@@ -191,8 +191,12 @@ export function formatMasked(m: Masked): string {
 }
 
 export function maskOf(family: Family, length: number): Addr {
-  const word = (n: number): number => (n <= 0 ? 0 : n >= 32 ? 0xffffffff : (0xffffffff << (32 - n)) >>> 0);
-  return family === 4 ? (word(length) as V4) : [word(length), word(length - 32), word(length - 64), word(length - 96)];
+  if (family === 4) return maskWord(length) as V4;
+  return [maskWord(length), maskWord(length - 32), maskWord(length - 64), maskWord(length - 96)];
+}
+
+function maskWord(length: number): number {
+  return length <= 0 ? 0 : length >= 32 ? 0xffffffff : (0xffffffff << (32 - length)) >>> 0;
 }
 
 /** The prefix length of a contiguous mask, else undefined. */

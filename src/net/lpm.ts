@@ -38,7 +38,12 @@ export class Lpm<T> {
   }
 
   longest(addr: Addr): { prefix: Prefix; value: T } | undefined {
-    for (const hit of this.covering(addr)) return hit;
+    // covering() without the generator, which costs more than the lookup itself
+    for (const level of this.levels[familyOf(addr)]) {
+      const base = and(addr, level.mask);
+      const value = level.byKey.get(key(base));
+      if (value !== undefined) return { prefix: { addr: base, length: level.length }, value };
+    }
     return undefined;
   }
 
