@@ -1,5 +1,5 @@
 // The run's last line: `N passed, N failed, N skipped`. With NETWHY_KERNEL=required a kernel test file of which no
-// test ran counts as failed: a machine without the tools must not look as if the kernel had agreed.
+// test ran counts as failed, and so does a run without any: silence must not look as if the kernel had agreed.
 import type { SerializedError } from 'vitest';
 import type { Reporter, TestModule, Vitest } from 'vitest/node';
 
@@ -16,6 +16,8 @@ class ClosingLine implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
     this.passed = this.skipped = 0;
     this.failed = unhandled.length;
+    const silent: string[] = [];
+    let kernelRan = false;
     for (const module of modules) {
       const tests = [...module.children.allTests()];
       const count = (state: string): number => tests.filter((t) => t.result().state === state).length;
@@ -24,10 +26,15 @@ class ClosingLine implements Reporter {
       this.failed += count('failed') + count('pending');
       // A file or a hook that breaks outside of any test is one failure of its own.
       if (module.state() === 'failed' && count('failed') === 0) this.failed++;
-      if (process.env['NETWHY_KERNEL'] === 'required' && module.moduleId.endsWith('.kernel.test.ts') && count('passed') + count('failed') === 0) {
-        console.error(`${module.moduleId}: no test ran, and NETWHY_KERNEL=required`);
-        this.failed++;
+      if (module.moduleId.endsWith('.kernel.test.ts')) {
+        kernelRan ||= count('passed') + count('failed') > 0;
+        if (count('passed') + count('failed') === 0) silent.push(`no test of ${module.moduleId}`);
       }
+    }
+    if (process.env['NETWHY_KERNEL'] === 'required') {
+      if (!kernelRan && silent.length === 0) silent.push('no *.kernel.test.ts');
+      for (const name of silent) console.error(`NETWHY_KERNEL=required, but ${name} ran`);
+      this.failed += silent.length;
     }
     if (this.failed > 0) process.exitCode = 1;
     if (this.watching) this.print();
