@@ -1,0 +1,395 @@
+// One rule as words, and as the matches, options and target they spell.
+import type { Family } from '../net/addr.ts';
+import type { Span } from '../model/finding.ts';
+import type { Counters } from '../model/ruleset.ts';
+import { standard } from './addr.ts';
+import type { Extension, Flag, Given, MatchExtension, Options, TargetExtension } from './extension.ts';
+import { IMPLIED } from './l4.ts';
+import { findMatch, findTarget } from './registry.ts';
+import type { Line, Report } from './report.ts';
+import { isBad } from './value.ts';
+import { protect, type Token } from './words.ts';
+
+/** A match as a rule uses it. `words` and `why` are there where its options could not be read. */
+export interface UsedMatch {
+  /** Empty for words that belong to no match. */
+  readonly name: string;
+  readonly options: Options;
+  readonly words?: readonly string[];
+  readonly why?: string;
+}
+
+export interface UsedTarget {
+  readonly name: string;
+  readonly goto: boolean;
+  readonly options: Options;
+  readonly words?: readonly string[];
+  readonly why?: string;
+}
+
+export interface RuleSyntax {
+  readonly chain: string;
+  /** -s -d -i -o -p -f */
+  readonly standard: Options;
+  readonly matches: readonly UsedMatch[];
+  readonly target?: UsedTarget;
+  readonly counters?: Counters;
+  /** -4 or -6: a rule for one family in a file for both. */
+  readonly only?: Family;
+  readonly at: Span;
+  /** The line, cut short, for findings. */
+  readonly source: string;
+}
+
+/** What to do with a rule: `-A`, `-I` before `number`, `-R` in its place, `-D`. */
+export interface Command {
+  readonly op: 'append' | 'insert' | 'replace' | 'delete';
+  readonly number?: number;
+  readonly table?: string;
+  readonly rule: RuleSyntax;
+}
+
+interface Draft {
+  readonly extension: Extension | undefined;
+  readonly name: string;
+  readonly options: Record<string, Given>;
+  readonly tokens: Token[];
+  /** Takes all words up to the next -m or -j. */
+  greedy: boolean;
+  why?: string;
+}
+
+const OPS: Readonly<Record<string, Command['op']>> = {
+  '-A': 'append',
+  '--append': 'append',
+  '-I': 'insert',
+  '--insert': 'insert',
+  '-R': 'replace',
+  '--replace': 'replace',
+  '-D': 'delete',
+  '--delete': 'delete',
+};
+const JUMPS: Readonly<Record<string, 'match' | 'jump' | 'goto'>> = {
+  '-m': 'match',
+  '--match': 'match',
+  '-j': 'jump',
+  '--jump': 'jump',
+  '-g': 'goto',
+  '--goto': 'goto',
+};
+/** Flags of the command itself that say nothing about the rule, with the words they take. */
+const IDLE: Readonly<Record<string, number>> = {
+  '-v': 0,
+  '-n': 0,
+  '-w': 0,
+  '--wait': 0,
+  '--verbose': 0,
+  '--numeric': 0,
+  '-x': 0,
+  '--line-numbers': 0,
+};
+const BOUNDARY = new Set([
+  ...Object.keys(JUMPS),
+  '-s',
+  '-d',
+  '-i',
+  '-o',
+  '-p',
+  '-f',
+  '-c',
+  '--source',
+  '--destination',
+  '--protocol',
+  '--in-interface',
+  '--out-interface',
+]);
+
+const lookup = <V>(table: Readonly<Record<string, V>>, key: string): V | undefined => (Object.hasOwn(table, key) ? table[key] : undefined);
+
+/** Reads the words of one rule command; undefined, with a finding, when it names no chain. */
+export function readCommand(words: readonly Token[], line: Line, report: Report, counters?: Counters): Command | undefined {
+  return new RuleReader(words, line, report, counters).read();
+}
+
+/** The state of reading one rule: the words not yet read, and the match or target that options go to. */
+class RuleReader {
+  #words: readonly Token[];
+  readonly #line: Line;
+  readonly #report: Report;
+  #counters: Counters | undefined;
+  #at = 0;
+  #not: Token | undefined;
+  readonly #standard: Draft = draft(standard, '');
+  /** Matches, and among them the target, in the order they were named. */
+  readonly #loaded: Draft[] = [];
+  #target: Draft | undefined;
+  #goto = false;
+  #only: Family | undefined;
+  #op: Command['op'] | undefined;
+  #chain = '';
+  #number: number | undefined;
+  #table: string | undefined;
+
+  constructor(words: readonly Token[], line: Line, report: Report, counters: Counters | undefined) {
+    this.#words = words;
+    this.#line = line;
+    this.#report = report;
+    this.#counters = counters;
+  }
+
+  read(): Command | undefined {
+    while (this.#at < this.#words.length) this.#step(this.#words[this.#at++]!);
+    if (this.#not) this.#stray(this.#not, "a '!' with nothing after it");
+    if (this.#op === undefined) return undefined;
+    const target = this.#target;
+    const matches = this.#loaded.filter((d) => d !== target).map(used);
+    if (this.#standard.why !== undefined) matches.unshift({ ...used({ ...this.#standard, options: {} }), name: '' });
+    const rule: RuleSyntax = {
+      chain: this.#chain,
+      standard: this.#standard.options,
+      matches,
+      ...(target && { target: { ...used(target), goto: this.#goto } }),
+      ...(this.#counters && { counters: this.#counters }),
+      ...(this.#only && { only: this.#only }),
+      at: { file: this.#line.file, line: this.#line.number },
+      source: this.#line.text.slice(0, 200),
+    };
+    return {
+      op: this.#op,
+      ...(this.#number !== undefined && { number: this.#number }),
+      ...(this.#table !== undefined && { table: this.#table }),
+      rule,
+    };
+  }
+
+  #step(t: Token): void {
+    if (t.quoted || (t.text[0] !== '-' && t.text !== '!')) {
+      const d = this.#loaded.at(-1);
+      if (d?.greedy) d.tokens.push(t);
+      else if (/^\[\d+:\d+\]$/.test(t.text)) this.#counters = parseCounters(t.text);
+      else this.#stray(t, `'${t.text}' belongs to no option`);
+      return;
+    }
+    if (t.text === '!') {
+      const next = this.#words[this.#at];
+      const d = this.#loaded.at(-1);
+      if (d?.greedy && !(next && BOUNDARY.has(next.text))) d.tokens.push(t);
+      else this.#not = this.#not ? undefined : t;
+      return;
+    }
+    const d = this.#loaded.at(-1);
+    if (d?.greedy && !BOUNDARY.has(t.text)) {
+      d.tokens.push(t);
+      return;
+    }
+    const verb = lookup(JUMPS, t.text);
+    if (verb === 'match') return this.#load(t);
+    if (verb) return this.#jump(t, verb);
+    if (this.#commandWord(t)) return;
+    const found = this.#find(t.text);
+    if (found) return this.#option(found[0], found[1], t);
+    if (this.#unglue(t)) return;
+    this.#unknownOption(t);
+  }
+
+  /** Takes `--dport=80` and `-ptcp` apart, as getopt does, and reads the two words instead. */
+  #unglue(t: Token): boolean {
+    const parts = /^(--[\w-]+)=(.*)$/s.exec(t.text) ?? /^(-[sdiopmjgtAI])([^-].*)$/s.exec(t.text);
+    const [, flag, value] = parts ?? [];
+    if (flag === undefined || value === undefined) return false;
+    if (!lookup(JUMPS, flag) && !lookup(OPS, flag) && flag !== '-t' && flag !== '--table' && !this.#find(flag)) return false;
+    const cut = t.start + flag.length;
+    this.#words = [...this.#words.slice(0, this.#at), { text: value, start: cut, end: t.end, quoted: true }, ...this.#words.slice(this.#at)];
+    this.#step({ text: flag, start: t.start, end: cut, quoted: false });
+    return true;
+  }
+
+  /** -A and the like, counters, and the flags that say nothing about the rule. */
+  #commandWord(t: Token): boolean {
+    const op = lookup(OPS, t.text);
+    if (op) {
+      this.#op = op;
+      const chain = this.#words[this.#at];
+      if (!chain) {
+        this.#op = undefined;
+        this.#problem('bad-rule', `${t.text} wants the name of a chain`, t);
+        return true;
+      }
+      this.#chain = chain.text;
+      this.#at++;
+      const number = this.#words[this.#at];
+      if (op !== 'append' && number && !number.quoted && /^\d+$/.test(number.text)) {
+        this.#number = Number(number.text);
+        this.#at++;
+      }
+      return true;
+    }
+    if (t.text === '-t' || t.text === '--table') {
+      const table = this.#words[this.#at++];
+      if (table) this.#table = table.text;
+      return true;
+    }
+    if (t.text === '-c' || t.text === '--set-counters') {
+      const [packets, bytes] = [this.#words[this.#at], this.#words[this.#at + 1]];
+      const counters = packets && bytes ? parseCounters(`[${packets.text}:${bytes.text}]`) : undefined;
+      if (counters) {
+        this.#counters = counters;
+        this.#at += 2;
+      } else {
+        this.#problem('bad-value', '-c wants the numbers of packets and of bytes', t);
+      }
+      return true;
+    }
+    if (t.text === '-4' || t.text === '--ipv4') this.#only = 4;
+    else if (t.text === '-6' || t.text === '--ipv6') this.#only = 6;
+    else if (lookup(IDLE, t.text) === undefined) return false;
+    return true;
+  }
+
+  /** -m NAME */
+  #load(t: Token): void {
+    if (this.#not) this.#stray(this.#not, "'!' cannot stand before -m");
+    this.#not = undefined;
+    const name = this.#words[this.#at++];
+    if (!name) return this.#stray(t, `${t.text} wants the name of a match`);
+    const extension = findMatch(name.text);
+    const d = draft(extension, extension?.name ?? name.text);
+    if (!extension) {
+      d.why = `the match ${name.text} is not known`;
+      this.#problem('unknown-match', `the match '${name.text}' is not known; whether it holds stays open`, name);
+    }
+    this.#loaded.push(d);
+  }
+
+  /** -j NAME and -g CHAIN */
+  #jump(t: Token, verb: 'jump' | 'goto'): void {
+    if (this.#not) this.#stray(this.#not, `'!' cannot stand before ${t.text}`);
+    this.#not = undefined;
+    const name = this.#words[this.#at++];
+    if (!name) return this.#stray(t, `${t.text} wants the name of a target or chain`);
+    if (this.#target) this.#problem('refused', 'a rule has one target only; the last one counts', t);
+    const extension = verb === 'jump' ? findTarget(name.text) : undefined;
+    this.#target = draft(extension, name.text);
+    this.#goto = verb === 'goto';
+    this.#loaded.push(this.#target);
+  }
+
+  /** The option a flag means: of the rule itself, of the match or target named last, ..., or of the match that -p implies. */
+  #find(flag: string): readonly [Draft, Flag] | undefined {
+    const own = standard.flags.get(flag);
+    if (own) return [this.#standard, own];
+    for (let i = this.#loaded.length - 1; i >= 0; i--) {
+      const d = this.#loaded[i]!;
+      const hit = d.extension?.flags.get(flag);
+      if (hit) return [d, hit];
+    }
+    const proto = this.#standard.options['-p'];
+    const implied = proto && !proto.not ? IMPLIED[proto.value as number] : undefined;
+    const hit = implied?.flags.get(flag);
+    if (!implied || !hit || this.#loaded.some((d) => d.extension === implied)) return undefined;
+    const d = draft(implied, implied.name);
+    this.#loaded.push(d);
+    return [d, hit];
+  }
+
+  #option(d: Draft, flag: Flag, t: Token): void {
+    let not = this.#not !== undefined;
+    const first = this.#not ?? t;
+    if (this.#not) d.tokens.push(this.#not);
+    this.#not = undefined;
+    d.tokens.push(t);
+    const next = this.#words[this.#at];
+    if (flag.words > 0 && next && !next.quoted && next.text === '!') {
+      not = !not;
+      d.tokens.push(next);
+      this.#at++;
+    }
+    const values = this.#words.slice(this.#at, this.#at + flag.words);
+    this.#at += values.length;
+    d.tokens.push(...values);
+    const { option } = flag;
+    if (values.length < flag.words) return this.#broken(d, `${t.text} wants ${flag.value.shape}`, t);
+    const value = flag.value.read(...values.map((v) => v.text));
+    if (isBad(value)) {
+      const at = values[value.word ?? 0] ?? t;
+      const start = at.start + (at.quoted && this.#line.text[at.start] === '"' ? 1 : 0) + (value.column ?? 0);
+      return this.#broken(d, value.error, { ...at, start: Math.min(start, at.end - 1) }, value.hint);
+    }
+    if (not && !option.negatable) return this.#broken(d, `${t.text} cannot be inverted with '!'`, first);
+    if (d.options[option.name] !== undefined) return this.#broken(d, `${t.text} is given twice`, t, 'use the match twice: -m NAME ... -m NAME ...');
+    d.options[option.name] = { value, not };
+  }
+
+  #broken(d: Draft, why: string, t: Token, hint?: string): void {
+    d.why ??= why;
+    this.#problem('bad-value', why, t, hint);
+  }
+
+  #unknownOption(t: Token): void {
+    const d = this.#loaded.at(-1) ?? this.#standard;
+    const owner = d === this.#standard ? 'no match named before it' : d === this.#target ? `the target ${d.name}` : `the match ${d.name}`;
+    if (this.#not) d.tokens.push(this.#not);
+    this.#not = undefined;
+    d.tokens.push(t);
+    d.why ??= `the option ${t.text} is not known`;
+    this.#problem(
+      'unknown-option',
+      `'${t.text}' is an option of ${owner}`.replace('is an option of no', 'is not an option of the rule, and there is no'),
+      t,
+    );
+    // Whatever follows may be its value.
+    if (d !== this.#standard) d.greedy = true;
+    else while (this.#at < this.#words.length && !/^[-!]/.test(this.#words[this.#at]!.text)) d.tokens.push(this.#words[this.#at++]!);
+  }
+
+  /** A word that belongs nowhere: the rule may mean anything, so it gets a part that is unknown. */
+  #stray(t: Token, message: string): void {
+    const d = this.#standard;
+    d.tokens.push(t);
+    d.why ??= message;
+    this.#problem('bad-rule', message, t);
+  }
+
+  #problem(code: string, message: string, place: Token, hint?: string): void {
+    this.#report.add(code === 'refused' || code === 'unknown-match' ? 'warning' : 'error', code, message, this.#line, {
+      place,
+      ...(hint !== undefined && { hint }),
+    });
+  }
+}
+
+function draft(extension: Extension | undefined, name: string): Draft {
+  return { extension, name, options: {}, tokens: [], greedy: extension ? extension.greedy : name !== '' };
+}
+
+/** A draft as data; its words are kept only where they are all there is. */
+function used(d: Draft): UsedMatch {
+  const keep = d.why !== undefined || d.extension === undefined || d.extension.greedy;
+  return { name: d.name, options: d.options, ...(keep && { words: d.tokens.map(wordOf) }), ...(d.why !== undefined && { why: d.why }) };
+}
+
+function wordOf(t: Token): string {
+  return protect(t.text);
+}
+
+/** `[packets:bytes]` */
+export function parseCounters(text: string): Counters | undefined {
+  const m = /^\[(\d{1,20}):(\d{1,20})\]$/.exec(text);
+  return m ? { packets: Number(m[1]), bytes: Number(m[2]) } : undefined;
+}
+
+/** The rule as iptables-save prints it, without counters. */
+export function printRule(rule: RuleSyntax, family: Family): string {
+  const out = [`-A ${protect(rule.chain)}`];
+  const own = standard.print(rule.standard, family);
+  if (own !== '') out.push(own);
+  for (const m of rule.matches) out.push(printUse(m, m.name === '' ? '' : `-m ${m.name}`, findMatch(m.name), family));
+  const t = rule.target;
+  if (t) out.push(printUse(t, `${t.goto ? '-g' : '-j'} ${protect(t.name)}`, t.goto ? undefined : findTarget(t.name), family));
+  return out.join(' ');
+}
+
+function printUse(u: UsedMatch, head: string, extension: MatchExtension | TargetExtension | undefined, family: Family): string {
+  const tail = u.words ? u.words.join(' ') : (extension?.print(u.options, family) ?? '');
+  return head === '' || tail === '' ? head + tail : `${head} ${tail}`;
+}

@@ -1,0 +1,378 @@
+// iptables-save text (and `iptables -S` lines, and the commands people paste) as a tree, and back.
+import type { Family } from '../net/addr.ts';
+import type { Finding, Span } from '../model/finding.ts';
+import type { Backend, Counters } from '../model/ruleset.ts';
+import { Report, type Line } from './report.ts';
+import { parseCounters, printRule, readCommand, type Command, type RuleSyntax } from './rule.ts';
+import { splitWords, type Token } from './words.ts';
+
+export interface ChainSyntax {
+  readonly name: string;
+  /** ACCEPT or DROP for a base chain; absent for a user chain. */
+  readonly policy?: string;
+  readonly counters?: Counters;
+  readonly rules: readonly RuleSyntax[];
+  readonly at: Span;
+  /** False for a chain that rules are added to and that nothing declares. */
+  readonly isDeclared: boolean;
+}
+
+export interface TableSyntax {
+  /** Empty for lines that stand in no table, as `iptables -S` prints them. */
+  readonly name: string;
+  readonly chains: readonly ChainSyntax[];
+  readonly at: Span;
+  /** What printed it: `iptables-nft-save v1.8.9 (nf_tables)`. */
+  readonly generator?: string;
+  readonly backend?: Backend;
+  /** 6 where the text says ip6tables; 4 is never said. */
+  readonly family?: Family;
+}
+
+export interface SaveTree {
+  readonly tables: readonly TableSyntax[];
+  readonly findings: readonly Finding[];
+  /** Lines and rules read. */
+  readonly lines: number;
+  readonly rules: number;
+}
+
+interface ChainDraft {
+  readonly name: string;
+  policy?: string;
+  counters?: Counters;
+  readonly rules: RuleSyntax[];
+  readonly at: Span;
+  isDeclared: boolean;
+}
+
+interface Header {
+  readonly generator: string;
+  readonly backend: Backend;
+  readonly family?: Family;
+}
+
+/** The built-in chains of each table, in the order iptables-save prints them. */
+export const BUILT_IN: Readonly<Record<string, readonly string[]>> = {
+  filter: ['INPUT', 'FORWARD', 'OUTPUT'],
+  nat: ['PREROUTING', 'INPUT', 'OUTPUT', 'POSTROUTING'],
+  mangle: ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'],
+  raw: ['PREROUTING', 'OUTPUT'],
+  security: ['INPUT', 'FORWARD', 'OUTPUT'],
+};
+const NAT_TARGETS = new Set(['DNAT', 'SNAT', 'MASQUERADE', 'REDIRECT', 'NETMAP']);
+/** The longest line that is read; no kernel keeps a longer rule. */
+const LONGEST = 65536;
+/** `-s A,B -d C,D` is four rules; more than this is refused. */
+const MOST_COPIES = 1024;
+
+/** Reads the whole text into a tree; never throws. */
+export function parseSave(text: string, file: string): SaveTree {
+  const tables: TableSyntax[] = [];
+  const report = new Report(file);
+  const { lines, rules } = readTables(text, file, report, (t) => tables.push(t));
+  return { tables, findings: report.findings(), lines, rules };
+}
+
+/** Hands on table after table, so that nobody need hold the trees of all. */
+export function readTables(
+  text: string,
+  file: string,
+  report: Report,
+  onTable: (table: TableSyntax) => void,
+): { readonly lines: number; readonly rules: number } {
+  const reader = new SaveReader(file, report, onTable);
+  let number = 0;
+  for (let start = 0; start < text.length;) {
+    let end = text.indexOf('\n', start);
+    const isWhole = end >= 0;
+    if (!isWhole) end = text.length;
+    const last = end > start && text.charCodeAt(end - 1) === 13 ? end - 1 : end;
+    number++;
+    if (last > start) reader.line({ file, number, text: text.slice(start, Math.min(last, start + LONGEST + 1)) }, isWhole);
+    start = end + 1;
+  }
+  reader.end(number);
+  return { lines: number, rules: reader.rules };
+}
+
+/** The table being read: its chains by name, and whether the text said which table it is. */
+class SaveReader {
+  rules = 0;
+  readonly #file: string;
+  readonly #report: Report;
+  readonly #onTable: (table: TableSyntax) => void;
+  #header: Header | undefined;
+  /** Undefined between tables; '' for `iptables -S` lines. */
+  #name: string | undefined;
+  #at: Span;
+  #chains = new Map<string, ChainDraft>();
+  #family: Family | undefined;
+  /** `iptables -S` prints policies, then chains, then rules: a policy after a rule begins another table. */
+  #sawRule = false;
+
+  constructor(file: string, report: Report, onTable: (table: TableSyntax) => void) {
+    this.#file = file;
+    this.#report = report;
+    this.#onTable = onTable;
+    this.#at = { file, line: 1 };
+  }
+
+  line(line: Line, isWhole: boolean): void {
+    const { text } = line;
+    if (text.length > LONGEST)
+      return this.#report.add('error', 'not-understood', `a line of more than ${LONGEST} characters`, { ...line, text: text.slice(0, 80) });
+    let from = 0;
+    while (from < text.length && (text[from] === ' ' || text[from] === '\t')) from++;
+    if (from === text.length) return;
+    if (!isWhole && this.#name !== undefined && this.#name !== '' && text !== 'COMMIT' && text[from] !== '#') {
+      return this.#report.add('warning', 'truncated', 'the text ends within this line, which is left out', line, {
+        hint: 'capture it again, to its last COMMIT',
+      });
+    }
+    switch (text[from]) {
+      case '#':
+        return this.#comment(line);
+      case '*':
+        return this.#table(line, text.slice(from + 1).trim());
+      case ':':
+        return this.#chain(line, from);
+      case 'C':
+        if (text.startsWith('COMMIT', from) && text.slice(from + 6).trim() === '') return this.#commit(line);
+        break;
+      case '[':
+      case '-':
+        return this.#rule(line, from);
+      default:
+        break;
+    }
+    const command = /^\s*(?:sudo\s+)?(?:\/\S*\/)?(ip6?tables)(-legacy|-nft)?(?=\s)/.exec(text);
+    if (!command) return this.#report.add('error', 'not-understood', 'this line is nothing that iptables-save prints', line);
+    if (this.#name === undefined) this.#open('', line);
+    if (command[1] === 'ip6tables') this.#family = 6;
+    this.#rule(line, command[0].length);
+  }
+
+  end(lines: number): void {
+    if (this.#name !== undefined && this.#name !== '') {
+      const last: Line = { file: this.#file, number: Math.max(1, lines), text: '' };
+      this.#report.add('warning', 'truncated', `the table ${this.#name} ends without COMMIT: what follows is missing`, last, {
+        hint: 'capture it again, to its last COMMIT',
+      });
+    }
+    this.#close();
+  }
+
+  // `# Generated by iptables-nft-save v1.8.9 (nf_tables) on ...`; legacy ones of 1.8 say `iptables-save v1.8.9`.
+  #comment(line: Line): void {
+    const m = /^\s*# Generated by ((?:xtables-)?ip(6?)tables(-legacy|-nft)?-save v?(\d+)\.(\d+)[\w.]*(?: \((nf_tables|legacy)\))?)/.exec(line.text);
+    if (m) {
+      const isModern = Number(m[4]) > 1 || Number(m[5]) >= 8;
+      const backend = m[6] === 'nf_tables' || m[3] === '-nft' ? 'nft' : m[6] === 'legacy' || m[3] === '-legacy' || isModern ? 'legacy' : 'legacy';
+      this.#header = { generator: m[1]!, backend, ...(m[2] === '6' && { family: 6 as const }) };
+      return;
+    }
+    const other = /# Warning: (ip6?tables-legacy) tables present/.exec(line.text);
+    if (other) {
+      this.#report.add('note', 'other-backend', 'the host has legacy tables beside these', line, { hint: `capture ${other[1]}-save too` });
+      return;
+    }
+    const foreign = /# Table `(.*)' is incompatible/.exec(line.text);
+    if (foreign)
+      this.#report.add('warning', 'incompatible-table', `the table ${foreign[1]} holds rules that iptables cannot print`, line, {
+        hint: 'capture nft list ruleset',
+      });
+  }
+
+  #table(line: Line, name: string): void {
+    if (this.#name !== undefined && this.#name !== '') {
+      this.#report.add('warning', 'missing-commit', `the table ${this.#name} was not ended with COMMIT`, line);
+    }
+    this.#close();
+    if (!/^[\w-]{1,31}$/.test(name)) return this.#report.add('error', 'not-understood', `'*${name.slice(0, 40)}' names no table`, line);
+    this.#open(name, line);
+  }
+
+  #open(name: string, line: Line): void {
+    this.#name = name;
+    this.#at = { file: line.file, line: line.number };
+    this.#chains = new Map();
+    this.#sawRule = false;
+    this.#family = undefined;
+  }
+
+  #commit(line: Line): void {
+    if (this.#name === undefined) return this.#report.add('warning', 'not-understood', 'COMMIT without a table', line);
+    this.#close();
+  }
+
+  // `:NAME POLICY [packets:bytes]`
+  #chain(line: Line, from: number): void {
+    if (this.#name === undefined) this.#open('', line);
+    const [name, policy, counters] = splitWords(line.text, from + 1).words;
+    if (!name || !policy) return this.#report.add('error', 'not-understood', 'a chain is declared as `:NAME POLICY [packets:bytes]`', line);
+    const c = this.#declare(name.text, line);
+    if (policy.text !== '-') c.policy = policy.text;
+    const n = counters && parseCounters(counters.text);
+    if (n) c.counters = n;
+  }
+
+  #declare(name: string, line: Line): ChainDraft {
+    const old = this.#chains.get(name);
+    if (old) {
+      old.isDeclared = true;
+      return old;
+    }
+    const c: ChainDraft = { name, rules: [], at: { file: line.file, line: line.number }, isDeclared: true };
+    this.#chains.set(name, c);
+    return c;
+  }
+
+  #rule(line: Line, from: number): void {
+    const { words: all, open } = splitWords(line.text, from);
+    if (open !== undefined) {
+      this.#report.add('error', 'open-quote', 'a quote is opened and not closed', line, {
+        place: { start: open, end: line.text.length },
+        hint: 'end it with "',
+      });
+    }
+    let words = all;
+    const head = words[0]?.text.startsWith('[') ? parseCounters(words[0].text) : undefined;
+    if (head) words = words.slice(1);
+    if (this.#name === undefined) this.#open('', line);
+    if (this.#verb(words, line)) return;
+    const command = readCommand(words, line, this.#report, head);
+    if (!command) return this.#report.add('error', 'not-understood', 'a rule begins with -A CHAIN', line);
+    this.#enter(command.table, line);
+    for (const rule of spread(command.rule)) this.#put({ ...command, rule }, line);
+  }
+
+  /** -P, -N and the like; true when the line was one of them. */
+  #verb(words: readonly Token[], line: Line): boolean {
+    let i = words.findIndex((w) => !w.quoted && /^(-[PNXFZE]|--policy|--new-chain|--new|--flush|--delete-chain|--zero|--rename-chain)$/.test(w.text));
+    if (i < 0 || i > 6 || words.slice(0, i).some((w) => /^(-[AIRD]|--append|--insert|--replace|--delete)$/.test(w.text))) return false;
+    const verb = words[i]!.text;
+    const table = words.findIndex((w) => w.text === '-t' || w.text === '--table');
+    const [name, policy] = [words[++i], words[++i]];
+    const isPolicy = verb === '-P' || verb === '--policy';
+    if (isPolicy && this.#name === '' && (this.#sawRule || (name && this.#chains.get(name.text)?.policy !== undefined))) {
+      const family = this.#family;
+      this.#close();
+      this.#open('', line);
+      this.#family = family;
+    }
+    this.#enter(table >= 0 ? words[table + 1]?.text : undefined, line);
+    if (isPolicy && name && policy) this.#declare(name.text, line).policy = policy.text;
+    else if ((verb === '-N' || verb === '--new-chain' || verb === '--new') && name) this.#declare(name.text, line);
+    else this.#report.add('note', 'not-understood', `${verb} changes tables that are not here; the line is left out`, line);
+    return true;
+  }
+
+  /** Goes over to the table that a line names with -t. */
+  #enter(table: string | undefined, line: Line): void {
+    if (table === undefined || table === this.#name) return;
+    if (this.#name === '' && this.#chains.size === 0) this.#name = table;
+    else if (this.#name === '' || this.#name === undefined || this.#loose) {
+      const family = this.#family;
+      this.#close();
+      this.#open(table, line);
+      this.#family = family;
+    }
+    this.#loose = true;
+  }
+  /** True in a table that -t named rather than a `*` line. */
+  #loose = false;
+
+  #put({ op, number = 1, rule }: Command, line: Line): void {
+    let c = this.#chains.get(rule.chain);
+    if (!c) {
+      c = { ...this.#declare(rule.chain, line), isDeclared: false };
+      this.#chains.set(rule.chain, c);
+    }
+    this.#sawRule = true;
+    if (op === 'append') c.rules.push(rule);
+    else if (op === 'insert') c.rules.splice(Math.max(0, number - 1), 0, rule);
+    else if (op === 'replace' && c.rules[number - 1]) c.rules[number - 1] = rule;
+    else return this.#report.add('note', 'not-understood', 'this changes a rule that is not here; the line is left out', line);
+    this.rules++;
+  }
+
+  #close(): void {
+    if (this.#name !== undefined && (this.#chains.size > 0 || this.#name !== '')) {
+      const family = this.#family ?? this.#header?.family;
+      this.#onTable({
+        name: this.#name,
+        chains: [...this.#chains.values()],
+        at: this.#at,
+        ...(this.#header && { generator: this.#header.generator, backend: this.#header.backend }),
+        ...(family && { family }),
+      });
+    }
+    this.#name = undefined;
+    this.#loose = false;
+    this.#chains = new Map();
+  }
+}
+
+/** Which table lines without a table belong to: by the policies they set, and by NAT targets. */
+export function guessTable(table: TableSyntax): string {
+  const names = new Set(table.chains.filter((c) => c.policy !== undefined || !c.isDeclared).map((c) => c.name));
+  const nats = table.chains.some((c) => c.rules.some((r) => r.target && NAT_TARGETS.has(r.target.name)));
+  if (nats) return 'nat';
+  if (names.has('FORWARD') && (names.has('PREROUTING') || names.has('POSTROUTING'))) return 'mangle';
+  if (names.has('POSTROUTING')) return 'nat';
+  return names.has('PREROUTING') ? 'raw' : 'filter';
+}
+
+/** `-s A,B` is two rules to the kernel. */
+function spread(rule: RuleSyntax): readonly RuleSyntax[] {
+  let out: readonly RuleSyntax[] = [rule];
+  for (const name of ['-s', '-d']) {
+    const g = rule.standard[name];
+    const list = g?.value as readonly unknown[] | undefined;
+    if (!g || !list || list.length < 2 || g.not || out.length * list.length > MOST_COPIES) continue;
+    out = out.flatMap((r) => list.map((one) => ({ ...r, standard: { ...r.standard, [name]: { value: [one], not: false } } })));
+  }
+  return out;
+}
+
+/** The tree as iptables-save prints it (`-c` where there are counters). */
+export function printSave(tree: Pick<SaveTree, 'tables'>): string {
+  const out: string[] = [];
+  for (const t of tree.tables) {
+    if (t.generator !== undefined) out.push(`# Generated by ${t.generator}`);
+    out.push(`*${t.name === '' ? guessTable(t) : t.name}`);
+    for (const c of t.chains) if (c.isDeclared) out.push(`:${c.name} ${c.policy ?? '-'} ${printCounters(c.counters ?? { packets: 0, bytes: 0 })}`);
+    for (const c of t.chains) {
+      for (const r of c.rules) out.push(`${r.counters ? `${printCounters(r.counters)} ` : ''}${printRule(r, familyIn(t) ?? 4)}`);
+    }
+    out.push('COMMIT');
+  }
+  return out.length ? `${out.join('\n')}\n` : '';
+}
+
+function printCounters(c: Counters): string {
+  return `[${c.packets}:${c.bytes}]`;
+}
+
+/** The family a table says it is of, or shows by its addresses. */
+export function familyIn(t: TableSyntax): Family | undefined {
+  if (t.family) return t.family;
+  for (const c of t.chains) {
+    for (const r of c.rules) {
+      for (const name of ['-s', '-d']) {
+        const list = r.standard[name]?.value as readonly { readonly addr: unknown }[] | undefined;
+        if (list?.[0]) return typeof list[0].addr === 'number' ? 4 : 6;
+      }
+      if (r.only) return r.only;
+      if (r.matches.some((m) => m.name === 'icmp6' || m.name === 'hl')) return 6;
+      if (
+        r.target?.name === 'REJECT' &&
+        typeof r.target.options['--reject-with']?.value === 'string' &&
+        r.target.options['--reject-with'].value.startsWith('icmp6')
+      )
+        return 6;
+    }
+  }
+  return undefined;
+}
