@@ -1,13 +1,15 @@
 // The bin: src/cli and everything it uses in one file, and one lazy file for each package that only some commands need.
-import { existsSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { defineConfig, type Plugin } from 'rolldown';
+
+const PACKAGE = /^.*node_modules\/((?:@[^/]+\/)?[^/]+)/;
 
 /** Writes the licences of the packages that were copied into the bundle next to it, as they demand. */
 const licences: Plugin = {
   name: 'licences',
   generateBundle(_options, bundle) {
     const modules = Object.values(bundle).flatMap((chunk) => (chunk.type === 'chunk' ? Object.keys(chunk.modules) : []));
-    const folders = new Set(modules.flatMap((id) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(id) ?? []));
+    const folders = new Set(modules.flatMap((id) => PACKAGE.exec(id)?.[0] ?? []));
     const notices = [...folders].toSorted().map((folder) => {
       const { name, version, license } = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8')) as Record<string, string>;
       const file = ['LICENSE', 'LICENSE.md', 'LICENSE.txt'].map((f) => `${folder}/${f}`).find((f) => existsSync(f));
@@ -17,18 +19,26 @@ const licences: Plugin = {
   },
 };
 
+const executable: Plugin = {
+  name: 'executable',
+  writeBundle({ dir }) {
+    chmodSync(`${dir}/netwhy.js`, 0o755);
+  },
+};
+
 export default defineConfig({
   input: { netwhy: 'src/cli/main.ts' },
   platform: 'node',
   tsconfig: false,
-  plugins: [licences],
+  plugins: [licences, executable],
   output: {
     dir: 'dist',
     format: 'esm',
     entryFileNames: '[name].js',
-    chunkFileNames: 'cli/[name].js',
+    // Beside tsc's folders of the library, in the one that it does not write.
+    chunkFileNames: ({ name, facadeModuleId }) => `cli/${PACKAGE.exec(facadeModuleId ?? '')?.[1]?.replace('/', '-') ?? name}.js`,
     banner: (chunk) => (chunk.isEntry ? '#!/usr/bin/env node' : ''),
-    // Whitespace goes, names stay: a stack trace in a bug report must still name functions.
-    minify: { compress: true, mangle: false, codegen: { removeWhitespace: true } },
+    // Dead code goes; names and lines stay, so that the stack trace in a bug report says something.
+    minify: { compress: true, mangle: false, codegen: { removeWhitespace: false } },
   },
 });
