@@ -5,8 +5,8 @@
 
   {"op": "build", "namespaces": [NAMESPACE...], "veths": [[END, END]...], "wires": [{"name", "ends": [END...]}...]}
       NAMESPACE  {name, links: [{name, kind?, mac?, mtu?, up, master?, noArp?}], addresses: [{device, address, peer?, broadcast?, scope?}],
-                  routes: ["ip route add" arguments], rules: ["ip rule add" arguments] (replace all but priority 0), neighbours: [..],
-                  sysctls: [[path, value]], ipset, legacy, legacy6, nft, nft6 (iptables-save texts), nftables (an nft file)}
+                  routes: ["ip route add" arguments, "-6" first for IPv6], rules, rules6: ["ip rule add" arguments] (instead of all but
+                  priority 0), neighbours: ["ip neigh replace" arguments], sysctls: [[path, value]], ipset, legacy, legacy6, nft, nft6 (iptables-save texts), nftables (an nft file)}
       END        {namespace, device}
   {"op": "send", "namespace", "dst", "proto"?, "src"?, "sport"?, "dport"?, "flags"?, "type"?, "code"?, "mark"?, "uid"?,
    "device"? (injected there, as from the wire), "listen"?: {tcp: [port...], udp: [port...]}, "keep"?: true (connections stay)}
@@ -353,7 +353,8 @@ def configure(namespace, n, made, notes):
         left = []
         for r in routes:
             try:
-                run('ip', *(['-6'] if ':' in r else []), 'route', 'append' if ':' not in r else 'add', *r.split())
+                words = r.split()
+                run('ip', *(['-6', 'route', 'add', *words[1:]] if words[0] == '-6' else ['-4', 'route', 'append', *words]))
             except RuntimeError as error:
                 left.append(r)
                 problem = error
