@@ -39,7 +39,7 @@ export const statistic = match({
   lower: (o, { family }) => {
     const p = o['--probability'];
     const every = valueOf<number>(o, '--every');
-    const as = statistic.print(o, family);
+    const as = `-m statistic ${statistic.print(o, family)}`;
     if (p) {
       const odds = (p.value as number) / SCALE;
       return [{ kind: 'chance', probability: p.not ? 1 - odds : odds, as }];
@@ -89,7 +89,9 @@ export const limit = match({
     const burst = valueOf<number>(o, '--limit-burst') ?? 5;
     return `--limit ${rate.print(valueOf<number>(o, '--limit') ?? (3600 * TICKS) / 3)}${burst === 5 ? '' : ` --limit-burst ${burst}`}`;
   },
-  lower: (o, { key, family }) => [unknown(limit.print(o, family), limit.why, `limit:${key}`)],
+  lower: (o, { key, family }) => [
+    { ...unknown(`-m limit ${limit.print(o, family)}`, limit.why, `limit:${key}:${limit.print(o, family)}`), text: limit.print(o, family) },
+  ],
 });
 
 const mask: Value<Addr> = {
@@ -141,7 +143,7 @@ export const recent = match({
     if (action === undefined || action === '--set') return [{ ...(action && o[action]!.not ? negate(ALWAYS) : ALWAYS), text }];
     // Two rules that ask the same list the same question get the same answer.
     const name = valueOf<string>(o, '--name') ?? 'DEFAULT';
-    const p = unknown(text, recent.why, `recent:${name}:${text.replace(/^! /, '')}`);
+    const p = unknown(`-m recent ${text}`, recent.why, `recent:${name}:${text.replace(/^! /, '')}`);
     return [{ ...(o[action]!.not ? negate(p) : p), text }];
   },
 });

@@ -133,7 +133,7 @@ export const CT = target({
   lower: (o, { family }) => {
     if (has(o, '--notrack')) return [{ kind: 'notrack' }];
     if (has(o, '--zone-orig') || has(o, '--zone-reply'))
-      return [{ kind: 'opaque', as: CT.print(o, family), why: 'a zone for one direction is not modelled' }];
+      return [{ kind: 'opaque', as: `-j CT ${CT.print(o, family)}`, why: 'a zone for one direction is not modelled' }];
     const zoneId = valueOf<number>(o, '--zone');
     const helper = valueOf<string>(o, '--helper');
     return [{ kind: 'ct', ...(zoneId !== undefined && { zone: zoneId }), ...(helper !== undefined && { helper }) }];

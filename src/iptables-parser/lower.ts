@@ -10,6 +10,8 @@ import { Report, type Line } from './report.ts';
 import { printRule, type RuleSyntax, type UsedMatch, type UsedTarget } from './rule.ts';
 import { BUILT_IN, familyIn, guessTable, readTables, type ChainSyntax, type TableSyntax } from './save.ts';
 
+const CUT: Statement = { kind: 'opaque', as: '?', why: 'the rule is cut off within a quote, its target is lost' };
+
 /** What the caller knows about the text. */
 export interface ReadOptions {
   readonly file: string;
@@ -131,7 +133,7 @@ class TableLowerer {
     return {
       number,
       match: { kind: 'all', of },
-      then: r.target ? this.#target(r.target, r, context) : [],
+      then: r.isCut ? [CUT] : r.target ? this.#target(r.target, r, context) : [],
       text: printRule(r, this.#family),
       at: r.at,
       ...(r.counters && { counters: r.counters }),

@@ -93,7 +93,7 @@ const translation = (name: 'DNAT' | 'SNAT', flag: string, hooks: readonly string
     lower: (o): readonly Statement[] => {
       const base = valueOf<To>(o, flag)?.base;
       if (base !== undefined)
-        return [{ kind: 'opaque', as: `${name} ${flag} ${to.print(valueOf<To>(o, flag)!)}`, why: 'shifting a range of ports is not modelled' }];
+        return [{ kind: 'opaque', as: `-j ${name} ${flag} ${to.print(valueOf<To>(o, flag)!)}`, why: 'shifting a range of ports is not modelled' }];
       return [{ kind: name === 'DNAT' ? 'dnat' : 'snat', ...lowerRange(o, flag) }];
     },
   });

@@ -36,6 +36,8 @@ export interface RuleSyntax {
   readonly counters?: Counters;
   /** -4 or -6: a rule for one family in a file for both. */
   readonly only?: Family;
+  /** Set when the line ends within a quote: what the rule does is lost. */
+  readonly isCut?: true;
   readonly at: Span;
   /** The line, cut short, for findings. */
   readonly source: string;

@@ -52,7 +52,7 @@ export const set = match({
     const member: Pred = { kind: 'member', set: use.set, by: use.by };
     const parts: Pred[] = [];
     if (has(o, '--return-nomatch')) {
-      parts.push(unknown(set.print(o, family), '--return-nomatch answers by the nomatch entries of the set, which is not modelled'));
+      parts.push(unknown(`-m set ${set.print(o, family)}`, '--return-nomatch answers by the nomatch entries of the set, which is not modelled'));
     } else {
       const keeps = KEEPS.filter((n) => has(o, n)).map((n) => ` ${o[n]!.not ? '! ' : ''}${n}`);
       parts.push({ ...(given.not ? negate(member) : member), text: `${given.not ? '! ' : ''}--match-set ${setUse.print(use)}${keeps.join('')}` });
@@ -64,7 +64,7 @@ export const set = match({
         set.options.find((x) => x.name === n)!,
         g,
       );
-      parts.push({ ...unknown(text, 'the counters of a set element change with every packet'), text });
+      parts.push({ ...unknown(`-m set ${text}`, 'the counters of a set element change with every packet'), text });
     }
     return parts;
   },
@@ -94,7 +94,7 @@ export const SET = target({
     if (add) out.push({ kind: 'setmember', op: 'add', set: add.set, by: add.by });
     if (del) out.push({ kind: 'setmember', op: 'del', set: del.set, by: del.by });
     if (has(o, '--map-set'))
-      out.push({ kind: 'opaque', as: SET.print(o, family), why: 'mark, priority and queue come from the skbinfo of a set element' });
+      out.push({ kind: 'opaque', as: `-j SET ${SET.print(o, family)}`, why: 'mark, priority and queue come from the skbinfo of a set element' });
     return out;
   },
 });
