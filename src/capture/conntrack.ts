@@ -5,7 +5,7 @@ import type { Finding } from '../model/finding.ts';
 import type { ConntrackEntry } from '../model/host.ts';
 import type { Tuple } from '../model/packet.ts';
 import { CT_STATUS } from '../model/ruleset.ts';
-import { isPrompt, Source } from './source.ts';
+import { isPrompt, Source, type Line } from './source.ts';
 
 interface Draft {
   src?: Addr;
@@ -21,20 +21,22 @@ interface Draft {
 export function readConntrack(text: string, file: string): { readonly entries: ConntrackEntry[]; readonly findings: Finding[] } {
   const source = new Source(text, file);
   const entries: ConntrackEntry[] = [];
+  let announced: { count: number; line: Line } | undefined; // first or last: it comes from stderr
   for (const line of source.lines()) {
     const t = line.text;
     if (t.trim() === '' || isPrompt(t)) continue;
     const total = /^conntrack v\S+.*: (\d+) flow entries/.exec(t);
     if (total) {
-      if (Number(total[1]) > entries.length) {
-        source.report('warning', 'truncated', `conntrack listed ${total[1]} entries; ${entries.length} were read`, line);
-      }
+      announced = { count: Number(total[1]), line };
       continue;
     }
     const entry = readEntry(t);
     if (typeof entry === 'string')
       source.report('error', 'unreadable-connection', entry, line, { hint: 'capture conntrack -L as it is printed, not -o xml or -E' });
     else entries.push({ ...entry, text: t.trim().replace(/\s+/g, ' '), at: source.span(line) });
+  }
+  if (announced && announced.count > entries.length) {
+    source.report('warning', 'truncated', `conntrack listed ${announced.count} entries; ${entries.length} were read`, announced.line);
   }
   return { entries, findings: source.findings };
 }

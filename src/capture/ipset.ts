@@ -41,6 +41,8 @@ interface Draft {
   incomplete?: string;
   /** `Number of entries`, from `ipset list`. */
   announced?: number;
+  /** Whether `Members:` came, in the list form. */
+  hasMembers: boolean;
   listed: number;
   line: Line;
 }
@@ -95,7 +97,7 @@ export function readIpset(text: string, file: string): IpsetListing {
   let refused: string | undefined;
 
   const open = (name: string, type: string, options: Record<string, string>, line: Line): Draft => {
-    const draft: Draft = { head: readHead(name, type, options), members: [], at: source.span(line), listed: 0, line };
+    const draft: Draft = { head: readHead(name, type, options), members: [], at: source.span(line), listed: 0, hasMembers: false, line };
     if (drafts.has(name)) source.report('warning', 'duplicate-set', `set '${name}' is listed a second time; the first listing counts`, line);
     else drafts.set(name, draft);
     return draft;
@@ -144,9 +146,9 @@ export function readIpset(text: string, file: string): IpsetListing {
       else if (key === 'number of entries') {
         const n = /^(\d+)\s*(Members:)?/i.exec(value); // a paste may lose the line end between the two
         if (n) current.announced = Number(n[1]);
-        inMembers = n?.[2] !== undefined;
+        inMembers = current.hasMembers = n?.[2] !== undefined;
       } else if (key === 'members') {
-        inMembers = true;
+        inMembers = current.hasMembers = true;
         if (value) add(current, value, line);
       }
       continue;
@@ -181,7 +183,11 @@ export function readIpset(text: string, file: string): IpsetListing {
   for (const d of drafts.values()) {
     if (d.incomplete || d.head.type === '') {
       d.incomplete ??= 'its type was not captured';
-    } else if (d.announced !== undefined && d.listed < d.announced && d.head.options['timeout'] === undefined) {
+    } else if (
+      d.announced !== undefined &&
+      d.announced > 0 &&
+      (!d.hasMembers || (d.listed < d.announced && d.head.options['timeout'] === undefined))
+    ) {
       d.incomplete = `${d.listed} of ${d.announced} members are listed`;
       source.report('error', 'truncated', `set '${d.head.name}' has ${d.announced} entries, but ${d.listed} are listed`, d.line, {
         hint: 'capture the whole of ipset save (ipset list -t leaves the members out)',

@@ -84,6 +84,8 @@ export function readRoutes(text: string, file: string, context: RouteContext = {
         const hop: Hop = { weight: 1 };
         draft.hops.push(hop);
         readWords(words, 1, draft, hop, line, source);
+      } else if (first === 'nh_info') {
+        continue; // ip -d: the nexthop object once more
       } else if (first === 'cache') {
         draft.unusable = true; // the answer of `ip route get`
         source.report('note', 'not-a-table', 'the answer to ip route get is not a route of a table', draft.line, {
@@ -272,7 +274,7 @@ const Json = z.looseObject({
   type: z.string().optional(),
   dst: z.string(),
   from: z.string().optional(),
-  tos: z.string().optional(),
+  tos: z.union([z.string(), z.number()]).optional(), // a number where it is the encapsulation's
   gateway: z.string().optional(),
   via: Via.optional(),
   dev: z.string().optional(),
@@ -298,7 +300,7 @@ function wordsOf(r: z.output<typeof Json>, line: Line): Line[] {
   const dst = r.encap === undefined ? r.dst : (/"dst": ?"([^"]*)"/.exec(line.text)?.[1] ?? r.dst);
   const mtu = r.metrics?.find((m) => m.mtu !== undefined)?.mtu;
   const text =
-    `${r.type === undefined || r.type === 'unicast' ? '' : `${r.type} `}${dst}${word('from', r.from)}${word('tos', r.tos)}${hop(r)}${word('table', r.table)}` +
+    `${r.type === undefined || r.type === 'unicast' ? '' : `${r.type} `}${dst}${word('from', r.from)}${word('tos', typeof r.tos === 'string' ? r.tos : undefined)}${hop(r)}${word('table', r.table)}` +
     `${word('proto', r.protocol)}${word('scope', r.scope)}${word('src', r.prefsrc)}${word('metric', r.metric)}${flags(r.flags)}${word('mtu', mtu)}${word('pref', r.pref)}`;
   const hops = (r.nexthops ?? []).map((h) => `\tnexthop${hop(h)}${word('weight', h.weight)}${flags(h.flags)}`);
   return [text, ...hops].map((t) => ({ text: t, number: line.number }));
