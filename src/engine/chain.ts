@@ -239,7 +239,8 @@ function tells(missed: Pred, parts: readonly Pred[], weight: 'direct' | 'indirec
   }
 }
 
-function missKind(pred: Pred | undefined): MissKind {
+/** What kind of condition a predicate is, for counting rules that did not match. */
+export function missKind(pred: Pred | undefined): MissKind {
   switch (pred?.kind) {
     case undefined:
     case 'opaque':

@@ -34,7 +34,7 @@ export class Choices {
     if (!option) throw new RangeError(`choice ${taken} of ${options.length}: the walk is not deterministic`);
     if (options.length > 1) {
       const { what, probability, at } = option;
-      this.assumptions.push({ what, ...(probability !== undefined && { probability }), ...(at && { at }) });
+      this.assumptions.push({ what, forked: true, ...(probability !== undefined && { probability }), ...(at && { at }) });
       this.probability = this.probability === undefined || probability === undefined ? undefined : this.probability * probability;
     }
     if (key !== undefined) this.settled.set(key, option.value);
@@ -44,7 +44,7 @@ export class Choices {
   /** Notes, once, something that was taken for granted because it was not captured. */
   assume(what: string, at?: Span): void {
     if (this.assumptions.some((a) => a.what === what)) return;
-    this.assumptions.push({ what, ...(at && { at }) });
+    this.assumptions.push({ what, forked: false, ...(at && { at }) });
   }
 }
 

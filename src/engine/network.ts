@@ -65,7 +65,7 @@ function roundTrip(world: World, question: Question, choices: Choices, options: 
   return finish(there, reply, start, choices);
 }
 
-interface Course {
+interface Passed {
   readonly start: Start;
   readonly hops: Hop[];
   readonly outcome: Outcome;
@@ -75,7 +75,7 @@ interface Course {
   readonly end: Station;
 }
 
-function oneWay(world: World, start: Start, walk: Walk): Course {
+function oneWay(world: World, start: Start, walk: Walk): Passed {
   const hops: Hop[] = [];
   let at: Station = { ns: start.ns, device: start.device ?? '' };
   let packet = start.packet;
@@ -86,7 +86,7 @@ function oneWay(world: World, start: Start, walk: Walk): Course {
     if (n === 0) sent = visit.steps.find((s) => s.step === 'enter')?.packet ?? packet;
     hops.push({ node: at.ns.node, namespace: at.ns.name, steps: visit.steps });
     packet = visit.packet;
-    const done = (outcome: Omit<Outcome, 'node' | 'namespace'>): Course => ({ start, hops, outcome: { ...outcome, node: at.ns.node, namespace: at.ns.name }, sent, final: packet, end: at });
+    const done = (outcome: Omit<Outcome, 'node' | 'namespace'>): Passed => ({ start, hops, outcome: { ...outcome, node: at.ns.node, namespace: at.ns.name }, sent, final: packet, end: at });
     if (passage.kind === 'refused') return done({ kind: passage.outcome, why: passage.why, ...(passage.at && { at: passage.at }) });
     if (passage.kind === 'delivered') return done({ kind: 'delivered', why: `delivered to ${place(at.ns)}` });
     const next = carry(world, at.ns, passage, packet, visit);
@@ -142,7 +142,7 @@ function carry(world: World, ns: Namespace, out: Passage & { kind: 'out' }, pack
 const TUNNELS = new Set(['vxlan', 'ipip', 'gre', 'gretap', 'sit', 'geneve', 'wireguard', 'ip6tnl', 'ip6gre', 'xfrm', 'tun', 'vti']);
 
 /** The packet that the far end answers with, and where it starts; nothing answers a packet that did not arrive. */
-function answerTo(world: World, there: Course, choices: Choices): Start | undefined {
+function answerTo(world: World, there: Passed, choices: Choices): Start | undefined {
   const { outcome, final, end } = there;
   if (outcome.kind !== 'delivered' && outcome.kind !== 'left') return undefined;
   const packet = answer(final);
@@ -182,8 +182,8 @@ function answer(p: Packet): Packet | undefined {
 const ECHO: Readonly<Record<number, number>> = { 8: 0, 13: 14, 15: 16, 17: 18 };
 const ECHO6: Readonly<Record<number, number>> = { 128: 129, 139: 140 };
 
-function finish(there: Course, back: Course | undefined, start: Start, choices: Choices): Trace {
-  const traceOf = (c: Course, outcome: Outcome): Trace => ({
+function finish(there: Passed, back: Passed | undefined, start: Start, choices: Choices): Trace {
+  const traceOf = (c: Passed, outcome: Outcome): Trace => ({
     packet: c.sent,
     hops: c.hops,
     outcome,
@@ -198,7 +198,7 @@ function finish(there: Course, back: Course | undefined, start: Start, choices: 
 }
 
 /** The reply must reach the socket, or the outside station, that asked, from the address it asked. */
-function lostReply(there: Course, back: Course, start: Start): Outcome | undefined {
+function lostReply(there: Passed, back: Passed, start: Start): Outcome | undefined {
   const { outcome, final } = back;
   const lost = (why: string): Outcome => ({ ...outcome, kind: 'reply-lost', why });
   const wanted = start.local ? 'delivered' : 'left';
@@ -219,7 +219,7 @@ function lostReply(there: Course, back: Course, start: Start): Outcome | undefin
 }
 
 /** What the packet looked like when it was sent, against how it ended. */
-function translations(c: Course): Trace['translated'] {
+function translations(c: Passed): Trace['translated'] {
   const last = (manip: 'src' | 'dst'): Translation | undefined => {
     const from = endpoint(c.sent, manip);
     const to = endpoint(c.final, manip);

@@ -136,6 +136,8 @@ export interface Assumption {
   readonly what: string;
   /** 0 to 1. */
   readonly probability?: number;
+  /** The walk forked here: another course supposes otherwise. Else it was merely taken for granted. */
+  readonly forked: boolean;
   readonly at?: Span;
 }
 
@@ -161,6 +163,19 @@ export interface Trace {
   readonly reply?: Trace;
 }
 
+/** A rule that would have changed the packet's fate but for one condition. */
+export type NearMiss = Extract<Step, { step: 'rule' }> & { readonly node: string; readonly namespace: string };
+
+/** One possible round trip, with what nearly happened to it. */
+export interface Course {
+  readonly trace: Trace;
+  readonly verdict: Verdict;
+  readonly nearMisses: readonly NearMiss[];
+}
+
+/** yes: it arrives and so does the reply; no: it does not; cannot-tell: what is not modelled or captured decides. */
+export type Verdict = 'yes' | 'no' | 'cannot-tell';
+
 export interface Question {
   /** As asked: `worker1/pod-a`, `192.168.21.11:6443`. */
   readonly from: string;
@@ -177,15 +192,15 @@ export interface Question {
   readonly notes: readonly string[];
 }
 
-/** Round trips that end alike are one outcome: `count` of them, their probabilities added. */
+/** All courses the packet may take; courses that end alike in every respect are one, their probabilities added. */
 export interface Answer {
   readonly question: Question;
-  readonly traces: readonly Trace[];
+  readonly courses: readonly Course[];
+  /** What the readers found on lines that this answer rests on. */
   readonly findings: readonly Finding[];
   /** Things that decided, or could have, and are not modelled or not captured. */
   readonly unknowns: readonly string[];
-  /** True when there were more courses than the walk may follow. */
+  /** There were more courses than the walk may follow: those beyond are missing here. */
   readonly bounded: boolean;
-  /** yes: 0, no: 1, cannot tell: 3. */
-  readonly verdict: 'yes' | 'no' | 'cannot-tell';
+  readonly verdict: Verdict;
 }

@@ -1,0 +1,109 @@
+// The command line. Everything a person can type is declared here; the verbs live in commands/.
+import { Command, CommanderError, Option } from 'commander';
+import type { TraceOptions } from './commands/trace.ts';
+import { EXIT, UsageError } from './terminal.ts';
+
+const program = new Command('netwhy');
+let code: number = EXIT.yes;
+
+program
+  .description('What happens to this packet, and exactly why? Answered from what Linux nodes print about themselves.')
+  .version('0.1.0')
+  .exitOverride()
+  .configureHelp({ showGlobalOptions: true })
+  .addHelpText(
+    'before',
+    `Examples:
+  netwhy trace scenarios/ippool-overlaps-host --from worker1/pod-a --to 192.168.21.11:6443
+  netwhy trace iptables-save.txt --from 10.244.1.5 --to 10.96.0.10:53 --proto udp
+`,
+  );
+
+const colour = (): Option => new Option('--color <when>', 'colour the output').choices(['auto', 'always', 'never']).default('auto');
+const CAPTURE = 'scenario folder, folder of captures, tar(.gz) of either, a single dump file, or - for standard input';
+
+program
+  .command('trace')
+  .description('walk one packet there and its reply back, and say why')
+  .argument('<capture>', CAPTURE)
+  .requiredOption('--from <who>', 'an address, a namespace (worker1/pod-a), a node, or local')
+  .requiredOption('--to <addr[:port]>', 'destination; [ADDR]:PORT for IPv6; a node or namespace stands for its address')
+  .option('--proto <proto>', 'tcp, udp, sctp, icmp or a number (default: tcp with a port, else an ICMP echo request)')
+  .option('--sport <port>', 'source port (default 40000)')
+  .option('--in <node:iface>', 'where a packet from outside comes in')
+  .option('--mark <n>', 'fwmark of the packet where it begins')
+  .option('--flags <flags>', 'TCP flags (default SYN)')
+  .option('--ct-state <state>', 'what the first conntrack lookup finds: NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED')
+  .option('--icmp-type <type>', 'name, TYPE or TYPE/CODE (default echo-request)')
+  .option('--ttl <n>', 'time to live (default 64)')
+  .option('--length <bytes>', 'layer-3 length (default 60, IPv6 80)')
+  .option('--tos <n>', 'type of service, 0 to 255')
+  .option('--uid <n>', 'user id of the sending socket')
+  .option('--gid <n>', 'group id of the sending socket')
+  .option('--mac <addr>', 'source link-layer address')
+  .option('--all', 'tell every rule that was looked at, also those that did not match')
+  .option('--limit <n>', 'how many courses to follow where the captures leave choices (default 256)')
+  .addOption(new Option('-o, --output <form>', 'text: every decision; wide: every matching rule; summary: a line a hop; minimal: the fate').choices(['text', 'wide', 'summary', 'minimal', 'json']).default('text'))
+  .option('-j, --json', 'the same as -o json')
+  .addOption(colour())
+  .action(async (capture: string, options: TraceOptions) => {
+    const { runTrace } = await import('./commands/trace.ts');
+    code = await runTrace(capture, options);
+  });
+
+program
+  .command('show')
+  .description('what was read: files, rules, sets, routes; what was not captured; what is not modelled, and where')
+  .argument('<capture>', CAPTURE)
+  .addOption(new Option('-o, --output <form>', 'output form').choices(['text', 'json']).default('text'))
+  .option('-j, --json', 'the same as -o json')
+  .addOption(colour())
+  .action(async (capture: string, options: { output: 'text' | 'json'; json?: boolean; color: 'auto' | 'always' | 'never' }) => {
+    const { runShow } = await import('./commands/show.ts');
+    code = await runShow(capture, options);
+  });
+
+program
+  .command('capture')
+  .description('print the POSIX sh script that collects a bundle on a node: netwhy capture | ssh NODE sudo sh > NODE.tar')
+  .action(async () => {
+    const [{ captureScript }, { print }] = await Promise.all([import('./commands/capture.ts'), import('./terminal.ts')]);
+    await print(captureScript());
+  });
+
+program
+  .command('matches')
+  .description('every match and target of the iptables language: evaluated, forks the walk, or opaque')
+  .addOption(new Option('-o, --output <form>', 'output form').choices(['text', 'markdown', 'json']).default('text'))
+  .action(async (options: { output: 'text' | 'markdown' | 'json' }) => {
+    const { runMatches } = await import('./commands/matches.ts');
+    code = await runMatches(options);
+  });
+
+program
+  .command('schema')
+  .description('JSON Schema of a file format or of the JSON output')
+  .addArgument(program.createArgument('<kind>', 'which').choices(['scenario', 'trace']))
+  .action(async (kind: 'scenario' | 'trace') => {
+    const { runSchema } = await import('./commands/schema.ts');
+    code = await runSchema(kind);
+  });
+
+async function main(): Promise<number> {
+  try {
+    await program.parseAsync();
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.yes : EXIT.usage;
+    if (error instanceof UsageError) {
+      process.stderr.write(`netwhy: ${error.message}\n`);
+      return EXIT.usage;
+    }
+    if (error instanceof Error && 'code' in error && error.code === 'EPIPE') return code;
+    const report = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    process.stderr.write(`netwhy: this is a bug in netwhy, not in your capture. Please report it with the command and this text:\n${report}\n`);
+    return EXIT.bug;
+  }
+}
+
+process.exitCode = await main();

@@ -1,0 +1,54 @@
+// The scenario file: a claim about a network. `netwhy schema scenario` prints it as JSON Schema.
+import * as z from 'zod';
+import { OUTCOMES } from './trace.ts';
+
+const Proto = z.union([z.string(), z.int().min(0).max(255)]).describe('protocol: tcp, udp, sctp, icmp, ... or its number');
+const Port = z.int().min(0).max(65535);
+
+/** What must come out of a question. */
+export const Expect = z
+  .strictObject({
+    outcome: z.enum(OUTCOMES).optional().describe('how the packet, or its reply, ends'),
+    reply: z.enum(OUTCOMES).optional().describe('how the reply ends'),
+    masqueraded: z.boolean().optional().describe('whether the source address was translated on the way'),
+    dnat: z.string().optional().describe('ADDR:PORT that the destination was translated to'),
+    because: z.string().optional().describe('words that the answer must contain'),
+  })
+  .meta({ id: 'expect' });
+
+export const ScenarioQuestion = z
+  .strictObject({
+    name: z.string(),
+    from: z.string().describe('an address, a namespace (worker1/pod-a), a node, or local'),
+    to: z.string().describe('ADDR or ADDR:PORT'),
+    proto: Proto.optional(),
+    sport: Port.optional(),
+    in: z.string().optional().describe('NODE:IFACE where a packet from outside comes in'),
+    mark: z.union([z.int(), z.string()]).optional(),
+    flags: z.string().optional().describe('TCP flags: SYN, SYN,ACK, ...'),
+    expect: Expect.optional(),
+  })
+  .meta({ id: 'question' });
+
+const CapturedNode = z.strictObject({
+  capture: z.string().describe('folder with what the node printed'),
+  namespaces: z.record(z.string(), z.string()).optional().describe('further network namespaces of the node and their folders'),
+});
+
+const StubNode = z.strictObject({
+  addresses: z.array(z.string()).describe("ADDR/LENGTH [dev NAME]; without dev it is eth0. The stub answers for them and forwards what it has routes for"),
+  routes: z.array(z.string()).optional().describe('as `ip route` prints them'),
+});
+
+export const Scenario = z
+  .strictObject({
+    title: z.string(),
+    nodes: z.record(z.string(), z.union([CapturedNode, StubNode])),
+    wires: z.record(z.string(), z.array(z.string())).optional().describe('link-layer segments: NODE/IFACE or NODE/NAMESPACE/IFACE'),
+    questions: z.array(ScenarioQuestion).optional(),
+  })
+  .meta({ id: 'scenario', title: 'A netwhy scenario', description: 'Captures of some nodes, the wires between them, questions and expected answers.' });
+
+export type Scenario = z.infer<typeof Scenario>;
+export type ScenarioQuestion = z.infer<typeof ScenarioQuestion>;
+export type Expect = z.infer<typeof Expect>;

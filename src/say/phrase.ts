@@ -1,0 +1,193 @@
+// Facts of a trace as phrases a tired person understands. Every reading (text, and the sentences in JSON) takes them from here.
+import { formatAddr } from '../net/addr.ts';
+import { formatProtocol, formatTcpFlags } from '../net/proto.ts';
+import type { Span } from '../model/finding.ts';
+import type { Packet } from '../model/packet.ts';
+import type { Course, Hop, MissKind, NearMiss, Outcome, Reason, Step, Trace } from '../model/trace.ts';
+
+/** `192.168.21.20:40000`; ports the kernel picks are shown as their range. */
+export function endpoint(p: Packet, side: 'src' | 'dst'): string {
+  const addr = p.undetermined?.[side] ?? formatAddr(p[side]);
+  const port = side === 'src' ? p.sport : p.dport;
+  if (port === undefined) return addr;
+  const loose = side === 'src' ? p.undetermined?.sport : p.undetermined?.dport;
+  const text = loose ? `(${loose[0]}-${loose[1]})` : String(port);
+  return addr.includes(':') ? `[${addr}]:${text}` : `${addr}:${text}`;
+}
+
+/** `tcp 10.0.0.1:40000 -> 10.0.0.2:80 SYN` */
+export function packet(p: Packet): string {
+  const detail = p.flags !== undefined ? ` ${formatTcpFlags(p.flags)}` : p.icmp ? ` ${icmpName(p)}` : '';
+  return `${formatProtocol(p.proto)} ${endpoint(p, 'src')} -> ${endpoint(p, 'dst')}${detail}${p.mark ? ` mark 0x${p.mark.toString(16)}` : ''}`;
+}
+
+function icmpName(p: Packet): string {
+  const { type, code } = p.icmp!;
+  if (type === 8 || type === 128) return 'echo request';
+  if (type === 0 || type === 129) return 'echo reply';
+  return `type ${type} code ${code}`;
+}
+
+export function place(at: { readonly node: string; readonly namespace: string }): string {
+  return at.namespace ? `${at.node}/${at.namespace}` : at.node;
+}
+
+/** `worker1/iptables-save.txt:88`; empty for a place that is in no file. */
+export function location(at: Span | undefined): string {
+  return at && at.file !== '' ? `${at.file}:${at.line}` : '';
+}
+
+/** `1/3` where that is what it is, else a percentage. */
+export function probability(p: number): string {
+  if (p >= 1 - 1e-9) return '1';
+  for (let n = 2; n <= 60; n++) {
+    const k = Math.round(p * n);
+    if (k > 0 && Math.abs(p - k / n) < 5e-9 * n) return `${k}/${n}`;
+  }
+  return `${(p * 100).toPrecision(3)}%`;
+}
+
+const MISS_WORDS: Readonly<Record<MissKind, readonly [string, string]>> = {
+  destination: ['other destination', 'other destinations'],
+  source: ['other source', 'other sources'],
+  port: ['other port', 'other ports'],
+  protocol: ['other protocol', 'other protocols'],
+  interface: ['other interface', 'other interfaces'],
+  mark: ['other mark', 'other marks'],
+  state: ['other connection state', 'other connection states'],
+  set: ['set', 'sets'],
+  'address type': ['other address type', 'other address types'],
+  chance: ['not chosen', 'not chosen'],
+  other: ['other condition', 'other conditions'],
+};
+
+/** `12 other destinations, 5 other ports` */
+export function misses(counts: Readonly<Partial<Record<MissKind, number>>>): string {
+  return (Object.entries(counts) as [MissKind, number][])
+    .toSorted((a, b) => b[1] - a[1])
+    .map(([kind, n]) => `${n} ${MISS_WORDS[kind][n === 1 ? 0 : 1]}`)
+    .join(', ');
+}
+
+/** The conditions of a rule as it spelled them, each with its truth and what was seen. */
+export function conditions(reason: Reason): { truth: 'yes' | 'NO' | '?'; text: string; saw: string; at: string }[] {
+  const parts = reason.pred.kind === 'all' ? (reason.parts ?? []) : [reason];
+  return parts.map((r) => ({ truth: r.truth === true ? 'yes' : r.truth === false ? 'NO' : '?', text: r.pred.text ?? r.pred.kind, saw: deepest(r).saw ?? '', at: location(deepest(r).at) }));
+}
+
+/** The leaf that settled a compound condition. */
+function deepest(r: Reason): Reason {
+  if (r.saw !== undefined || !r.parts) return r;
+  const telling = r.parts.find((p) => p.truth === r.truth) ?? r.parts[0];
+  return telling ? deepest(telling) : r;
+}
+
+/** What a near miss would have done, and the condition that kept it from it. */
+export function nearMiss(m: NearMiss): string {
+  const missed = conditions(m.reason).find((c) => c.truth === 'NO');
+  const would = wouldHave(m);
+  const rule = `${m.chain} ${m.number} (${location(m.at)})`;
+  if (!missed) return `${rule} did not match`;
+  return `${rule} would have ${would}, but not: ${missed.text}; ${missed.saw}${missed.at ? ` (${missed.at})` : ''}`;
+}
+
+function wouldHave(m: NearMiss): string {
+  const statement = m.then.find((s) => s.kind !== 'note');
+  switch (statement?.kind) {
+    case 'masquerade':
+      return 'masqueraded it';
+    case 'snat':
+      return 'translated its source';
+    case 'dnat':
+    case 'redirect':
+    case 'netmap':
+      return 'translated its destination';
+    case 'verdict':
+      return statement.verdict === 'accept' ? 'accepted it' : statement.verdict === 'drop' ? 'dropped it' : 'returned';
+    case 'jump':
+    case 'goto':
+      return `sent it on to ${statement.chain}`;
+    case 'reject':
+      return 'rejected it';
+    default:
+      return 'applied';
+  }
+}
+
+/** Nodes and namespaces a packet crosses: `worker1/pod-a > worker1 > master`. */
+export function path(hops: readonly Hop[]): string {
+  const names = hops.map(place);
+  return names.filter((n, i) => n !== names[i - 1]).join(' > ');
+}
+
+/** The first sentence of a course: how it ended. */
+export function verdictOf(c: Course): string {
+  const { outcome, reply } = c.trace;
+  if (outcome.kind === 'reply-lost') return `REPLY LOST at ${place(outcome)}: ${outcome.why}`;
+  const head = `${outcome.kind.toUpperCase().replace('-', ' ')}${outcome.kind === 'delivered' ? ` to ${place(outcome)}` : ` at ${place(outcome)}`}`;
+  if (outcome.kind === 'delivered') return `${head}${reply ? ', and the reply arrives' : ''}`;
+  if (outcome.kind === 'left') {
+    const as = endpoint(c.trace.final, 'src');
+    return `LEFT ${place(outcome)} by ${outcome.device ?? 'an unknown interface'} towards ${outcome.nextHop ?? '?'} as ${as} -> ${endpoint(c.trace.final, 'dst')}${c.trace.translated.src ? '' : `, source not translated`}`;
+  }
+  return `${head}: ${outcome.why}`;
+}
+
+/** What was translated on the way there, one phrase each. */
+export function translations(t: Trace): string[] {
+  const { src, dst } = t.translated;
+  return [
+    ...(dst ? [`destination ${dst.from} -> ${dst.to}${dst.by ? ` by ${dst.by}` : ''}${dst.at ? ` (${location(dst.at)})` : ''}`] : []),
+    ...(src ? [`source ${src.from} -> ${src.to}${src.by ? ` by ${src.by}` : ''}${src.at ? ` (${location(src.at)})` : ''}`] : []),
+  ];
+}
+
+/** The lines on which a failed course rests, most telling first. */
+export function decisive(c: Course): string[] {
+  const lines = c.nearMisses.map(nearMiss);
+  if (c.verdict === 'yes') return lines;
+  const ended = c.trace.reply ?? c.trace;
+  const { at } = ended.outcome;
+  if (at && at.file !== '') lines.push(`${ended === c.trace ? '' : 'reply: '}${ended.outcome.why.includes(location(at)) ? '' : `${location(at)}: `}${ruleText(ended, at) ?? ended.outcome.why}`);
+  return [...new Set(lines)];
+}
+
+function ruleText(t: Trace, at: Span): string | undefined {
+  const step = t.hops.flatMap((h) => h.steps).find((s): s is Extract<Step, { step: 'rule' }> => s.step === 'rule' && s.at.file === at.file && s.at.line === at.line);
+  return step?.text;
+}
+
+/** What to look at or change, for an ending that is no success. */
+export function advice(c: Course): string | undefined {
+  const { outcome } = c.trace;
+  const ended = c.trace.reply && outcome.kind === 'reply-lost' ? c.trace.reply.outcome : outcome;
+  if (outcome.kind === 'reply-lost') {
+    const asker = formatAddr(c.trace.final.src);
+    const from = place(c.trace.reply?.hops[0] ?? outcome);
+    const translated = c.trace.translated.src !== undefined;
+    const miss = c.nearMisses.find((m) => m.then.some((s) => s.kind === 'masquerade' || s.kind === 'snat'));
+    if (!translated && miss) return `make that condition true for this packet so that ${place(miss)} translates its source, or give ${placeThatLost(c)} a route to ${asker} through ${place(miss)}`;
+    if (!translated && ended.kind === 'no-route') return `give ${place(ended)} a route to ${asker}, or have its source translated before it reaches ${from}`;
+  }
+  return ADVICE[ended.kind]?.(ended);
+}
+
+function placeThatLost(c: Course): string {
+  return place(c.trace.reply?.outcome ?? c.trace.outcome);
+}
+
+const ADVICE: Readonly<Partial<Record<Outcome['kind'], (o: Outcome) => string>>> = {
+  dropped: (o) => `accept it before the rule or policy at ${location(o.at) || place(o)}`,
+  rejected: (o) => `look at what made the rule at ${location(o.at) || place(o)}: it refuses on purpose`,
+  'no-route': (o) => `add a route on ${place(o)}, or correct the destination`,
+  blackhole: (o) => `remove or outrank the blackhole route at ${location(o.at) || place(o)}`,
+  prohibited: (o) => `remove or outrank the prohibit route at ${location(o.at) || place(o)}`,
+  'no-neighbour': (o) => `check that the next hop is up and on that wire: ip neigh, arping from ${place(o)}`,
+  'not-for-us': (o) => `correct the neighbour entry at ${location(o.at) || place(o)}`,
+  martian: (o) => `check the address, or the reverse-path and local-address settings of ${place(o)}`,
+  'not-forwarding': (o) => `sysctl -w net.ipv4.ip_forward=1 on ${place(o)} if it is meant to forward`,
+  'too-big': (o) => `raise the MTU or lower the packet size on the way through ${place(o)}`,
+  'ttl-exceeded': (o) => `look for a loop, or send with a larger TTL than reaches ${place(o)}`,
+  'cannot-tell': (o) => `decide it by reading the line at ${location(o.at) || place(o)}: netwhy does not model it`,
+  loop: (o) => `correct the routes that send it back to ${place(o)}`,
+};

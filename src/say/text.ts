@@ -1,0 +1,253 @@
+// An answer as text, in three levels: detailed (what every hook did), summary (a line a hop), minimal (the fate alone).
+import type { Answer, Course, Hop, Step, Trace } from '../model/trace.ts';
+import { PLAIN, type Palette } from './palette.ts';
+import { advice, conditions, decisive, location, misses, packet, path, place, probability, translations, verdictOf, endpoint } from './phrase.ts';
+
+export type Level = 'detailed' | 'summary' | 'minimal';
+
+export interface TextOptions {
+  readonly level?: Level;
+  /** Every matching rule in full, jumps and rules without effect included. */
+  readonly wide?: boolean;
+  readonly palette?: Palette;
+}
+
+/** The answer to one question, ending in a newline. */
+export function answerText(answer: Answer, options: TextOptions = {}): string {
+  const level = options.level ?? 'detailed';
+  const palette = options.palette ?? PLAIN;
+  const out: string[] = [palette.strong(packet(answer.question.packet))];
+  if (level !== 'minimal') for (const note of answer.question.notes) out.push(`  ${note}`);
+  const fates = groupByFate(answer.courses);
+  for (const [i, fate] of fates.entries()) {
+    if (level !== 'minimal') out.push('');
+    if (fates.length > 1) out.push(palette.strong(`outcome ${i + 1} of ${fates.length}${likelihood(fate)}`));
+    out.push(...fateText(fate, level, options.wide ?? false, palette));
+  }
+  if (level !== 'minimal') {
+    if (answer.bounded) out.push('', palette.doubtful(`There are more courses than the ${answer.courses.length} followed here: the rest was not looked at.`));
+    for (const f of answer.findings) out.push(`${f.severity}: ${location(f.at)}: ${f.message}${f.hint ? ` (${f.hint})` : ''}`);
+    if (fates.length > 1 || answer.verdict === 'cannot-tell') out.push('', overall(answer, palette));
+  } else out.push(answer.verdict);
+  return `${out.join('\n')}\n`;
+}
+
+function overall(answer: Answer, palette: Palette): string {
+  switch (answer.verdict) {
+    case 'yes':
+      return palette.good('It works in every outcome.');
+    case 'no':
+      return palette.bad(answer.courses.some((c) => c.verdict === 'yes') ? 'It works only sometimes.' : 'It does not work.');
+    case 'cannot-tell':
+      return palette.doubtful(`CANNOT TELL: it depends on ${answer.unknowns.join('; ') || 'what is not modelled'}`);
+  }
+}
+
+/** Courses whose fate reads the same are told once, with the ways in which they differ. */
+function groupByFate(courses: readonly Course[]): Course[][] {
+  const groups = new Map<string, Course[]>();
+  for (const c of courses) {
+    const { outcome, reply, translated } = c.trace;
+    const key = [outcome.kind, place(outcome), outcome.device, reply?.outcome.kind, translated.src !== undefined, translated.dst !== undefined, c.trace.assumptions.filter((a) => a.probability === undefined).map((a) => a.what).join()].join('|');
+    groups.set(key, [...(groups.get(key) ?? []), c]);
+  }
+  return [...groups.values()];
+}
+
+function likelihood(fate: readonly Course[]): string {
+  const known = fate.map((c) => c.trace.probability);
+  if (known.some((p) => p === undefined)) return '';
+  const sum = known.reduce<number>((a, b) => a + b!, 0);
+  return sum >= 1 - 1e-9 ? '' : ` (probability ${probability(sum)})`;
+}
+
+function fateText(fate: readonly Course[], level: Level, wide: boolean, palette: Palette): string[] {
+  const [first] = fate as [Course, ...Course[]];
+  const out: string[] = [];
+  if (level === 'minimal') return minimal(fate);
+  out.push(...(level === 'detailed' ? detailed(first.trace, wide) : summary(first.trace)), '');
+  if (fate.length > 1) {
+    out.push(`${fate.length} ways to end like this, told for the first:`);
+    for (const c of fate) out.push(`  ${variant(c)}`);
+  }
+  const verdict = verdictOf(first);
+  out.push(first.verdict === 'yes' ? palette.good(verdict) : first.verdict === 'no' ? palette.bad(verdict) : palette.doubtful(verdict));
+  for (const t of fate.length > 1 ? [] : translations(first.trace)) out.push(`Translated: ${t}`);
+  for (const line of decisive(first)) out.push(`Decisive: ${line}`);
+  for (const a of first.trace.assumptions) if (a.probability === undefined) out.push(`${a.forked ? 'If' : 'Taken for granted'}: ${a.what}${a.at ? ` (${location(a.at)})` : ''}`);
+  const todo = first.verdict === 'yes' ? undefined : advice(first);
+  if (todo !== undefined) out.push(`What to do: ${todo}.`);
+  return out;
+}
+
+function variant(c: Course): string {
+  const chance = c.trace.probability === undefined ? '' : `${probability(c.trace.probability)}  `;
+  const to = c.trace.translated.dst ? `to ${c.trace.translated.dst.to}` : `as ${packet(c.trace.final)}`;
+  const why = c.trace.assumptions.filter((a) => a.probability !== undefined).at(-1);
+  return `${chance}${to}${why ? `  (${why.what})` : ''}`;
+}
+
+function minimal(fate: readonly Course[]): string[] {
+  return fate.flatMap((c) => {
+    const { trace } = c;
+    const chance = trace.probability === undefined || trace.probability > 1 - 1e-9 ? '' : ` probability ${probability(trace.probability)}`;
+    const lines = [`${path(trace.hops)}: ${trace.reply ? requestEnd(trace) : trace.outcome.kind}${chance}`];
+    const { src, dst } = trace.translated;
+    if (dst) lines.push(`  dst ${dst.from} -> ${dst.to}`);
+    if (src) lines.push(`  src ${src.from} -> ${src.to}`);
+    if (!src && c.nearMisses.length > 0) lines.push(...c.nearMisses.map((m) => `  near miss ${m.chain} ${m.number}: ${conditions(m.reason).find((x) => x.truth === 'NO')?.text ?? ''}`));
+    if (trace.reply) lines.push(`reply ${path(trace.reply.hops)}: ${trace.reply.outcome.kind}`);
+    if (trace.outcome.kind === 'reply-lost') lines.push(`reply-lost at ${place(trace.outcome)}`);
+    return lines;
+  });
+}
+
+/** How the request itself ended, where the round trip ended otherwise. */
+function requestEnd(t: Trace): string {
+  return t.hops.at(-1)?.steps.some((s) => s.step === 'deliver') ? 'delivered' : t.hops.at(-1)?.steps.some((s) => s.step === 'leave') ? 'left' : t.outcome.kind;
+}
+
+function summary(t: Trace): string[] {
+  const line = (hop: Hop, n: number): string => {
+    const doings = hop.steps.flatMap((s): string[] => {
+      if (s.step === 'nat') return [`${s.manip} ${s.from} -> ${s.to}`];
+      if (s.step === 'leave') return [`out ${s.device} to ${s.to}`];
+      if (s.step === 'deliver') return ['delivered'];
+      if (s.step === 'enter') return s.local ? ['sends'] : [`in ${s.device ?? '?'}`];
+      return s.step === 'rule' && s.truth !== false && /^(drop|reject)/.test(s.did ?? '') ? [`${s.chain} ${s.number} ${s.did}`] : [];
+    });
+    return `${n} ${place(hop)}: ${doings.join(', ')}`;
+  };
+  const there = t.hops.map((h, i) => line(h, i + 1));
+  const back = t.reply?.hops.map((h, i) => line(h, t.hops.length + i + 1)) ?? [];
+  return [...there, ...(t.reply ? [`reply ${packet(t.reply.packet)}`, ...back] : [])];
+}
+
+interface Row {
+  readonly where: string;
+  readonly what: string;
+  readonly text: string;
+  readonly at: string;
+}
+
+function detailed(t: Trace, wide: boolean): string[] {
+  const rows: (Row | string)[] = [];
+  let n = 1;
+  for (const hop of t.hops) rows.push(...hopRows(hop, n++, wide));
+  if (t.reply) {
+    rows.push(`reply ${packet(t.reply.packet)}`);
+    for (const hop of t.reply.hops) rows.push(...hopRows(hop, n++, wide));
+  }
+  const width = (pick: (r: Row) => string, most: number): number => Math.min(most, Math.max(...rows.map((r) => (typeof r === 'string' ? 0 : pick(r).length))));
+  const [a, b, c] = [width((r) => r.where, 24), width((r) => r.what, 12), width((r) => r.text, 110)];
+  return rows.map((r) => (typeof r === 'string' ? r : `${r.where.padEnd(a)}  ${r.what.padEnd(b)}  ${r.text.padEnd(r.at ? c : 0)}${r.at ? `  ${r.at}` : ''}`.trimEnd()));
+}
+
+/** The rows of one hop: its name, then hook by hook what happened there. */
+function hopRows(hop: Hop, n: number, wide: boolean): Row[] {
+  const rows: Row[] = [];
+  let hook = '';
+  const add = (what: string, text: string, at = '', under = ''): void => {
+    const head = rows.length === 0 ? `${n} ${place(hop)}` : under !== '' && under !== hook ? `  ${under}` : '';
+    if (under !== '') hook = under;
+    rows.push({ where: head, what, text, at });
+  };
+  for (let i = 0; i < hop.steps.length; i++) {
+    const s = hop.steps[i]!;
+    switch (s.step) {
+      case 'enter':
+        if (s.local) add('sends', packet(s.packet));
+        else add('in', `${s.device ?? 'an interface that is not known'}: ${packet(s.packet)}`);
+        break;
+      case 'rule':
+      case 'skipped':
+      case 'return':
+      case 'policy': {
+        const block = tableBlock(hop.steps, i);
+        for (const r of tableRows(block, wide)) add(r.what, r.text, r.at, s.hook);
+        i += block.length - 1;
+        break;
+      }
+      case 'conntrack':
+        if (wide || s.state !== 'NEW') add('conntrack', `${s.state}${s.direction === 'reply' ? ', reply direction' : ''}${s.why ? `: ${s.why}` : ''}`, location(s.at), s.hook);
+        break;
+      case 'nat':
+        add('nat', `${s.manip === 'src' ? 'source' : 'destination'} ${s.from} -> ${s.to}${s.because === 'rule' ? '' : `: ${s.because === 'connection' && !s.at ? 'the connection is translated' : s.because === 'connection' ? `as ${s.why ?? 'the connection'} decided` : (s.why ?? '')}`}`, location(s.at), s.hook);
+        break;
+      case 'route':
+        add('route', `${s.purpose === 'source' ? 'reverse path: ' : s.purpose === 'reroute' ? 'again: ' : ''}${s.text}${s.rule ? ` (rule ${s.rule.text}, ${location(s.rule.at)})` : ''}`, location(s.at));
+        break;
+      case 'neighbour':
+        if (wide || hop.steps[i + 1]?.step !== 'leave') add('neighbour', s.result, location(s.at));
+        break;
+      case 'leave':
+        add('out', `${s.device} to ${s.to} as ${endpoint(s.packet, 'src')} -> ${endpoint(s.packet, 'dst')}`);
+        break;
+      case 'deliver':
+        add('delivered', packet(s.packet));
+        break;
+      case 'assume':
+        add('assumed', s.what);
+        break;
+    }
+  }
+  return rows;
+}
+
+type TableStep = Extract<Step, { step: 'rule' | 'skipped' | 'return' | 'policy' }>;
+
+function isTableStep(s: Step): s is TableStep {
+  return s.step === 'rule' || s.step === 'skipped' || s.step === 'return' || s.step === 'policy';
+}
+
+/** The consecutive steps of one table at one hook. */
+function tableBlock(steps: readonly Step[], from: number): TableStep[] {
+  const first = steps[from] as TableStep;
+  const block: TableStep[] = [];
+  for (let i = from; i < steps.length; i++) {
+    const s = steps[i]!;
+    if (!isTableStep(s) || s.table !== first.table || s.backend !== first.backend || s.hook !== first.hook) break;
+    block.push(s);
+  }
+  return block;
+}
+
+function tableRows(block: readonly TableStep[], wide: boolean): Omit<Row, 'where'>[] {
+  const rows: Omit<Row, 'where'>[] = [];
+  const table = block[0]!.table;
+  let count = 0;
+  const counts: Record<string, number> = {};
+  let silent = 0;
+  for (const s of block) {
+    if (s.step === 'skipped') {
+      count += s.count;
+      for (const [kind, n] of Object.entries(s.misses)) counts[kind] = (counts[kind] ?? 0) + n;
+    } else if (s.step === 'policy' && s.verdict === 'drop') {
+      rows.push({ what: table, text: `${s.chain} policy DROP`, at: location(s.at) });
+    } else if (s.step === 'rule') {
+      if (s.truth === false) rows.push(...nearMissRows(s));
+      else if (wide || hasEffect(s)) rows.push({ what: table, text: `${s.chain} ${s.number}  ${s.did ?? ''}${s.truth === 'unknown' ? '  (supposed to match)' : ''}${wide ? `  ${s.text}` : s.comment ? `  "${s.comment}"` : ''}`, at: location(s.at) });
+      else silent++;
+    }
+  }
+  const skipped = count === 0 ? '' : `${count} ${count === 1 ? 'rule' : 'rules'} did not match: ${misses(counts)}`;
+  if (rows.length === 0) {
+    if (!wide && table !== 'nat' && table !== 'filter') return [];
+    if (count === 0 && silent === 0) return [];
+    return [{ what: table, text: silent === 0 ? `no rule matched (${skipped.replace(' did not match', '').replace(/^(\d+) rules?: /, '$1: ')})` : `passes: no rule that matched decides anything${skipped && ` (${skipped})`}`, at: '' }];
+  }
+  if (skipped !== '' && (wide || rows.length > 0)) rows.push({ what: '', text: `(${skipped})`, at: '' });
+  return rows;
+}
+
+/** Jumps, and marks that change nothing, are steps on the way rather than events. */
+function hasEffect(s: Extract<Step, { step: 'rule' }>): boolean {
+  if (s.truth === 'unknown') return true;
+  return s.then.some((x) => x.kind !== 'jump' && x.kind !== 'goto' && x.kind !== 'note' && !(x.kind === 'verdict' && x.verdict === 'return')) && !/^(ct)?mark (\S+) -> \2$/.test(s.did ?? '');
+}
+
+function nearMissRows(s: Extract<Step, { step: 'rule' }>): Omit<Row, 'where'>[] {
+  const target = s.text.match(/ -[jg] .*$/)?.[0].trim().replace(/^-[jg] /, '') ?? '';
+  const head = { what: s.table, text: `${s.chain} ${s.number} ${target} did not match`, at: location(s.at) };
+  return [head, ...conditions(s.reason).map((c) => ({ what: '', text: `  ${c.truth.padEnd(3)}  ${c.text}${c.saw ? `    ${c.saw}` : ''}`, at: c.at }))];
+}
