@@ -338,7 +338,7 @@ function countLines(text: string): number {
 
 /** Reads the files of one namespace; '' is the name of a node's root namespace. */
 export function readNamespace(files: readonly CaptureFile[], node: string, name: string): NamespaceReading {
-  const all = files.map((f): Read => ({ ...f, as: recognise(f.path, f.text) }));
+  const all = files.map((f): Read => ({ path: f.path, text: f.text.replace(/^\ufeff/, ''), as: recognise(f.path, f.text) }));
   const r = new Reader(all);
   let hostname: string | undefined;
   let kernel: string | undefined;
