@@ -71,7 +71,7 @@ class Namespace:
         self.run('nft', '-f', '-', given=ORACLE)
         self.trace, self.control = Netlink([NFNLGRP_NFTRACE]), Netlink()
         for path, value in (('net/ipv4/igmp_link_local_mcast_reports', 0), ('net/ipv6/conf/default/router_solicitations', 0),
-                            ('net/ipv6/conf/default/accept_ra', 0), ('net/ipv6/conf/default/addr_gen_mode', 1),
+                            ('net/ipv6/conf/default/accept_ra', 0), ('net/ipv6/conf/default/accept_dad', 0), ('net/ipv6/conf/all/accept_dad', 0),
                             ('net/ipv4/icmp_ratemask', 0), ('net/ipv6/icmp/ratelimit', 0), ('net/ipv4/icmp_ratelimit', 0),
                             ('net/netfilter/nf_log/2', 'nfnetlink_log'), ('net/netfilter/nf_log/10', 'nfnetlink_log')):
             with contextlib.suppress(OSError):
@@ -206,11 +206,11 @@ class Network:
                     if devices <= {line.split()[1].split('@')[0].rstrip(':') for line in lines if ' state UP ' in line}:
                         break
                     time.sleep(0.005)
-        if '\0hub' in self.namespaces:
-            with self.namespaces['\0hub'].entered():
+        for namespace in self.namespaces.values():
+            with namespace.entered():
                 while time.monotonic() < until:
                     # A port whose other end was captured as down stays disabled; that is all right.
-                    ports = [line for line in self.namespaces['\0hub'].run('bridge', 'link', 'show').splitlines() if 'LOWER_UP' in line]
+                    ports = [line for line in namespace.run('bridge', 'link', 'show').splitlines() if 'LOWER_UP' in line]
                     if all('state forwarding' in line for line in ports):
                         break
                     time.sleep(0.005)
@@ -343,7 +343,7 @@ def configure(namespace, n, made, notes):
     for a in n.get('addresses', []):
         if a['device'] == 'lo' and a['address'] in ('127.0.0.1/8', '::1/128'):
             continue
-        line = ['ip', 'addr', 'add', a['address']]
+        line = ['ip', 'addr', 'replace', a['address']]        # link-local ones are there already
         for key, word in (('peer', 'peer'), ('broadcast', 'broadcast'), ('scope', 'scope')):
             if key in a and not (key == 'scope' and ':' in a['address']):
                 line += [word, a[key]]
