@@ -47,8 +47,8 @@ interface Draft {
   line: Line;
 }
 
-/** The type, family and dimensions that a set's create line or header gives it. */
-export function readHead(name: string, type: string, options: Readonly<Record<string, string>>): SetHead {
+// The type, family and dimensions that a set's create line or header gives it.
+function readHead(name: string, type: string, options: Readonly<Record<string, string>>): SetHead {
   const known = OLD_TYPES.get(type) ?? type.replace(/\s+/g, '');
   const dimensions = (known.split(':')[1] ?? '').split(',').filter((d): d is SetDimension => DIMENSIONS.has(d as SetDimension));
   const hasFamily = dimensions.some((d) => d === 'ip' || d === 'net' || d === 'iface' || d === 'mark');
@@ -56,8 +56,8 @@ export function readHead(name: string, type: string, options: Readonly<Record<st
   return { name, type: known, dimensions, options, ...(hasFamily ? { family } : {}) };
 }
 
-/** The words after a set's type: `family inet hashsize 1024 counters` (a word without a value has the value ''). */
-export function readOptions(words: readonly string[]): Record<string, string> {
+// The words after a set's type: `family inet hashsize 1024 counters`; a word without a value has the value ''.
+function readOptions(words: readonly string[]): Record<string, string> {
   const options = new Map<string, string>();
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!.replace(/^--/, '');

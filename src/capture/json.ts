@@ -1,6 +1,6 @@
 // JSON as `ip -j` and its kin print it: one array of objects. The objects are taken out of the text one by one, so each
 // keeps its line, and a capture that was cut off gives every object that is whole.
-import * as z from 'zod';
+import type * as z from 'zod';
 import type { Line, Source } from './source.ts';
 
 /** One object of the array: as parsed, and the text it came from (on the line where it begins). */

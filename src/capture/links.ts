@@ -173,10 +173,14 @@ function push(a: Parsed, line: Line, source: Source, out: InterfaceAddress[]): v
   const scope: Scope = a.scope === 'host' || a.scope === 'link' || a.scope === 'site' ? a.scope : 'global';
   const { device, addr, length, peer, broadcast, secondary } = a;
   out.push({
-    ...{ device, addr, length },
+    device,
+    addr,
+    length,
     ...(peer === undefined ? {} : { peer }),
     ...(broadcast === undefined ? {} : { broadcast }),
-    ...{ scope, secondary, at: source.span(line) },
+    scope,
+    secondary,
+    at: source.span(line),
   });
 }
 
@@ -236,7 +240,11 @@ function fromJson(text: string, source: Source, out: { links: Draft[]; addresses
         const length = a.prefixlen ?? bitsOf(familyOf(addr));
         push(
           {
-            ...{ device: v.ifname, addr, length, scope: a.scope, secondary: a.secondary ?? false },
+            device: v.ifname,
+            addr,
+            length,
+            scope: a.scope,
+            secondary: a.secondary ?? false,
             peer: isError(peer) ? undefined : peer,
             broadcast: isError(broadcast) ? undefined : broadcast,
           },

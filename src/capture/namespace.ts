@@ -245,6 +245,15 @@ class Reader {
           else if (file.as.named !== 'missing' && file.as.named !== 'netns')
             this.note(file, 'note', 'empty-file', `the file is empty: taken to say that ${NOTHING[file.as.named]}`);
           break;
+        case 'iptables-table':
+          this.note(
+            file,
+            'error',
+            'lossy-listing',
+            'iptables -L leaves out interfaces and more (and names what it can); rules cannot be read from it',
+            'capture iptables-save, or iptables -S',
+          );
+          break;
         case 'binary':
           this.note(file, 'error', 'binary-file', 'this is not text', 'unpack archives and give the text that the command printed');
           break;
@@ -288,6 +297,7 @@ class Reader {
 const NOTHING: Readonly<Record<FileKind, string>> = {
   'iptables-save': 'there are no rules',
   'iptables-list': 'there are no rules',
+  'iptables-table': 'there are no rules',
   nft: 'there are no rules',
   'ipset-save': 'there are no sets',
   'ipset-list': 'there are no sets',

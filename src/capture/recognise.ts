@@ -4,10 +4,11 @@ import type { Family } from '../net/addr.ts';
 import type { Backend } from '../model/ruleset.ts';
 import { linesOf } from './source.ts';
 
-/** What a file holds: the command that printed it, or what else it is. `missing` is the list of what `netwhy capture` could not get. */
+/** What a file holds: the command that printed it, or what else it is. `iptables-list` is iptables -S, `iptables-table` is iptables -L; `missing` is the list of what `netwhy capture` could not get. */
 export type FileKind =
   | 'iptables-save'
   | 'iptables-list'
+  | 'iptables-table'
   | 'nft'
   | 'ipset-save'
   | 'ipset-list'
@@ -54,6 +55,7 @@ const SIGNS: readonly (readonly [FileKind, RegExp])[] = [
   ['version', /^(?:ip6?tables|ipset|nftables|ipvsadm|conntrack|kubectl|calico) v[\d.]+(?![\d.:])(?!.*flow entries)/],
   ['iptables-list', /^-P (?:PREROUTING|INPUT|FORWARD|OUTPUT|POSTROUTING) (?:ACCEPT|DROP)|^-N \S+\s*$/],
   ['ipvsadm', /^IP Virtual Server version|^IPVS connection entries|^-[Aa] -[tuf] \S+ -[sr] |^-A --(?:tcp|udp|fwmark)-service /],
+  ['iptables-table', /^Chain \S+ \((?:policy [A-Z]+|\d+ references)/],
   ['iptables-list', /^(?:\[\d+:\d+\] )?-A \S+ /],
   ['ipset-save', /^(?:create|-N) \S+ (?:(?:hash|bitmap|list):|\w+(?:hash|map)\b)|^add \S+ \S+/],
   ['ipset-list', /^ipset v[\d.]+: |^Name:\s*\S+\s*$|^Type:\s*(?:hash|bitmap|list)\s*:/],

@@ -233,6 +233,17 @@ const TOS = new Map([
   ['reliability', 0x04],
 ]);
 
+const TABLE_NAMES = new Map([
+  ['253', 'default'],
+  ['254', 'main'],
+  ['255', 'local'],
+]);
+
+/** The name of a table that was printed as a number (`ip -N`), for the three that the kernel itself has. */
+export function tableName(text: string): string {
+  return TABLE_NAMES.get(text) ?? text;
+}
+
 function numberOf(word: string, draft: Draft, line: Line, source: Source): number {
   if (/^(\d{1,10}|0x[0-9a-fA-F]{1,8})$/.test(word)) return Number(word);
   source.report('error', 'unreadable-route', `'${word}' is not a number`, line, word ? { part: word } : {});
@@ -246,7 +257,7 @@ function build(d: Draft, source: Source, context: RouteContext): Route {
     family,
     type: d.type,
     to: d.to ?? { addr: family === 4 ? ANY4 : ANY6, length: 0 },
-    table: d.table ?? context.table ?? 'main',
+    table: tableName(d.table ?? context.table ?? 'main'),
     nextHops: d.hops satisfies NextHop[],
     ...(d.src === undefined ? {} : { src: d.src }),
     // What ip leaves out: scope global, protocol boot; the kernel gives IPv6 routes the metric 1024.

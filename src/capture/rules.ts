@@ -5,6 +5,7 @@ import { parseProtocol } from '../net/proto.ts';
 import type { Finding } from '../model/finding.ts';
 import type { RoutingRule } from '../model/host.ts';
 import { isJson, readItems } from './json.ts';
+import { tableName } from './routes.ts';
 import { isPrompt, Source, type Line } from './source.ts';
 
 type Draft = { -readonly [K in keyof RoutingRule]: RoutingRule[K] };
@@ -108,7 +109,7 @@ function readRule(priority: number, words: readonly string[], line: Line, source
       case 'lookup':
       case 'table':
         if (next === '[l3mdev-table]') rule.l3mdev = true;
-        else if (next) rule.table = next;
+        else if (next) rule.table = tableName(next);
         else fail('', `'${word}' without a table`);
         i++;
         break;

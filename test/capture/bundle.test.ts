@@ -237,6 +237,15 @@ describe('a namespace', () => {
     ]);
   });
 
+  it('what iptables -L prints is refused, with what to capture instead', () => {
+    const { namespace, findings } = read({
+      path: 'rules.txt',
+      text: 'Chain INPUT (policy ACCEPT)\ntarget     prot opt source               destination\n',
+    });
+    expect(namespace.captured).toEqual({});
+    expect(findings).toMatchObject([{ severity: 'error', code: 'lossy-listing', hint: 'capture iptables-save, or iptables -S' }]);
+  });
+
   it('sets and links named like what every object has are kept apart from it', () => {
     const { namespace } = read({ path: 'ipset-save.txt', text: 'create __proto__ hash:ip family inet\nadd __proto__ 10.0.0.1\n' });
     expect(Object.keys(namespace.sets)).toEqual(['__proto__']);

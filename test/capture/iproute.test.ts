@@ -96,6 +96,14 @@ describe('ip route', () => {
     expect(readRoutes(captured('tools/ip-route-100.txt'), 'f', { table: '100' }).routes.map((r) => r.table)).toEqual(['100', '100']);
   });
 
+  it('of a numbered table has the name of the kernel for it', () => {
+    expect(readRoutes('local 10.0.0.1 dev eth0 table 255\n10.0.0.0/8 dev eth0 table 300\n', 'f').routes.map((r) => r.table)).toEqual([
+      'local',
+      '300',
+    ]);
+    expect(readRules('0:\tfrom all lookup 255\n', 'f').rules[0]!.table).toBe('local');
+  });
+
   it('written by hand for a stub is read', () => {
     const [r] = readRoutes('default via 10.0.0.1 dev eth0', 'scenario.yaml').routes;
     expect(r).toMatchObject({
