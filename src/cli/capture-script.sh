@@ -117,10 +117,10 @@ keep() {
     missing "$kept" "$*" "not found"
     return 1
   fi
-  if run "$@" >"$out/$kept" 2>"$tmp/stderr"; then
-    return 0
-  fi
-  missing "$kept" "$*" "exit code $?: $(head -c 500 "$tmp/stderr")"
+  run "$@" >"$out/$kept" 2>"$tmp/stderr"
+  code=$?
+  [ "$code" -ne 0 ] || return 0
+  missing "$kept" "$*" "exit code $code: $(head -c 500 "$tmp/stderr")"
   [ -s "$out/$kept" ] || rm -f "$out/$kept"
   return 1
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as prettier from 'prettier';
 import { describe, expect, it } from 'vitest';
+import { readBundle } from '../../src/capture/bundle.ts';
 import { captureScript } from '../../src/cli/commands/capture.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -99,6 +100,20 @@ describe('the capture script', () => {
       expect(readdirSync(join(folder, 'node-under-test/namespaces'))).toEqual(['pod-a']);
       expect(readFileSync(join(folder, 'node-under-test/namespaces/pod-a/ip-link.txt'), 'utf8')).toContain('veth1@if');
       expect(readdirSync(temporary)).toEqual([]);
+      // And netwhy reads all of it.
+      const captured = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((f) => f.isFile());
+      const bundle = readBundle(
+        captured.map((f) => join(f.parentPath, f.name)).map((f) => ({ path: f.slice(folder.length + 1), text: readFileSync(f, 'utf8') })),
+      );
+      expect(bundle.findings.filter((f) => f.severity !== 'note')).toEqual([]);
+      expect(bundle.files.filter((f) => f.kind === 'unknown')).toEqual([]);
+      expect(bundle.namespaces.map((n) => [n.node, n.name])).toEqual([
+        ['node-under-test', ''],
+        ['node-under-test', 'pod-a'],
+      ]);
+      expect(Object.keys(bundle.namespaces[0]?.captured ?? {})).toEqual(
+        expect.arrayContaining(['rules4', 'rules6', 'sets', 'links', 'addresses', 'routes4', 'routes6', 'rules', 'sysctls', 'conntrack']),
+      );
     } finally {
       rmSync(folder, { recursive: true });
       rmSync(temporary, { recursive: true });
