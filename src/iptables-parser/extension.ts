@@ -1,7 +1,7 @@
 // The contract of a match or target extension: how it is spelled, how iptables-save prints it, what it means.
 import type { Family } from '../net/addr.ts';
 import type { Pred, Statement } from '../model/ruleset.ts';
-import { ALWAYS, negate } from './predicate.ts';
+import { fieldIn, negate } from './predicate.ts';
 import type { Bad, Value } from './value.ts';
 
 /** An option that a rule gives: its value, and whether a `!` stood before it. */
@@ -129,6 +129,9 @@ interface Declaration {
   readonly print?: (options: Options, family: Family) => string;
 }
 
+// A match on a header behind IP fails on a later fragment, which has none, even if it gives no option.
+const UNFRAGMENTED = fieldIn('fragment', [0, 0]);
+
 /** Declares a match. Without `lower`, each option is a part by itself. */
 export function match(
   d: Declaration & { readonly implied?: boolean; readonly lower?: (options: Options, context: Context) => readonly Pred[] },
@@ -140,12 +143,12 @@ export function match(
     ...common,
     kind: 'match',
     implied: d.implied ?? false,
-    // The first part without a text of its own is the whole match; `-m NAME` goes before the first part.
-    lower: (options, context) =>
-      lower(options, context).map((p, i) => ({
-        ...p,
-        text: (i === 0 ? `${lead} ` : '').trimStart() + (p.text ?? common.print(options, context.family)),
-      })),
+    // `-m NAME` goes before the first part; a part without a text of its own is the whole match.
+    lower: (options, context) => {
+      const parts = lower(options, context);
+      const of = parts.length === 0 && common.protocols ? [{ ...UNFRAGMENTED, text: `-m ${d.name}` }] : parts;
+      return of.map((p, i) => ({ ...p, text: `${i === 0 ? lead : ''} ${p.text ?? common.print(options, context.family)}`.trim() }));
+    },
   };
 }
 
@@ -193,12 +196,12 @@ function lowerEach(options: readonly Option[], given: Options, context: Context)
   return parts;
 }
 
-/** What one option of a rule means, negation and text included; undefined where it is not given, means nothing alone, or is true of every packet. */
+/** What one option of a rule means, negation and text included; undefined where it is not given, means nothing alone, or is left out as the default. */
 export function lowerOption(o: Option, given: Options, context: Context): Pred | undefined {
   const g = given[o.name];
   if (!g || !o.lower) return undefined;
+  if (!g.not && o.silent?.(g.value)) return undefined;
   const pred = o.lower(g.value, context);
-  if (pred === ALWAYS && !g.not) return undefined;
   return { ...(g.not ? o.invert(pred) : pred), text: printOption(o, g) };
 }
 

@@ -127,7 +127,7 @@ class TableLowerer {
     const of: Pred[] = [...standard.lower(r.standard, context)];
     let comment: string | undefined;
     for (const m of r.matches) {
-      if (m.name === 'comment' && m.why === undefined) comment ??= m.options['--comment']?.value as string | undefined;
+      if (m.name === 'comment' && typeof m.options['--comment']?.value === 'string') comment ??= m.options['--comment'].value;
       else of.push(...this.#match(m, r, context));
     }
     return {

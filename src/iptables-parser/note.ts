@@ -1,7 +1,7 @@
 // Targets that do not change the packet's fate: they log, trace or tidy, and the next rule is tried. And TCPMSS.
 import { TCP } from '../net/proto.ts';
 import { has, option, target, valueOf, type Option, type TargetExtension } from './extension.ts';
-import { nothing, number, parseNumber, text, word, type Value } from './value.ts';
+import { nothing, number, oneOf, parseNumber, text, type Value } from './value.ts';
 
 const LEVELS = ['emerg', 'alert', 'crit', 'err', 'warning', 'notice', 'info', 'debug'];
 const LEVEL_ALIASES: Readonly<Record<string, number>> = { panic: 0, error: 3, warn: 4 };
@@ -45,26 +45,37 @@ export const LOG = note('LOG', 'Writes a line to the kernel log.', [
 
 /** -j NFLOG */
 export const NFLOG = note('NFLOG', 'Passes the packet to a logging program.', [
-  option('--nflog-prefix', { value: text('PREFIX', 63) }),
+  option('--nflog-prefix', { value: text('PREFIX', 127) }),
   option('--nflog-group', { value: number('GROUP', 65535), silent: (n) => n === 0 }),
   option('--nflog-range', { value: number('BYTES') }),
   option('--nflog-size', { value: number('BYTES') }),
-  option('--nflog-threshold', { value: number('N', 65535), silent: (n) => n === 1 }),
+  option('--nflog-threshold', { value: number('N', 65535), silent: (n) => n === 0 }),
 ]);
 
 /** -j TRACE */
-export const TRACE = note('TRACE', 'Makes the kernel report every rule the packet meets.', [], { tables: ['raw'] });
+export const TRACE = note('TRACE', 'Makes the kernel report every rule the packet meets.', []);
 
 /** -j CHECKSUM */
 export const CHECKSUM = note('CHECKSUM', 'Fills in the checksum.', [option('--checksum-fill', { value: nothing, required: true })], {
   tables: ['mangle'],
 });
 
+const trafficClass: Value<readonly [major: number, minor: number]> = {
+  shape: 'MAJOR:MINOR',
+  read: (t = '') => {
+    const m = /^(?:0x)?([\da-f]{1,4}):(?:0x)?([\da-f]{1,4})$/i.exec(t);
+    return m ? [parseInt(m[1]!, 16), parseInt(m[2]!, 16)] : { error: `'${t}' is not a class: MAJOR:MINOR in hexadecimal` };
+  },
+  print: (c) => c.map((n) => n.toString(16).padStart(4, '0')).join(':'),
+};
+
 /** -j CLASSIFY */
-export const CLASSIFY = note('CLASSIFY', 'Sets the traffic-control class.', [option('--set-class', { value: word('MAJOR:MINOR'), required: true })]);
+export const CLASSIFY = note('CLASSIFY', 'Sets the traffic-control class.', [option('--set-class', { value: trafficClass, required: true })]);
 
 /** -j AUDIT */
-export const AUDIT = note('AUDIT', 'Writes an audit record.', [option('--type', { value: word('accept|drop|reject'), required: true })]);
+export const AUDIT = note('AUDIT', 'Writes an audit record.', [
+  option('--type', { value: oneOf('accept|drop|reject', ['accept', 'drop', 'reject']), required: true }),
+]);
 
 // tcpmss_tg4(), net/netfilter/xt_TCPMSS.c
 /** -j TCPMSS */

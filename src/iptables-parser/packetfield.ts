@@ -24,13 +24,14 @@ export const ttl = ttlMatch('ttl', 4);
 /** -m hl */
 export const hl = ttlMatch('hl', 6);
 
+// length_mt(), net/netfilter/xt_length.c: a range the wrong way round is taken, and holds for no packet.
+const bytes = range('BYTES[:BYTES]', 65535, ':', true, undefined, false);
+
 /** -m length */
 export const length = match({
   name: 'length',
   summary: 'The length of the packet in bytes, IP header included.',
-  options: [
-    option('--length', { value: range('BYTES[:BYTES]', 65535, ':', true), negatable: true, required: true, lower: (r) => fieldIn('length', r) }),
-  ],
+  options: [option('--length', { value: bytes, negatable: true, required: true, lower: (r) => fieldIn('length', r) })],
 });
 
 const id = range('ID[-ID]', 0xffffffff, '-', false);

@@ -371,7 +371,7 @@ function used(d: Draft): UsedMatch {
 }
 
 function wordOf(t: Token): string {
-  return protect(t.text);
+  return t.quoted ? `"${t.text.replace(/["\\']/g, '\\$&')}"` : protect(t.text);
 }
 
 /** `[packets:bytes]` */

@@ -27,11 +27,11 @@ export interface MarkMask {
 /** An option without a value: its presence is the value. */
 export const nothing: Value<true> = { shape: '', read: () => true, print: () => '' };
 
-/** Any string, printed quoted where iptables-save quotes it. */
+/** Any string, cut to what the kernel keeps, printed quoted where iptables-save quotes it. */
 export function text(shape: string, max: number): Value<string> {
   return {
     shape,
-    read: (t = '') => (t.length <= max ? t : { error: `${shape} is ${t.length} characters long, ${max} at most are kept`, column: max }),
+    read: (t = '') => t.slice(0, max),
     print: quote,
   };
 }
@@ -65,13 +65,14 @@ export function number(shape: string, max = 0xffffffff, min = 0): Value<number> 
   };
 }
 
-/** `LO` or `LO<sep>HI`; either end may be left out when `open`. A range the wrong way round is refused. */
+/** `LO` or `LO<sep>HI`; either end may be left out when `open`. A range the wrong way round is refused if `isOrdered`. */
 export function range(
   shape: string,
   max: number,
   sep: ':' | '-',
   open: boolean,
   read: (t: string) => number | undefined = (t) => parseNumber(t, max),
+  isOrdered = true,
 ): Value<Span2> {
   return {
     shape,
@@ -82,7 +83,7 @@ export function range(
       const hi = open && at >= 0 && b === '' ? max : read(b);
       if (lo === undefined) return { error: `'${a}' is not a number from 0 to ${max}` };
       if (hi === undefined) return { error: `'${b}' is not a number from 0 to ${max}`, column: at + 1 };
-      if (lo > hi) return { error: `the range '${t}' ends before it begins`, hint: `write ${hi}${sep}${lo}` };
+      if (lo > hi && isOrdered) return { error: `the range '${t}' ends before it begins`, hint: `write ${hi}${sep}${lo}` };
       return [lo, hi];
     },
     print: ([lo, hi]) => (lo === hi ? String(lo) : `${lo}${sep}${hi}`),
