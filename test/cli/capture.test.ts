@@ -1,6 +1,6 @@
 // The capture script: its embedding, its shells, and a node that it reads.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as prettier from 'prettier';
@@ -118,6 +118,47 @@ describe('the capture script', () => {
       rmSync(folder, { recursive: true });
       rmSync(temporary, { recursive: true });
     }
+  });
+
+  it("names a pod's namespace as the container runtime does, and an unknown process's by its PID", (context) => {
+    if (!canUnshare()) context.skip('no right to make a namespace');
+    const folder = mkdtempSync(join(tmpdir(), 'netwhy-capture-test-'));
+    try {
+      const inside = [
+        'mkdir "$FOLDER/bin" "$FOLDER/out" && hostname pods',
+        'unshare --net sleep 60 & pod=$!',
+        'unshare --net sleep 60 & docker=$!',
+        'unshare --net sleep 60 & other=$!',
+        'until [ "$(readlink /proc/$other/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.05; done; sleep 0.2',
+        'printf \'#!/bin/sh\\ncase $1 in pods) echo abc;; inspectp) printf "%s kube-system_coredns-1";; esac\\n\' $pod > "$FOLDER/bin/crictl"',
+        'printf \'#!/bin/sh\\ncase $1 in ps) echo d1 d2;; inspect) [ "$4" = d1 ] && echo "%s /web" || echo "%s /k8s_POD_coredns-1_kube-system_uid_0";; esac\\n\' $docker $pod > "$FOLDER/bin/docker"',
+        'printf \'#!/bin/sh\\n\' > "$FOLDER/bin/podman"; chmod +x "$FOLDER"/bin/*',
+        'PATH=$FOLDER/bin:$PATH sh -s -- --dir "$FOLDER/out" < "$SCRIPT" >/dev/null',
+        'echo pid-$other; kill $pod $docker $other',
+      ].join('\n');
+      const done = spawnSync('unshare', ['--net', '--uts', '--mount', '--pid', '--fork', '--mount-proc', '--kill-child', 'sh', '-c', inside], {
+        encoding: 'utf8',
+        env: { ...process.env, FOLDER: folder, SCRIPT: script },
+      });
+      const names = readdirSync(join(folder, 'out/pods/namespaces')).toSorted();
+      expect(names).toEqual(['kube-system_coredns-1', done.stdout.trim(), 'web']);
+      const missing = join(folder, 'out/pods/tool-missing.txt');
+      expect(existsSync(missing) ? readFileSync(missing, 'utf8') : '').not.toMatch(/crictl|docker|podman/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('leaves the node as it was: no table, no chain, no set comes into being by asking', (context) => {
+    if (!canUnshare() || !has('nft')) context.skip('no nft here, or no right to make a namespace');
+    const state =
+      'nft list ruleset; cat /proc/net/ip_tables_names /proc/net/ip6_tables_names 2>/dev/null; ipset list -n 2>/dev/null; cut -d" " -f1 /proc/modules 2>/dev/null | sort';
+    const inside = `before=$(${state}); sh "$SCRIPT" >/dev/null; after=$(${state}); [ "$before" = "$after" ] || printf '%s\\n---\\n%s\\n' "$before" "$after"`;
+    const done = spawnSync('unshare', ['--net', '--pid', '--fork', '--mount-proc', 'sh', '-c', `${inside} | cat`], {
+      encoding: 'utf8',
+      env: { ...process.env, SCRIPT: script },
+    });
+    expect(done.stdout).toBe('');
   });
 
   it('writes a tar whose only folder is the host', (context) => {
