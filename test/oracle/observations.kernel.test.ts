@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeKernel } from './kernel.ts';
-import { openScenario, type Replay, type StandingScenario } from './scenario.ts';
+import { openScenario, replay, type Replay, type StandingScenario } from './scenario.ts';
 
 const folder = join(import.meta.dirname, '../../scenarios/ippool-overlaps-host');
 
@@ -76,5 +76,12 @@ describeKernel("Calico's IP pool overlaps the host network, replayed from its ca
     } finally {
       await standing.network.run('worker1', 'ipset', 'del', 'cali40all-ipam-pools', '192.168.21.0/24');
     }
+  });
+
+  it('stands several times at once without one network disturbing another', async () => {
+    const all = await Promise.all(
+      ['10.96.0.1:443', '192.168.21.11:6443', '223.5.5.5:443'].map((to) => replay(folder, { name: to, from: 'worker1/pod-a', to })),
+    );
+    expect(all.map((r) => r.replied)).toEqual([false, false, true]);
   });
 });
