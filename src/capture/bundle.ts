@@ -81,7 +81,7 @@ export function readBundle(files: readonly CaptureFile[], options: BundleOptions
 }
 
 function folderOf(path: string): string {
-  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
+  return path.slice(0, Math.max(0, path.lastIndexOf('/'))).replace(/^\.(?:\/|$)/, ''); // tar writes ./node1
 }
 
 function isBelow(folder: string, top: string): boolean {

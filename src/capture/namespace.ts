@@ -368,7 +368,8 @@ export function readNamespace(files: readonly CaptureFile[], node: string, name:
   const tables = readTables(rules, usual);
   r.findings.push(...tables.findings);
   for (const file of rules) {
-    if (file.as.kind === 'empty' || tables.used.has(file.path)) r.claim(file, file.as.family === 6 ? 'rules6' : 'rules4');
+    const families = tables.used.get(file.path) ?? (file.as.kind === 'empty' ? [file.as.family ?? 4] : []);
+    for (const family of families) r.claim(file, family === 6 ? 'rules6' : 'rules4');
   }
   r.readSets();
   r.readLinks();

@@ -1,5 +1,6 @@
 // The iptables rules of one namespace from all the files that hold some: which backend each dump is of, and which of two
 // dumps of one table counts.
+import type { Family } from '../net/addr.ts';
 import type { Finding } from '../model/finding.ts';
 import type { Backend, Chain, Table } from '../model/ruleset.ts';
 import { readSave } from '../iptables-parser/index.ts';
@@ -12,27 +13,35 @@ export interface RulesFile {
   readonly as: Recognised;
 }
 
-/** The tables of `iptables-save` and, for what those lack, of `iptables -S` (which prints one table and does not say which); `usual` is the backend of commands that name none. */
-export function readTables(
-  files: readonly RulesFile[],
-  usual: Backend,
-): { readonly tables: Table[]; readonly findings: Finding[]; readonly used: ReadonlySet<string> } {
+/** What the files of rules hold. */
+export interface Tables {
+  readonly tables: readonly Table[];
+  readonly findings: readonly Finding[];
+  /** The files that tables were taken from, with the families of these. */
+  readonly used: ReadonlyMap<string, ReadonlySet<Family>>;
+}
+
+/**
+ * The tables of `iptables-save` and, for what those lack, of `iptables -S` (which prints one table and does not say which).
+ * The backend is what the dump itself says, else the file's name, else `usual`.
+ */
+export function readTables(files: readonly RulesFile[], usual: Backend): Tables {
   const findings: Finding[] = [];
-  const used = new Set<string>();
+  const used = new Map<string, Set<Family>>();
   const kept: { readonly table: Table; readonly file: string }[] = [];
   const rank = (f: RulesFile): number => (f.as.kind === 'iptables-save' ? 0 : 2) + (f.as.backend ? 0 : 1);
   for (const file of files.toSorted((a, b) => rank(a) - rank(b))) {
-    const options = { file: file.path, family: file.as.family ?? 4, backend: file.as.backend ?? usual } as const;
-    const read = readSave(file.text, options);
+    const read = readSave(file.text, { file: file.path, ...(file.as.family ? { family: file.as.family } : {}) });
     findings.push(...read.findings);
-    for (const table of read.tables) {
+    for (const found of read.tables) {
+      const table: Table = found.backend === 'unknown' ? { ...found, backend: file.as.backend ?? usual } : found;
       const twin = kept.find(
         (k) =>
           k.table.name === table.name && k.table.family === table.family && isSameBackend(k.table.backend, table.backend) && k.file !== file.path,
       );
       if (!twin) {
         kept.push({ table, file: file.path });
-        used.add(file.path);
+        used.set(file.path, (used.get(file.path) ?? new Set()).add(table.family));
       } else if (file.as.kind === 'iptables-save' && rulesOf(twin.table) !== rulesOf(table)) {
         findings.push({
           severity: 'warning',
