@@ -57,7 +57,8 @@ export function ask(world: World, request: Request): Asked | Misunderstood {
   const begin = readOrigin(world, request, packet, notes);
   if (isMisunderstood(begin)) return begin;
   const state = request.ctState === undefined ? undefined : CT_STATE[request.ctState.toUpperCase() as keyof typeof CT_STATE];
-  if (request.ctState !== undefined && state === undefined) return { error: `'${request.ctState}' is not a connection state`, option: 'ctState', hint: 'NEW, ESTABLISHED, RELATED, INVALID or UNTRACKED' };
+  if (request.ctState !== undefined && state === undefined)
+    return { error: `'${request.ctState}' is not a connection state`, option: 'ctState', hint: 'NEW, ESTABLISHED, RELATED, INVALID or UNTRACKED' };
   return { question: { from: request.from, to: request.to, ...begin, notes }, ...(state !== undefined && { state }) };
 }
 
@@ -67,16 +68,21 @@ interface Target {
 }
 
 function readTarget(world: World, text: string, notes: string[]): Target | Misunderstood {
-  const wrong = (error: string): Misunderstood => ({ error, option: 'to', hint: 'write ADDR:PORT, [IPV6]:PORT, ADDR, or a node or namespace of the capture instead of the address' });
+  const wrong = (error: string): Misunderstood => ({
+    error,
+    option: 'to',
+    hint: 'write ADDR:PORT, [IPV6]:PORT, ADDR, or a node or namespace of the capture instead of the address',
+  });
   const bracketed = /^\[([^\]]*)\](?::(.*))?$/.exec(text);
   const colons = text.split(':').length - 1;
-  const [host, portText] = bracketed ? [bracketed[1]!, bracketed[2]] : colons === 1 ? text.split(':') as [string, string] : [text, undefined];
+  const [host, portText] = bracketed ? [bracketed[1]!, bracketed[2]] : colons === 1 ? (text.split(':') as [string, string]) : [text, undefined];
   const port = portText === undefined ? undefined : parsePort(portText);
   if (portText !== undefined && port === undefined) return wrong(`'${portText}' is not a port (0 to 65535)`);
   let addr = parseAddr(host);
   if (isError(addr)) {
     const ns = world.namespaces.find((n) => nameOf(n) === host);
-    if (!ns) return wrong(/^[\d.:a-f/]+$/i.test(host) ? addr.error : `'${host}' is neither an address nor a captured node or namespace (${known(world)})`);
+    if (!ns)
+      return wrong(/^[\d.:a-f/]+$/i.test(host) ? addr.error : `'${host}' is neither an address nor a captured node or namespace (${known(world)})`);
     const own = ns.addresses.find((a) => a.scope === 'global' && !isLoopback(a.addr));
     if (!own) return wrong(`${host} has no captured address to send to`);
     addr = own.addr;
@@ -95,11 +101,22 @@ function readPacket(request: Request, to: Target, notes: string[]): Packet | Mis
   };
   const proto = readProtocol(request, to, family, notes);
   if (typeof proto !== 'number') return proto;
-  const values = { ttl: number('ttl', 255, 64), tos: number('tos', 255, 0), mark: number('mark', 0xffffffff, 0), length: number('length', 65535, family === 4 ? 60 : 80) };
+  const values = {
+    ttl: number('ttl', 255, 64),
+    tos: number('tos', 255, 0),
+    mark: number('mark', 0xffffffff, 0),
+    length: number('length', 65535, family === 4 ? 60 : 80),
+  };
   for (const v of Object.values(values)) if (typeof v !== 'number') return v;
   const ids = { uid: number('uid', 0xffffffff, -1), gid: number('gid', 0xffffffff, -1) };
   for (const v of Object.values(ids)) if (typeof v !== 'number') return v;
-  const base = { family, src: family === 4 ? (0 as Addr) : ([0, 0, 0, 0] as const), dst: to.addr, proto, ...(values as Record<keyof typeof values, number>) };
+  const base = {
+    family,
+    src: family === 4 ? (0 as Addr) : ([0, 0, 0, 0] as const),
+    dst: to.addr,
+    proto,
+    ...(values as Record<keyof typeof values, number>),
+  };
   const owner = { ...(request.uid !== undefined && { uid: ids.uid as number }), ...(request.gid !== undefined && { gid: ids.gid as number }) };
   const mac = request.mac === undefined ? undefined : readMac(request.mac);
   if (mac !== undefined && isMisunderstood(mac)) return mac;
@@ -109,13 +126,15 @@ function readPacket(request: Request, to: Target, notes: string[]): Packet | Mis
     const text = request.icmpType ?? 'echo-request';
     const given = /^(\d{1,3})(?:\/(\d{1,3}))?$/.exec(text);
     const type = given ? Number(given[1]) : types[text]?.[0];
-    if (type === undefined || type > 255) return { error: `'${text}' is not an ICMP type`, option: 'icmpType', hint: 'a name such as echo-request, TYPE or TYPE/CODE' };
+    if (type === undefined || type > 255)
+      return { error: `'${text}' is not an ICMP type`, option: 'icmpType', hint: 'a name such as echo-request, TYPE or TYPE/CODE' };
     return { ...common, icmp: { type, code: given ? Number(given[2] ?? 0) : (types[text]?.[1] ?? 0), id: 1 } };
   }
   if (!hasPorts(proto)) return common;
   const sport = number('sport', 65535, CLIENT_PORT);
   if (typeof sport !== 'number') return sport;
-  if (to.port === undefined) return { error: `${formatProtocol(proto)} needs a port: '${request.to}' has none`, option: 'to', hint: `write ${request.to}:PORT` };
+  if (to.port === undefined)
+    return { error: `${formatProtocol(proto)} needs a port: '${request.to}' has none`, option: 'to', hint: `write ${request.to}:PORT` };
   const ports = { ...common, sport, dport: to.port };
   if (proto !== TCP) return ports;
   const flags = parseTcpFlags(request.flags ?? 'SYN');
@@ -130,13 +149,16 @@ function readProtocol(request: Request, to: Target, family: Family, notes: strin
     return family === 4 ? ICMP : ICMPV6;
   }
   const proto = parseProtocol(request.proto);
-  if (proto === undefined) return { error: `'${request.proto}' is not a protocol`, option: 'proto', hint: 'tcp, udp, sctp, icmp, or a number from 0 to 255' };
+  if (proto === undefined)
+    return { error: `'${request.proto}' is not a protocol`, option: 'proto', hint: 'tcp, udp, sctp, icmp, or a number from 0 to 255' };
   return proto === ICMP && family === 6 ? ICMPV6 : proto;
 }
 
 function readMac(text: string): { src: string; dst: string } | Misunderstood {
   const src = text.toLowerCase();
-  return /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(src) ? { src, dst: '00:00:00:00:00:00' } : { error: `'${text}' is not a link-layer address`, option: 'mac', hint: 'aa:bb:cc:dd:ee:ff' };
+  return /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(src)
+    ? { src, dst: '00:00:00:00:00:00' }
+    : { error: `'${text}' is not a link-layer address`, option: 'mac', hint: 'aa:bb:cc:dd:ee:ff' };
 }
 
 type Origin = Pick<Question, 'packet' | 'node' | 'namespace' | 'arrives' | 'device' | 'boundSource'>;
@@ -146,7 +168,11 @@ function readOrigin(world: World, request: Request, packet: Packet, notes: strin
   const from = request.from;
   const wrong = (error: string, hint = `an address, or one of: ${known(world)}`): Misunderstood => ({ error, option: 'from', hint });
   const sent = (ns: Namespace, src?: Addr): Origin => ({
-    packet: src === undefined ? packet : { ...packet, src }, node: ns.node, namespace: ns.name, arrives: false, boundSource: src !== undefined,
+    packet: src === undefined ? packet : { ...packet, src },
+    node: ns.node,
+    namespace: ns.name,
+    arrives: false,
+    boundSource: src !== undefined,
   });
   const roots = world.namespaces.filter((n) => n.name === '' && !n.stub);
   if (from === 'local') {
@@ -156,8 +182,10 @@ function readOrigin(world: World, request: Request, packet: Packet, notes: strin
   const named = world.namespaces.find((n) => nameOf(n) === from);
   if (named) return request.in === undefined ? sent(named) : wrong(`${from} sends it itself: leave out --in, or give an address with --from`);
   const addr = parseAddr(from);
-  if (isError(addr)) return wrong(/^[\d.]+$/.test(from) || from.includes(':') ? addr.error : `'${from}' is neither an address nor a captured node or namespace`);
-  if (familyOf(addr) !== packet.family) return wrong(`${from} is IPv${familyOf(addr)} and the destination is IPv${packet.family}`, 'both ends must be of one family');
+  if (isError(addr))
+    return wrong(/^[\d.]+$/.test(from) || from.includes(':') ? addr.error : `'${from}' is neither an address nor a captured node or namespace`);
+  if (familyOf(addr) !== packet.family)
+    return wrong(`${from} is IPv${familyOf(addr)} and the destination is IPv${packet.family}`, 'both ends must be of one family');
   if (request.in !== undefined) return readArrival(world, request.in, { ...packet, src: addr });
   const owners = world.namespaces.filter((n) => n.addresses.some((a) => formatAddr(a.addr) === formatAddr(addr)));
   const owner = owners[0];
@@ -166,7 +194,12 @@ function readOrigin(world: World, request: Request, packet: Packet, notes: strin
     else notes.push(`${from} is an address of ${nameOf(owner)}`);
     return sent(owner, addr);
   }
-  if (roots.length !== 1) return { error: `nobody in the capture has ${from}: say where it comes in`, option: 'in', hint: `--in NODE:IFACE, nodes: ${roots.map((n) => n.node).join(', ')}` };
+  if (roots.length !== 1)
+    return {
+      error: `nobody in the capture has ${from}: say where it comes in`,
+      option: 'in',
+      hint: `--in NODE:IFACE, nodes: ${roots.map((n) => n.node).join(', ')}`,
+    };
   return arrivesByRoute(roots[0]!, { ...packet, src: addr }, notes);
 }
 
@@ -178,7 +211,11 @@ function arrivesByRoute(ns: Namespace, packet: Packet, notes: string[]): Origin 
     { decide: () => false, pick: (_key, hops) => hops[0]! },
   );
   const device = back.kind === 'hit' && back.route.type === 'unicast' ? back.hop.device : undefined;
-  notes.push(device === undefined ? `${src} comes in from outside, by an interface that the capture does not tell (--in NODE:IFACE says which)` : `${src} comes in on ${device}, where the route back to it leads (--in NODE:IFACE says otherwise)`);
+  notes.push(
+    device === undefined
+      ? `${src} comes in from outside, by an interface that the capture does not tell (--in NODE:IFACE says which)`
+      : `${src} comes in on ${device}, where the route back to it leads (--in NODE:IFACE says otherwise)`,
+  );
   return { packet, node: ns.node, namespace: ns.name, arrives: true, boundSource: true, ...(device !== undefined && { device }) };
 }
 
@@ -190,7 +227,8 @@ function readArrival(world: World, text: string, packet: Packet): Origin | Misun
   const wrong = (error: string): Misunderstood => ({ error, option: 'in', hint: `NODE:IFACE; nodes and namespaces: ${known(world)}` });
   const ns = name === undefined || name === 'local' ? (roots.length === 1 ? roots[0] : undefined) : world.namespaces.find((n) => nameOf(n) === name);
   if (!ns) return wrong(name === undefined ? `'${text}' names no node` : `there is no node or namespace '${name}'`);
-  if (ns.captured.links && !ns.links.some((l) => l.name === device)) return wrong(`${nameOf(ns)} has no interface '${device}' (it has ${ns.links.map((l) => l.name).join(', ')})`);
+  if (ns.captured.links && !ns.links.some((l) => l.name === device))
+    return wrong(`${nameOf(ns)} has no interface '${device}' (it has ${ns.links.map((l) => l.name).join(', ')})`);
   return { packet, node: ns.node, namespace: ns.name, arrives: true, boundSource: true, device };
 }
 

@@ -24,7 +24,9 @@ export async function load(path: string): Promise<Loaded> {
   const files = await filesAt(path);
   const scenario = files.find((f) => /(^|\/)scenario\.ya?ml$/.test(f.path));
   if (scenario) return loadScenario(scenario, files);
-  const folder = path === '-' ? 'stdin' : basename(resolve(path)).replace(/(\.(tar|tgz|txt|gz))+$/, '');
+  const name = basename(resolve(path)).replace(/(\.(tar|tgz|txt|gz))+$/, '');
+  // a dump named after the command that printed it says nothing about the node
+  const folder = path === '-' || /^(ip6?tables|nft|ipset|ip6?-|sysctl|conntrack)/.test(name) ? 'node' : name;
   const bundle = readBundle(files, { folder });
   const world: World = { namespaces: bundle.namespaces, wires: [], findings: bundle.findings };
   if (world.namespaces.length === 0) throw new UsageError(nothingIn(path, bundle.findings));
@@ -33,7 +35,11 @@ export async function load(path: string): Promise<Loaded> {
 
 function nothingIn(path: string, findings: readonly Finding[]): string {
   const reasons = findings.slice(0, 5).map((f) => `  ${f.at.file}: ${f.message}`);
-  return [`${path}: there is no capture in it`, ...reasons, '  Run the script of `netwhy capture` on the node, or save what iptables-save, ip addr and ip route print.'].join('\n');
+  return [
+    `${path}: there is no capture in it`,
+    ...reasons,
+    '  Run the script of `netwhy capture` on the node, or save what iptables-save, ip addr and ip route print.',
+  ].join('\n');
 }
 
 async function filesAt(path: string): Promise<CaptureFile[]> {
@@ -52,7 +58,12 @@ async function filesAt(path: string): Promise<CaptureFile[]> {
   for (const entry of readdirSync(path, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile() && !entry.isSymbolicLink()) continue;
     const full = join(entry.parentPath, entry.name);
-    if (relative(path, full).split(/[/\\]/).some((part) => part.startsWith('.') || part === 'expected')) continue;
+    if (
+      relative(path, full)
+        .split(/[/\\]/)
+        .some((part) => part.startsWith('.') || part === 'expected')
+    )
+      continue;
     if (/\.(md|tar|tgz)$/.test(entry.name) || !isReadableFile(full)) continue;
     const bytes = readBytes(full);
     files.push({ path: relative(path, full).replaceAll('\\', '/'), text: text(isGzip(bytes) ? gunzip(full, bytes) : bytes) });
@@ -80,14 +91,17 @@ function readBytes(path: string): Buffer {
 }
 
 async function unpack(name: string, bytes: Buffer): Promise<CaptureFile[]> {
-  if (bytes.subarray(0, 6).equals(Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0]))) throw new UsageError(`${name}: xz is not read; unpack it first (xz -d ${name})`);
+  if (bytes.subarray(0, 6).equals(Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0])))
+    throw new UsageError(`${name}: xz is not read; unpack it first (xz -d ${name})`);
   if (bytes.readUInt32BE === undefined || bytes.length === 0) return [{ path: name, text: '' }];
   const plain = isGzip(bytes) ? gunzip(name, bytes) : bytes;
   if (plain.subarray(257, 262).toString('latin1') !== 'ustar') return [{ path: name.replace(/\.gz$/, ''), text: text(plain) }];
   const { unpackTar } = await import('modern-tar');
   try {
     const entries = await unpackTar(plain);
-    return entries.filter((e) => e.header.type === 'file').map((e) => ({ path: e.header.name.replace(/^\.\//, ''), text: text(e.data ?? new Uint8Array()) }));
+    return entries
+      .filter((e) => e.header.type === 'file')
+      .map((e) => ({ path: e.header.name.replace(/^\.\//, ''), text: text(e.data ?? new Uint8Array()) }));
   } catch (error) {
     throw new UsageError(`${name}: not a whole tar: ${reason(error)}`);
   }

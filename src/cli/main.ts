@@ -43,7 +43,11 @@ program
   .option('--mac <addr>', 'source link-layer address')
   .option('--all', 'tell every rule that was looked at, also those that did not match')
   .option('--limit <n>', 'how many courses to follow where the captures leave choices (default 256)')
-  .addOption(new Option('-o, --output <form>', 'text: every decision; wide: every matching rule; summary: a line a hop; minimal: the fate').choices(['text', 'wide', 'summary', 'minimal', 'json']).default('text'))
+  .addOption(
+    new Option('-o, --output <form>', 'text: every decision; wide: every matching rule; summary: a line a hop; minimal: the fate')
+      .choices(['text', 'wide', 'summary', 'minimal', 'json'])
+      .default('text'),
+  )
   .option('-j, --json', 'the same as -o json')
   .addOption(colour())
   .action(async (capture: string, options: TraceOptions) => {

@@ -3,7 +3,7 @@ import type { Packet } from '../model/packet.ts';
 import type { Span } from '../model/finding.ts';
 import type { Chain, Hook, Pred, Rule, Statement, Table, Truth } from '../model/ruleset.ts';
 import type { MissKind, Reason, Step } from '../model/trace.ts';
-import type { Choices, Option } from './choice.ts';
+import { NOT, type Choices, type Option } from './choice.ts';
 import { evaluate, explain, undecided, type Sight } from './pred.ts';
 
 export type NatStatement = Extract<Statement, { kind: 'dnat' | 'snat' | 'masquerade' | 'redirect' | 'netmap' }>;
@@ -63,7 +63,8 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
         case 'verdict': {
           push(v, step, [...did, statement.verdict]);
           if (statement.verdict === 'accept') return { kind: 'accept' };
-          if (statement.verdict === 'drop') return { kind: 'drop', why: `${table.name} ${chain.name} ${rule.number} drops it: ${rule.text}`, at: rule.at };
+          if (statement.verdict === 'drop')
+            return { kind: 'drop', why: `${table.name} ${chain.name} ${rule.number} drops it: ${rule.text}`, at: rule.at };
           const caller = stack.pop();
           if (!caller) return policy(table, base, v);
           ({ chain, next } = caller);
@@ -81,14 +82,20 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
             break;
           }
           if (statement.kind === 'jump') stack.push({ chain, next });
-          if (stack.length > DEEPEST) return { kind: 'cannot-tell', why: `jumps without end at ${table.name} ${chain.name} ${rule.number}`, at: rule.at };
+          if (stack.length > DEEPEST)
+            return { kind: 'cannot-tell', why: `jumps without end at ${table.name} ${chain.name} ${rule.number}`, at: rule.at };
           chain = target;
           next = 0;
           break;
         }
         case 'reject':
           push(v, step, [...did, `reject with ${statement.with}`]);
-          return { kind: 'reject', with: statement.with, why: `${table.name} ${chain.name} ${rule.number} rejects it with ${statement.with}: ${rule.text}`, at: rule.at };
+          return {
+            kind: 'reject',
+            with: statement.with,
+            why: `${table.name} ${chain.name} ${rule.number} rejects it with ${statement.with}: ${rule.text}`,
+            at: rule.at,
+          };
         case 'dnat':
         case 'snat':
         case 'masquerade':
@@ -120,13 +127,25 @@ function push(v: Visitor, step: RuleStep, did: readonly string[]): void {
   v.steps.push(did.length > 0 ? { ...step, did: did.join(', ') } : step);
 }
 
-function where(table: Table, chain: Chain, v: Visitor): { hook: Hook; backend: Table['backend']; family: Table['family']; table: string; chain: string } {
+function where(
+  table: Table,
+  chain: Chain,
+  v: Visitor,
+): { hook: Hook; backend: Table['backend']; family: Table['family']; table: string; chain: string } {
   return { hook: v.hook, backend: table.backend, family: table.family, table: table.name, chain: chain.name };
 }
 
 function ruleStep(table: Table, chain: Chain, rule: Rule, truth: Truth, reason: Reason, v: Visitor): RuleStep {
   return {
-    step: 'rule', ...where(table, chain, v), number: rule.number, text: rule.text, ...(rule.comment !== undefined && { comment: rule.comment }), at: rule.at, truth, reason, then: rule.then,
+    step: 'rule',
+    ...where(table, chain, v),
+    number: rule.number,
+    text: rule.text,
+    ...(rule.comment !== undefined && { comment: rule.comment }),
+    at: rule.at,
+    truth,
+    reason,
+    then: rule.then,
   };
 }
 
@@ -148,7 +167,10 @@ function settle(rule: Rule, chain: Chain, v: Visitor, supposed: Map<Pred, boolea
     const name = `${chain.name} ${rule.number}`;
     const option = (value: boolean): Option<boolean> => {
       const probability = open.probability === undefined ? undefined : value ? open.probability : 1 - open.probability;
-      const what = open.probability === undefined ? `${value ? 'yes' : 'no'}: ${open.why} (${name})` : `${name} ${value ? 'matched' : 'did not match'}: ${open.why}${rule.comment ? `, ${rule.comment}` : ''}`;
+      const what =
+        open.probability === undefined
+          ? `${value ? '' : NOT}${open.why} (${name})`
+          : `${name} ${value ? 'matched' : 'did not match'}: ${open.why}${rule.comment ? `, ${rule.comment}` : ''}`;
       return { value, what, at: rule.at, ...(probability !== undefined && { probability }) };
     };
     supposed.set(open.leaf, v.choices.choose(open.key, [option(true), option(false)]));
@@ -235,7 +257,7 @@ function tells(missed: Pred, parts: readonly Pred[], weight: 'direct' | 'indirec
       return weight === 'direct';
     case 'set':
     case 'address type':
-      return true;
+      return weight === 'direct';
   }
 }
 

@@ -12,14 +12,17 @@ export interface Option<T> {
   readonly at?: Span;
 }
 
+/** Begins the words of the branch that supposes the contrary. */
+export const NOT = 'not so: ';
+
 /** One walk's course through its forks. */
 export class Choices {
   private readonly prescribed: readonly number[];
   private readonly settled = new Map<string, unknown>();
   readonly trail: { taken: number; of: number }[] = [];
   readonly assumptions: Assumption[] = [];
-  /** Product of the probabilities of what was taken; undefined once one of them is unknown. */
-  probability: number | undefined = 1;
+  /** Product of the known probabilities of what was taken: the probability given everything else that is supposed. */
+  probability = 1;
 
   constructor(prescribed: readonly number[] = []) {
     this.prescribed = prescribed;
@@ -35,10 +38,15 @@ export class Choices {
     if (options.length > 1) {
       const { what, probability, at } = option;
       this.assumptions.push({ what, forked: true, ...(probability !== undefined && { probability }), ...(at && { at }) });
-      this.probability = this.probability === undefined || probability === undefined ? undefined : this.probability * probability;
+      this.probability *= probability ?? 1;
     }
     if (key !== undefined) this.settled.set(key, option.value);
     return option.value;
+  }
+
+  /** Answers a question in advance, as something the question itself implies. */
+  settle(key: string, value: unknown): void {
+    this.settled.set(key, value);
   }
 
   /** Notes, once, something that was taken for granted because it was not captured. */

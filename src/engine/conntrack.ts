@@ -3,7 +3,7 @@ import { formatAddr } from '../net/addr.ts';
 import { hasPorts, ICMP, ICMPV6, TCP } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { ConntrackEntry, Namespace } from '../model/host.ts';
-import type { Packet, Tuple } from '../model/packet.ts';
+import type { Packet, Tuple, Undetermined } from '../model/packet.ts';
 import { CT_STATE, CT_STATUS } from '../model/ruleset.ts';
 
 export type Manip = 'src' | 'dst';
@@ -28,6 +28,8 @@ export interface Entry {
   readonly cause: { src?: Cause; dst?: Cause };
   /** Where the kernel picks the translated port at random: the values it can take. */
   readonly anyPort: { src?: readonly [number, number]; dst?: readonly [number, number] };
+  /** What was undetermined of the packet that began it: an earlier host may have picked the port. */
+  readonly loose: Undetermined;
   /** Where the translated address was not captured: what it is, in words. */
   readonly anyAddr: { src?: string; dst?: string };
   /** TCP state as captured. */
@@ -68,7 +70,12 @@ export class ConntrackTable {
   sameSource(tuple: Tuple): Entry[] {
     for (const k of this.captured.keys()) this.open(k);
     return [...new Set(this.entries.values())].filter(
-      (e) => !this.dead.has(e) && e.bound.src && e.orig.proto === tuple.proto && e.orig.sport === tuple.sport && formatAddr(e.orig.src) === formatAddr(tuple.src),
+      (e) =>
+        !this.dead.has(e) &&
+        e.bound.src &&
+        e.orig.proto === tuple.proto &&
+        e.orig.sport === tuple.sport &&
+        formatAddr(e.orig.src) === formatAddr(tuple.src),
     );
   }
 
@@ -116,7 +123,9 @@ function capturedIndex(ns: Namespace): ReadonlyMap<string, ConntrackEntry> {
 function fromCapture(line: ConntrackEntry): Entry {
   const untranslated = invert(line.orig);
   const dst = formatAddr(line.reply.src) !== formatAddr(line.orig.dst) || (hasPorts(line.orig.proto) && line.reply.sport !== line.orig.dport);
-  const src = formatAddr(line.reply.dst) !== formatAddr(line.orig.src) || (hasPorts(line.orig.proto) ? line.reply.dport !== line.orig.sport : line.reply.sport !== untranslated.sport);
+  const src =
+    formatAddr(line.reply.dst) !== formatAddr(line.orig.src) ||
+    (hasPorts(line.orig.proto) ? line.reply.dport !== line.orig.sport : line.reply.sport !== untranslated.sport);
   const cause = { at: line.at, by: 'a connection that conntrack already holds' };
   return {
     orig: line.orig,
@@ -129,6 +138,7 @@ function fromCapture(line: ConntrackEntry): Entry {
     cause: { src: cause, dst: cause },
     anyPort: {},
     anyAddr: {},
+    loose: {},
     ...(line.state !== undefined && { tcpState: line.state }),
     at: line.at,
   };
@@ -154,16 +164,33 @@ export function track(table: ConntrackTable, packet: Packet, zone: number, loose
   else if (found) {
     const { entry, direction } = found;
     if (direction === 'reply') entry.status |= CT_STATUS.SEEN_REPLY;
-    const state = direction === 'reply' || entry.status & CT_STATUS.SEEN_REPLY ? CT_STATE.ESTABLISHED : entry.status & CT_STATUS.EXPECTED ? CT_STATE.RELATED : CT_STATE.NEW;
+    const state =
+      direction === 'reply' || entry.status & CT_STATUS.SEEN_REPLY
+        ? CT_STATE.ESTABLISHED
+        : entry.status & CT_STATUS.EXPECTED
+          ? CT_STATE.RELATED
+          : CT_STATE.NEW;
     return { state, direction, entry };
   }
   const why = cannotStart(packet, loose);
   if (why !== undefined) return { state: CT_STATE.INVALID, why };
-  return { state: CT_STATE.NEW, direction: 'original', entry: newEntry(tuple, zone) };
+  return { state: CT_STATE.NEW, direction: 'original', entry: newEntry(tuple, zone, packet.undetermined) };
 }
 
-export function newEntry(orig: Tuple, zone: number): Entry {
-  return { orig, reply: invert(orig), status: 0, mark: 0, zone, confirmed: false, bound: { src: false, dst: false }, cause: {}, anyPort: {}, anyAddr: {} };
+export function newEntry(orig: Tuple, zone: number, loose: Undetermined = {}): Entry {
+  return {
+    orig,
+    reply: invert(orig),
+    status: 0,
+    mark: 0,
+    zone,
+    confirmed: false,
+    bound: { src: false, dst: false },
+    cause: {},
+    anyPort: {},
+    anyAddr: {},
+    loose,
+  };
 }
 
 /** tcp_new(), nf_conntrack_icmp_packet(): which packets may begin a connection. */

@@ -1,6 +1,23 @@
 // Route tables and policy rules of one namespace: fib_lookup() and fib_rules_lookup(), net/ipv4/fib_*.c and net/core/fib_rules.c.
 import {
-  and, asPrefix, bitsOf, compare, contains, equal, familyOf, formatAddr, isLimitedBroadcast, isLinkLocal, isLoopback, isMulticast, isZeronet, maskOf, or, not, type Addr, type Family,
+  and,
+  asPrefix,
+  bitsOf,
+  compare,
+  contains,
+  equal,
+  familyOf,
+  formatAddr,
+  isLimitedBroadcast,
+  isLinkLocal,
+  isLoopback,
+  isMulticast,
+  isZeronet,
+  maskOf,
+  or,
+  not,
+  type Addr,
+  type Family,
 } from '../net/addr.ts';
 import { Lpm } from '../net/lpm.ts';
 import type { Span } from '../model/finding.ts';
@@ -26,7 +43,13 @@ export interface Flow {
 
 export type FibResult =
   | { readonly kind: 'hit'; readonly route: Route; readonly hop: NextHop; readonly rule: RoutingRule }
-  | { readonly kind: 'error'; readonly error: 'blackhole' | 'unreachable' | 'prohibit'; readonly at: Span; readonly text: string; readonly rule?: RoutingRule }
+  | {
+      readonly kind: 'error';
+      readonly error: 'blackhole' | 'unreachable' | 'prohibit';
+      readonly at: Span;
+      readonly text: string;
+      readonly rule?: RoutingRule;
+    }
   | { readonly kind: 'none' }
   | { readonly kind: 'unknown'; readonly why: string };
 
@@ -109,7 +132,8 @@ export class Fib {
   private search(table: string, flow: Flow, rule: RoutingRule, arbiter: Arbiter): FibResult | undefined {
     if (table === 'local' && !this.knowsLocal) {
       const addr = formatAddr(flow.dst);
-      if (arbiter.decide(`addrtype:${addr}:${ADDR_TYPE.LOCAL}`, `${addr} is an address of ${this.name()} itself`)) return { kind: 'hit', route: supposedLocal(flow.dst), hop: { device: 'lo', weight: 1 }, rule };
+      if (arbiter.decide(localKey(flow.dst), `${addr} is an address of ${this.name()} itself`))
+        return { kind: 'hit', route: supposedLocal(flow.dst), hop: { device: 'lo', weight: 1 }, rule };
       return undefined;
     }
     const lpm = this.tables.get(table);
@@ -165,7 +189,8 @@ export class Fib {
     if (rule.sport && !inPorts(rule.sport, flow.sport)) return false;
     if (rule.dport && !inPorts(rule.dport, flow.dport)) return false;
     if (rule.l3mdev) return false;
-    if (rule.opaque !== undefined) return arbiter.decide(`rule:${rule.text}`, `the policy rule '${rule.text}' applies (${rule.opaque} is not modelled)`);
+    if (rule.opaque !== undefined)
+      return arbiter.decide(`rule:${rule.text}`, `the policy rule '${rule.text}' applies (${rule.opaque} is not modelled)`);
     return true;
   }
 
@@ -183,7 +208,14 @@ export class Fib {
       const route = value.find((r) => r.type === 'local' || r.type === 'broadcast' || r.type === 'anycast' || r.type === 'unicast');
       if (!route) continue;
       if (device !== undefined && !route.nextHops.some((h) => h.device === device)) continue;
-      const type = route.type === 'local' ? ADDR_TYPE.LOCAL : route.type === 'broadcast' ? ADDR_TYPE.BROADCAST : route.type === 'anycast' ? ADDR_TYPE.ANYCAST : ADDR_TYPE.UNICAST;
+      const type =
+        route.type === 'local'
+          ? ADDR_TYPE.LOCAL
+          : route.type === 'broadcast'
+            ? ADDR_TYPE.BROADCAST
+            : route.type === 'anycast'
+              ? ADDR_TYPE.ANYCAST
+              : ADDR_TYPE.UNICAST;
       return { type, ...(route.at !== NOWHERE && { at: route.at }) };
     }
     return { type: ADDR_TYPE.UNICAST };
@@ -205,9 +237,11 @@ export class Fib {
   selectAddress(device: string | undefined, towards: Addr | undefined, scope: 'global' | 'link'): Addr | undefined {
     const own = this.ns.addresses.filter((a) => familyOf(a.addr) === this.family);
     if (this.family === 6) return bestSource(own, device, towards);
-    const usable = (a: InterfaceAddress): boolean => !a.secondary && (a.scope === 'global' || a.scope === 'site' || (a.scope === 'link' && scope === 'link'));
+    const usable = (a: InterfaceAddress): boolean =>
+      !a.secondary && (a.scope === 'global' || a.scope === 'site' || (a.scope === 'link' && scope === 'link'));
     const here = own.filter((a) => a.device === device && usable(a));
-    const near = towards === undefined ? undefined : here.find((a) => contains({ addr: and(a.peer ?? a.addr, maskOf(4, a.length)), length: a.length }, towards));
+    const near =
+      towards === undefined ? undefined : here.find((a) => contains({ addr: and(a.peer ?? a.addr, maskOf(4, a.length)), length: a.length }, towards));
     const first = near ?? here[0] ?? own.find((a) => a.device !== device && !a.secondary && a.scope === 'global');
     return first?.addr;
   }
@@ -228,6 +262,11 @@ export class Fib {
   }
 }
 
+/** The key under which a walk remembers whether an address is the host's own. */
+export function localKey(addr: Addr): string {
+  return `addrtype:${formatAddr(addr)}:${ADDR_TYPE.LOCAL}`;
+}
+
 export function tableName(table: string): string {
   return TABLE_NAMES[table] ?? table;
 }
@@ -237,20 +276,55 @@ function inPorts([lo, hi]: readonly [number, number], port: number | undefined):
 }
 
 function standardRules(family: Family): RoutingRule[] {
-  const tables: [number, string][] = family === 4 ? [[0, 'local'], [32766, 'main'], [32767, 'default']] : [[0, 'local'], [32766, 'main']];
-  return tables.map(([priority, table]) => ({ family, priority, not: false, action: 'lookup', table, text: `${priority}: from all lookup ${table}`, at: NOWHERE }));
+  const tables: [number, string][] =
+    family === 4
+      ? [
+          [0, 'local'],
+          [32766, 'main'],
+          [32767, 'default'],
+        ]
+      : [
+          [0, 'local'],
+          [32766, 'main'],
+        ];
+  return tables.map(([priority, table]) => ({
+    family,
+    priority,
+    not: false,
+    action: 'lookup',
+    table,
+    text: `${priority}: from all lookup ${table}`,
+    at: NOWHERE,
+  }));
 }
 
 /** fib_add_ifaddr(): what the kernel puts into the local table for an address. */
 function localRoutes(a: InterfaceAddress): Route[] {
   const family = familyOf(a.addr);
   const base = { family, table: 'local', nextHops: [{ device: a.device, weight: 1 }], metric: 0, tos: 0, proto: 'kernel', at: a.at };
-  const routes: Route[] = [{ ...base, type: 'local', to: asPrefix(a.addr), src: a.addr, scope: 'host', text: `local ${formatAddr(a.addr)} dev ${a.device}` }];
+  const routes: Route[] = [
+    { ...base, type: 'local', to: asPrefix(a.addr), src: a.addr, scope: 'host', text: `local ${formatAddr(a.addr)} dev ${a.device}` },
+  ];
   const mask = maskOf(family, a.length);
-  if (isLoopback(a.addr) && family === 4 && a.length < 32) routes.push({ ...base, type: 'local', to: { addr: and(a.addr, mask), length: a.length }, src: a.addr, scope: 'host', text: `local ${formatAddr(and(a.addr, mask))}/${a.length} dev ${a.device}` });
+  if (isLoopback(a.addr) && family === 4 && a.length < 32)
+    routes.push({
+      ...base,
+      type: 'local',
+      to: { addr: and(a.addr, mask), length: a.length },
+      src: a.addr,
+      scope: 'host',
+      text: `local ${formatAddr(and(a.addr, mask))}/${a.length} dev ${a.device}`,
+    });
   if (family === 4 && a.length < 31) {
     const last = a.broadcast ?? or(and(a.addr, mask), not(mask));
-    routes.push({ ...base, type: 'broadcast', to: asPrefix(last), src: a.addr, scope: 'link', text: `broadcast ${formatAddr(last)} dev ${a.device}` });
+    routes.push({
+      ...base,
+      type: 'broadcast',
+      to: asPrefix(last),
+      src: a.addr,
+      scope: 'link',
+      text: `broadcast ${formatAddr(last)} dev ${a.device}`,
+    });
   }
   return routes;
 }
@@ -259,11 +333,35 @@ function connectedRoute(a: InterfaceAddress): Route {
   const family = familyOf(a.addr);
   const to = { addr: and(a.peer ?? a.addr, maskOf(family, a.length)), length: a.length };
   const text = `${formatAddr(to.addr)}/${to.length} dev ${a.device}`;
-  return { family, type: 'unicast', table: 'main', to, nextHops: [{ device: a.device, weight: 1 }], src: a.addr, scope: 'link', metric: family === 4 ? 0 : 256, tos: 0, proto: 'kernel', text, at: a.at };
+  return {
+    family,
+    type: 'unicast',
+    table: 'main',
+    to,
+    nextHops: [{ device: a.device, weight: 1 }],
+    src: a.addr,
+    scope: 'link',
+    metric: family === 4 ? 0 : 256,
+    tos: 0,
+    proto: 'kernel',
+    text,
+    at: a.at,
+  };
 }
 
 function supposedLocal(dst: Addr): Route {
-  return { family: familyOf(dst), type: 'local', table: 'local', to: asPrefix(dst), nextHops: [{ device: 'lo', weight: 1 }], metric: 0, tos: 0, scope: 'host', text: `local ${formatAddr(dst)} (supposed)`, at: NOWHERE };
+  return {
+    family: familyOf(dst),
+    type: 'local',
+    table: 'local',
+    to: asPrefix(dst),
+    nextHops: [{ device: 'lo', weight: 1 }],
+    metric: 0,
+    tos: 0,
+    scope: 'host',
+    text: `local ${formatAddr(dst)} (supposed)`,
+    at: NOWHERE,
+  };
 }
 
 /** The rules of RFC 6724 that decide in practice: same scope, outgoing interface, longest common prefix. */
@@ -289,4 +387,3 @@ function commonBits(a: Addr, b: Addr): number {
   while (n < bitsOf(familyOf(a)) && compare(and(a, maskOf(familyOf(a), n + 1)), and(b, maskOf(familyOf(a), n + 1))) === 0) n++;
   return n;
 }
-

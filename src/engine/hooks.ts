@@ -42,10 +42,15 @@ export function stagesAt(ns: Namespace, hook: Hook, family: Family, conntrack: b
   const manip = hook === 'PREROUTING' || hook === 'OUTPUT' ? 'dst' : 'src';
   if (conntrack) {
     if (manip === 'dst') stages.push({ kind: 'conntrack', priority: PRIORITY.conntrack });
-    if (hook !== 'FORWARD') stages.push({ kind: 'nat', priority: manip === 'dst' ? PRIORITY.dstnat : PRIORITY.srcnat, manip, chains: inOrder(ns, nat, choices) });
+    if (hook !== 'FORWARD')
+      stages.push({ kind: 'nat', priority: manip === 'dst' ? PRIORITY.dstnat : PRIORITY.srcnat, manip, chains: inOrder(ns, nat, choices) });
     if (hook === 'INPUT' || hook === 'POSTROUTING') stages.push({ kind: 'confirm', priority: PRIORITY.confirm });
   }
-  return settleTies(ns, stages.toSorted((a, b) => a.priority - b.priority), choices);
+  return settleTies(
+    ns,
+    stages.toSorted((a, b) => a.priority - b.priority),
+    choices,
+  );
 }
 
 function tablePriority(name: string): number {

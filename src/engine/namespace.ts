@@ -7,7 +7,7 @@ import type { Packet } from '../model/packet.ts';
 import { CT_STATE, type Hook, type IpSet, type NatRange, type Pred, type Statement } from '../model/ruleset.ts';
 import type { OutcomeKind, Step } from '../model/trace.ts';
 import { isNat, walkChain, type ChainVerdict, type NatStatement, type Visitor } from './chain.ts';
-import type { Choices } from './choice.ts';
+import { NOT, type Choices } from './choice.ts';
 import { track, type Connection, type ConntrackTable, type Manip } from './conntrack.ts';
 import { Fib } from './fib.ts';
 import { stagesAt } from './hooks.ts';
@@ -76,7 +76,8 @@ export class Visit implements Visitor, Router {
     if (first.src !== undefined && !bound) this.packet = { ...this.packet, src: first.src };
     this.steps.push({ step: 'enter', local: true, packet: this.packet });
     this.noteMissingRules();
-    if (first.src === undefined && !bound) this.choices.assume(`the source address that ${place(this.ns)} chooses is not known: its addresses were not captured`);
+    if (first.src === undefined && !bound)
+      this.choices.assume(`the source address that ${place(this.ns)} chooses is not known: its addresses were not captured`);
     this.take('output', first);
     const stopped = this.runHook('OUTPUT') ?? this.postrouting();
     if (stopped) return stopped;
@@ -114,10 +115,16 @@ export class Visit implements Visitor, Router {
 
   /** ip_forward(): TTL and size are checked, and the TTL lowered, before the FORWARD chains see the packet. */
   private forward(way: Way): Passage {
-    if (this.packet.ttl <= 1) return { kind: 'refused', outcome: 'ttl-exceeded', why: `its TTL reached 0 at ${place(this.ns)}, which answers ICMP time exceeded` };
+    if (this.packet.ttl <= 1)
+      return { kind: 'refused', outcome: 'ttl-exceeded', why: `its TTL reached 0 at ${place(this.ns)}, which answers ICMP time exceeded` };
     const limit = mtuOf(this.ns, way);
     if (limit && this.packet.length > limit.mtu) {
-      return { kind: 'refused', outcome: 'too-big', why: `${this.packet.length} bytes do not fit the MTU ${limit.mtu} of ${way.device ?? '?'} on ${place(this.ns)}`, ...(limit.at && { at: limit.at }) };
+      return {
+        kind: 'refused',
+        outcome: 'too-big',
+        why: `${this.packet.length} bytes do not fit the MTU ${limit.mtu} of ${way.device ?? '?'} on ${place(this.ns)}`,
+        ...(limit.at && { at: limit.at }),
+      };
     }
     this.packet = { ...this.packet, ttl: this.packet.ttl - 1 };
     const stopped = this.runHook('FORWARD') ?? this.postrouting();
@@ -131,7 +138,12 @@ export class Visit implements Visitor, Router {
   private take(purpose: 'input' | 'output' | 'reroute', way: Way): void {
     this.out = way;
     this.oif = way.kind === 'local' && purpose === 'input' ? '' : way.device;
-    const result = way.kind === 'local' ? (purpose === 'input' ? 'for this host' : 'to itself') : `${way.device ?? 'an unknown interface'}${way.via === undefined ? '' : ` via ${formatAddr(way.via)}`}`;
+    const result =
+      way.kind === 'local'
+        ? purpose === 'input'
+          ? 'for this host'
+          : 'to itself'
+        : `${way.device ?? 'an unknown interface'}${way.via === undefined ? '' : ` via ${formatAddr(way.via)}`}`;
     this.steps.push({ step: 'route', purpose, result, text: way.text, ...(way.at && { at: way.at }), ...(way.rule && { rule: way.rule }) });
   }
 
@@ -148,7 +160,8 @@ export class Visit implements Visitor, Router {
           this.track();
           break;
         case 'confirm':
-          if (this.connection && 'entry' in this.connection && !this.connection.entry.confirmed) this.walk.connections(this.ns).confirm(this.connection.entry);
+          if (this.connection && 'entry' in this.connection && !this.connection.entry.confirmed)
+            this.walk.connections(this.ns).confirm(this.connection.entry);
           break;
         case 'nat': {
           const stopped = this.translateAt(stage.manip, stage.chains);
@@ -185,7 +198,10 @@ export class Visit implements Visitor, Router {
   }
 
   /** nf_nat_inet_fn(): binds a new connection once per manipulation, then rewrites as the bindings say. */
-  private translateAt(manip: Manip, chains: readonly { table: Namespace['tables'][number]; chain: Parameters<typeof walkChain>[1] }[]): Stop | undefined {
+  private translateAt(
+    manip: Manip,
+    chains: readonly { table: Namespace['tables'][number]; chain: Parameters<typeof walkChain>[1] }[],
+  ): Stop | undefined {
     const c = this.connection;
     if (!c || !('entry' in c)) return undefined;
     const { entry, direction } = c;
@@ -215,7 +231,11 @@ export class Visit implements Visitor, Router {
       this.packet = after;
       const cause = entry.cause[direction === 'original' ? manip : manip === 'src' ? 'dst' : 'src'];
       this.steps.push({
-        step: 'nat', hook: this.hook, manip, from: endpoint(before, manip), to: endpoint(after, manip),
+        step: 'nat',
+        hook: this.hook,
+        manip,
+        from: endpoint(before, manip),
+        to: endpoint(after, manip),
         because: clash ? 'clash' : c.state === CT_STATE.NEW && direction === 'original' && cause?.at !== entry.at ? 'rule' : 'connection',
         ...(cause?.at && { at: cause.at }),
         why: clash ? 'another connection holds this tuple, so the kernel moved the port' : (cause?.by ?? 'the connection is translated'),
@@ -247,14 +267,16 @@ export class Visit implements Visitor, Router {
         return netmap(this.packet[manip], statement.to);
       case 'masquerade': {
         const addr = this.masqueradeAddress();
-        if (addr === undefined && this.ns.captured.addresses && this.oif !== undefined) return refuse(`MASQUERADE finds no address on ${this.oif} or elsewhere on ${place(this.ns)}, and drops the packet`);
+        if (addr === undefined && this.ns.captured.addresses && this.oif !== undefined)
+          return refuse(`MASQUERADE finds no address on ${this.oif} or elsewhere on ${place(this.ns)}, and drops the packet`);
         if (addr === undefined) entry.anyAddr.src = `an address of ${this.oif ?? 'the output interface'}`;
         const chosen = addr ?? unspecified(this.packet);
         return { ...statement, addrs: [chosen, chosen] };
       }
       case 'redirect': {
         const addr = this.redirectAddress();
-        if (addr === undefined && this.ns.captured.addresses && this.iif !== undefined) return refuse(`REDIRECT finds no address on ${this.iif}, and drops the packet`);
+        if (addr === undefined && this.ns.captured.addresses && this.iif !== undefined)
+          return refuse(`REDIRECT finds no address on ${this.iif}, and drops the packet`);
         if (addr === undefined) entry.anyAddr.dst = `an address of ${this.iif ?? 'the input interface'}`;
         const chosen = addr ?? unspecified(this.packet);
         return { ...statement, addrs: [chosen, chosen] };
@@ -346,7 +368,9 @@ export class Visit implements Visitor, Router {
       case 'tcpmss':
         return statement.mss === 'clamp' ? 'clamps the TCP MSS to the path MTU' : `sets the TCP MSS to ${statement.mss}`;
       case 'setmember':
-        this.choices.assume(`later rules see ${statement.set} as it was captured, although a rule ${statement.op === 'add' ? 'adds to' : 'deletes from'} it on the way`);
+        this.choices.assume(
+          `later rules see ${statement.set} as it was captured, although a rule ${statement.op === 'add' ? 'adds to' : 'deletes from'} it on the way`,
+        );
         return `${statement.op} ${statement.set}`;
       case 'note':
         return statement.as;
@@ -368,7 +392,7 @@ export class Visit implements Visitor, Router {
   decide(key: string, what: string): boolean {
     return this.choices.choose(key, [
       { value: true, what },
-      { value: false, what: `not so: ${what}` },
+      { value: false, what: `${NOT}${what}` },
     ]);
   }
 
@@ -376,7 +400,12 @@ export class Visit implements Visitor, Router {
     const total = hops.reduce((sum, h) => sum + h.weight, 0);
     return this.choices.choose(
       key,
-      hops.map((h) => ({ value: h, probability: h.weight / total, what: `next hop ${h.via === undefined ? '' : `${formatAddr(h.via)} `}dev ${h.device ?? '?'} of '${route.text}'`, at: route.at })),
+      hops.map((h) => ({
+        value: h,
+        probability: h.weight / total,
+        what: `next hop ${h.via === undefined ? '' : `${formatAddr(h.via)} `}dev ${h.device ?? '?'} of '${route.text}'`,
+        at: route.at,
+      })),
     );
   };
 
@@ -434,7 +463,9 @@ const conntrackUsers = new WeakMap<Namespace, boolean>();
 function tracksConnections(ns: Namespace): boolean {
   let uses = conntrackUsers.get(ns);
   if (uses === undefined) {
-    uses = ns.conntrack.length > 0 || ns.tables.some((t) => Object.values(t.chains).some((c) => c.rules.some((r) => mentionsConntrack(r.match) || r.then.some(needsConntrack))));
+    uses =
+      ns.conntrack.length > 0 ||
+      ns.tables.some((t) => Object.values(t.chains).some((c) => c.rules.some((r) => mentionsConntrack(r.match) || r.then.some(needsConntrack))));
     conntrackUsers.set(ns, uses);
   }
   return uses;

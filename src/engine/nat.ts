@@ -71,7 +71,8 @@ function uniqueTuple(table: ConntrackTable, entry: Entry, current: Tuple, manip:
 
 /** nf_in_range() for the source side. */
 function inRange(t: Tuple, range: NatRange): boolean {
-  if (range.addrs && (familyOf(range.addrs[0]) !== familyOf(t.src) || compare(t.src, range.addrs[0]) < 0 || compare(t.src, range.addrs[1]) > 0)) return false;
+  if (range.addrs && (familyOf(range.addrs[0]) !== familyOf(t.src) || compare(t.src, range.addrs[0]) < 0 || compare(t.src, range.addrs[1]) > 0))
+    return false;
   return !range.ports || (t.sport >= range.ports[0] && t.sport <= range.ports[1]);
 }
 
@@ -104,7 +105,10 @@ function pickAddress(t: Tuple, range: NatRange, zone: number): Addr {
   const [lo, hi] = range.addrs!;
   if (equal(lo, hi)) return lo;
   const last = words(t.dst).length - 1;
-  let j = jhash2([...words(t.src).map(swap), ...new Array<number>(3 - last).fill(0)], range.persistent ? 0 : (swap(words(t.dst)[last]!) ^ zone) >>> 0);
+  let j = jhash2(
+    [...words(t.src).map(swap), ...new Array<number>(3 - last).fill(0)],
+    range.persistent ? 0 : (swap(words(t.dst)[last]!) ^ zone) >>> 0,
+  );
   const out: number[] = [];
   let full = false;
   for (const [i, min] of words(lo).entries()) {
@@ -181,19 +185,25 @@ export function translate(packet: Packet, entry: Entry, direction: Direction, ma
   const bit = (manip === 'src') === (direction === 'original') ? CT_STATUS.SNAT : CT_STATUS.DNAT;
   if (!(entry.status & bit)) return undefined;
   const target = invert(direction === 'original' ? entry.reply : entry.orig);
-  const fresh = direction === 'original' ? entry.anyPort[manip] : undefined;
   const { undetermined, ...rest } = packet;
-  const loose: { -readonly [K in keyof Undetermined]: Undetermined[K] } = { ...undetermined };
-  delete loose[manip];
-  if (manip === 'src') delete loose.sport;
-  else delete loose.dport;
-  const anyAddr = direction === 'original' ? entry.anyAddr[manip] : undefined;
-  if (anyAddr !== undefined) loose[manip] = anyAddr;
-  if (fresh && !packet.icmp) Object.assign(loose, manip === 'src' ? { sport: fresh } : { dport: fresh });
+  const loose = looseAfter(undetermined ?? {}, packet, entry, direction, manip, manip === 'src' ? target.sport : target.dport);
   const base: Packet = { ...rest, ...(Object.keys(loose).length > 0 && { undetermined: loose }) };
   if (packet.icmp) return { ...base, [manip]: target[manip], icmp: { ...packet.icmp, id: target.sport } };
   if (packet.sport === undefined) return { ...base, [manip]: target[manip] };
   return manip === 'src' ? { ...base, src: target.src, sport: target.sport } : { ...base, dst: target.dst, dport: target.dport };
+}
+
+/** What stays, or becomes, undetermined when one side is rewritten: a fresh pick, the old one where the port is kept, or what the sender's was. */
+function looseAfter(before: Undetermined, packet: Packet, entry: Entry, direction: Direction, manip: Manip, port: number): Undetermined {
+  const portField = manip === 'src' ? 'sport' : 'dport';
+  const { [manip]: _addr, [portField]: oldPort, ...others } = before;
+  const origin = manip === 'src' ? 'dst' : 'src'; // the side of the first packet that this side of an answer goes back to
+  const original = direction === 'original';
+  const addr = original ? entry.anyAddr[manip] : entry.loose[origin];
+  const picked = original
+    ? (entry.anyPort[manip] ?? (port === packet[portField] ? oldPort : undefined))
+    : entry.loose[origin === 'src' ? 'sport' : 'dport'];
+  return { ...others, ...(addr !== undefined && { [manip]: addr }), ...(picked && !packet.icmp && { [portField]: picked }) };
 }
 
 /** An ICMP error about a translated connection: the quoted packet is put back, and so is the outer address that names its sender. */
@@ -202,7 +212,11 @@ export function translateError(packet: Packet, entry: Entry, direction: Directio
   if (!packet.inner || !(entry.status & bit)) return undefined;
   const target = invert(direction === 'original' ? entry.reply : entry.orig);
   const other = manip === 'src' ? 'dst' : 'src';
-  const inner = { ...packet.inner, [other]: target[manip], ...(packet.inner.sport !== undefined && { [other === 'src' ? 'sport' : 'dport']: manip === 'src' ? target.sport : target.dport }) };
+  const inner = {
+    ...packet.inner,
+    [other]: target[manip],
+    ...(packet.inner.sport !== undefined && { [other === 'src' ? 'sport' : 'dport']: manip === 'src' ? target.sport : target.dport }),
+  };
   return { ...packet, [manip]: target[manip], inner };
 }
 
@@ -219,4 +233,3 @@ export function endpoint(packet: Packet, manip: Manip): string {
 function isIcmp(proto: number): boolean {
   return proto === ICMP || proto === ICMPV6;
 }
-

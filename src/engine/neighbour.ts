@@ -29,19 +29,38 @@ export function resolve(world: World, from: Station, addr: Addr, router: Router)
     const heard = segment.stations.find((s) => answers(s, addr, router));
     if (entry.state === 'PERMANENT' || !heard) {
       const owns = heard ? `; ${place(heard.ns)} has ${text}, with ${macOf(heard) ?? 'another address'}` : '';
-      return { kind: 'refused', outcome: 'not-for-us', why: `${place(from.ns)} sends to ${mac} (${entry.state}) for ${text}, and no captured station on ${from.device} has that link-layer address${owns}`, at: entry.at };
+      return {
+        kind: 'refused',
+        outcome: 'not-for-us',
+        why: `${place(from.ns)} sends to ${mac} (${entry.state}) for ${text}, and no captured station on ${from.device} has that link-layer address${owns}`,
+        at: entry.at,
+      };
     }
   }
   const owner = segment.stations.find((s) => answers(s, addr, router));
   if (owner) return { kind: 'station', to: owner, how: `${place(owner.ns)} answers for ${text}`, segment };
-  return { kind: 'refused', outcome: 'no-neighbour', why: `nobody on the wire behind ${from.device} of ${place(from.ns)} answers for ${text}`, ...(entry && { at: entry.at }) };
+  return {
+    kind: 'refused',
+    outcome: 'no-neighbour',
+    why: `nobody on the wire behind ${from.device} of ${place(from.ns)} answers for ${text}`,
+    ...(entry && { at: entry.at }),
+  };
 }
 
 function beyond(from: Station, text: string, entry: Neighbour | undefined): Delivery {
   if (entry && (entry.state === 'FAILED' || entry.state === 'INCOMPLETE')) {
-    return { kind: 'refused', outcome: 'no-neighbour', why: `the neighbour table of ${place(from.ns)} says ${text} dev ${from.device} ${entry.state}: nobody answered`, at: entry.at };
+    return {
+      kind: 'refused',
+      outcome: 'no-neighbour',
+      why: `the neighbour table of ${place(from.ns)} says ${text} dev ${from.device} ${entry.state}: nobody answered`,
+      at: entry.at,
+    };
   }
-  return { kind: 'outside', how: entry?.mac ? `${text} is at ${entry.mac} (${entry.state})` : `${text} is beyond what was captured`, ...(entry && { at: entry.at }) };
+  return {
+    kind: 'outside',
+    how: entry?.mac ? `${text} is at ${entry.mac} (${entry.state})` : `${text} is beyond what was captured`,
+    ...(entry && { at: entry.at }),
+  };
 }
 
 function macOf(s: Station): string | undefined {

@@ -6,6 +6,7 @@ import type { Packet } from '../model/packet.ts';
 import type { Hop, Outcome, Question, Step, Trace, Translation } from '../model/trace.ts';
 import { explore, type Choices } from './choice.ts';
 import { ConntrackTable } from './conntrack.ts';
+import { localKey } from './fib.ts';
 import { Visit, type Passage, type Walk } from './namespace.ts';
 import { endpoint } from './nat.ts';
 import { resolve } from './neighbour.ts';
@@ -58,7 +59,15 @@ function roundTrip(world: World, question: Question, choices: Choices, options: 
   };
   const ns = world.namespaces.find((n) => n.node === question.node && n.name === question.namespace);
   if (!ns) throw new RangeError(`the question begins in ${question.node}/${question.namespace}, which is not in the world`);
-  const start: Start = { ns, packet: question.packet, local: !question.arrives, bound: question.boundSource, ...(question.device !== undefined && { device: question.device }) };
+  const start: Start = {
+    ns,
+    packet: question.packet,
+    local: !question.arrives,
+    bound: question.boundSource,
+    ...(question.device !== undefined && { device: question.device }),
+  };
+  // what comes in from outside is not of this host
+  if (question.arrives) choices.settle(localKey(question.packet.src), false);
   const there = oneWay(world, start, walk);
   const back = answerTo(world, there, choices);
   const reply = back && oneWay(world, back, walk);
@@ -86,7 +95,14 @@ function oneWay(world: World, start: Start, walk: Walk): Passed {
     if (n === 0) sent = visit.steps.find((s) => s.step === 'enter')?.packet ?? packet;
     hops.push({ node: at.ns.node, namespace: at.ns.name, steps: visit.steps });
     packet = visit.packet;
-    const done = (outcome: Omit<Outcome, 'node' | 'namespace'>): Passed => ({ start, hops, outcome: { ...outcome, node: at.ns.node, namespace: at.ns.name }, sent, final: packet, end: at });
+    const done = (outcome: Omit<Outcome, 'node' | 'namespace'>): Passed => ({
+      start,
+      hops,
+      outcome: { ...outcome, node: at.ns.node, namespace: at.ns.name },
+      sent,
+      final: packet,
+      end: at,
+    });
     if (passage.kind === 'refused') return done({ kind: passage.outcome, why: passage.why, ...(passage.at && { at: passage.at }) });
     if (passage.kind === 'delivered') return done({ kind: 'delivered', why: `delivered to ${place(at.ns)}` });
     const next = carry(world, at.ns, passage, packet, visit);
@@ -96,11 +112,24 @@ function oneWay(world: World, start: Start, walk: Walk): Passed {
     packet = { ...bare, mark: 0 };
     at = next;
   }
-  return { start, hops, sent, final: packet, end: at, outcome: { kind: 'loop', node: at.ns.node, namespace: at.ns.name, why: `the packet goes round: ${FARTHEST} hops and no end` } };
+  return {
+    start,
+    hops,
+    sent,
+    final: packet,
+    end: at,
+    outcome: { kind: 'loop', node: at.ns.node, namespace: at.ns.name, why: `the packet goes round: ${FARTHEST} hops and no end` },
+  };
 }
 
 /** From an output device to whoever is on its other side. */
-function carry(world: World, ns: Namespace, out: Passage & { kind: 'out' }, packet: Packet, visit: Visit): Station | { outcome: Omit<Outcome, 'node' | 'namespace'> } {
+function carry(
+  world: World,
+  ns: Namespace,
+  out: Passage & { kind: 'out' },
+  packet: Packet,
+  visit: Visit,
+): Station | { outcome: Omit<Outcome, 'node' | 'namespace'> } {
   const hop = out.via ?? packet.dst;
   const to = formatAddr(hop);
   const device = out.device;
@@ -131,7 +160,9 @@ function carry(world: World, ns: Namespace, out: Passage & { kind: 'out' }, pack
       leave({ step: 'neighbour', addr: to, device, result: delivery.how, ...(delivery.at && { at: delivery.at }) });
       for (const bridge of delivery.segment.bridges) {
         if (bridge.ns.tables.length > 0 && (bridge.ns !== delivery.to.ns || bridge.device !== delivery.to.device)) {
-          visit.choices.assume(`the bridge ${bridge.device} of ${place(bridge.ns)} passes the frame from port to port (bridge-nf-call-iptables is not modelled)`);
+          visit.choices.assume(
+            `the bridge ${bridge.device} of ${place(bridge.ns)} passes the frame from port to port (bridge-nf-call-iptables is not modelled)`,
+          );
         }
       }
       return masterOf(delivery.to) ?? delivery.to;
@@ -152,9 +183,13 @@ function answerTo(world: World, there: Passed, choices: Choices): Start | undefi
   const last = there.hops.at(-1)!;
   const ns = world.namespaces.find((n) => n.node === last.node && n.name === last.namespace)!;
   const src = final.undetermined?.src ?? formatAddr(final.src);
-  const own = ns.addresses.some((a) => formatAddr(a.addr) === src);
+  const own = final.undetermined?.src !== undefined || ns.addresses.some((a) => formatAddr(a.addr) === src);
   const by = outcome.device === undefined ? '' : ` by ${outcome.device}`;
-  choices.assume(own ? `the network beyond answers to ${src}, an address of ${place(ns)}, and the answer comes in${by}` : `the network beyond${outcome.device ? ` ${outcome.device}` : ''} routes ${src} back to ${place(ns)}: the reply arrives only if it does`);
+  choices.assume(
+    own
+      ? `the network beyond answers to ${src}, an address of ${place(ns)}, and the answer comes in${by}`
+      : `the network beyond${outcome.device ? ` ${outcome.device}` : ''} routes ${src} back to ${place(ns)}: the reply arrives only if it does`,
+  );
   return { ns, packet, local: false, bound: true, ...(outcome.device !== undefined && { device: outcome.device }) };
 }
 
@@ -190,7 +225,7 @@ function finish(there: Passed, back: Passed | undefined, start: Start, choices: 
     final: c.final,
     translated: translations(c),
     assumptions: choices.assumptions,
-    ...(choices.probability !== undefined && { probability: choices.probability }),
+    probability: choices.probability,
   });
   if (!back) return traceOf(there, there.outcome);
   const lost = lostReply(there, back, start);
@@ -220,14 +255,20 @@ function lostReply(there: Passed, back: Passed, start: Start): Outcome | undefin
 
 /** What the packet looked like when it was sent, against how it ended. */
 function translations(c: Passed): Trace['translated'] {
-  const last = (manip: 'src' | 'dst'): Translation | undefined => {
+  const whole = (manip: 'src' | 'dst'): Translation | undefined => {
     const from = endpoint(c.sent, manip);
     const to = endpoint(c.final, manip);
     if (from === to) return undefined;
-    const step = c.hops.flatMap((h) => h.steps).findLast((s) => s.step === 'nat' && s.manip === manip);
-    return { from, to, ...(step?.step === 'nat' && step.at && { at: step.at }), ...(step?.step === 'nat' && step.why !== undefined && { by: step.why }) };
+    const steps = c.hops.flatMap(({ node, namespace, steps: all }) =>
+      all.flatMap((s) =>
+        s.step === 'nat' && s.manip === manip
+          ? [{ node, namespace, from: s.from, to: s.to, ...(s.at && { at: s.at }), ...(s.why !== undefined && { by: s.why }) }]
+          : [],
+      ),
+    );
+    return { from, to, steps };
   };
-  const src = last('src');
-  const dst = last('dst');
+  const src = whole('src');
+  const dst = whole('dst');
   return { ...(src && { src }), ...(dst && { dst }) };
 }

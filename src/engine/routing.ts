@@ -44,7 +44,12 @@ export function place(ns: Namespace): string {
 
 function flowOf(p: Packet, extra: Partial<Flow> & { iif: string | undefined }): Flow {
   return {
-    family: p.family, dst: p.dst, src: p.src, mark: p.mark, tos: p.tos, proto: p.proto,
+    family: p.family,
+    dst: p.dst,
+    src: p.src,
+    mark: p.mark,
+    tos: p.tos,
+    proto: p.proto,
     ...(p.sport !== undefined && { sport: p.sport }),
     ...(p.dport !== undefined && { dport: p.dport }),
     ...(p.uid !== undefined && { uid: p.uid }),
@@ -57,7 +62,8 @@ export function routeInput(ns: Namespace, p: Packet, iif: string | undefined, ro
   const martian = martianAddress(ns, p, iif);
   if (martian) return martian;
   if (isLimitedBroadcast(p.dst) || (isZeronet(p.src) && isZeronet(p.dst))) return { kind: 'local', device: iif, text: 'broadcast' };
-  if (isMulticast(p.dst)) return { kind: 'refused', outcome: 'cannot-tell', why: `${formatAddr(p.dst)} is a multicast group; memberships are not modelled` };
+  if (isMulticast(p.dst))
+    return { kind: 'refused', outcome: 'cannot-tell', why: `${formatAddr(p.dst)} is a multicast group; memberships are not modelled` };
   const fib = Fib.of(ns, p.family);
   const result = fib.lookup(flowOf(p, { iif }), router);
   const forward = forwarding(ns, p.family, iif);
@@ -65,14 +71,21 @@ export function routeInput(ns: Namespace, p: Packet, iif: string | undefined, ro
   if (!local) {
     if (forward && forward.value === 0) {
       const set = forward.at ? `${forward.key} = 0` : `${forward.key} is not in the capture (the kernel's default is 0)`;
-      return { kind: 'refused', outcome: 'not-forwarding', why: `${formatAddr(p.dst)} is not an address of ${place(ns)}, and ${place(ns)} does not forward: ${set}`, ...(forward.at && { at: forward.at }) };
+      return {
+        kind: 'refused',
+        outcome: 'not-forwarding',
+        why: `${formatAddr(p.dst)} is not an address of ${place(ns)}, and ${place(ns)} does not forward: ${set}`,
+        ...(forward.at && { at: forward.at }),
+      };
     }
-    if (!forward) router.assume(`${place(ns)} forwards packets (net.ipv${p.family}.${p.family === 4 ? 'ip_forward' : 'conf.all.forwarding'} was not captured)`);
+    if (!forward)
+      router.assume(`${place(ns)} forwards packets (net.ipv${p.family}.${p.family === 4 ? 'ip_forward' : 'conf.all.forwarding'} was not captured)`);
   }
   if (result.kind !== 'hit') return unrouted(ns, p, result, router);
   const refused = validateSource(ns, p, iif, result.route.type === 'unicast' ? result.hop.device : undefined, router);
   if (refused) return refused;
-  if (result.route.type === 'multicast' || result.route.type === 'nat') return { kind: 'refused', outcome: 'cannot-tell', why: `routes of type ${result.route.type} are not modelled`, at: result.route.at };
+  if (result.route.type === 'multicast' || result.route.type === 'nat')
+    return { kind: 'refused', outcome: 'cannot-tell', why: `routes of type ${result.route.type} are not modelled`, at: result.route.at };
   return way(result, local ? 'local' : 'forward');
 }
 
@@ -80,9 +93,15 @@ export function routeInput(ns: Namespace, p: Packet, iif: string | undefined, ro
 export function routeOutput(ns: Namespace, p: Packet, bound: boolean, router: Router, again = false): Routed {
   const fib = Fib.of(ns, p.family);
   if (bound && !again) {
-    if (isMulticast(p.src) || isLimitedBroadcast(p.src)) return { kind: 'refused', outcome: 'no-route', why: `${formatAddr(p.src)} cannot be a source address` };
+    if (isMulticast(p.src) || isLimitedBroadcast(p.src))
+      return { kind: 'refused', outcome: 'no-route', why: `${formatAddr(p.src)} cannot be a source address` };
     const type = fib.addressType(p.src);
-    if (type && type.type !== ADDR_TYPE.LOCAL) return { kind: 'refused', outcome: 'no-route', why: `${formatAddr(p.src)} is not an address of ${place(ns)}: a socket there cannot send from it` };
+    if (type && type.type !== ADDR_TYPE.LOCAL)
+      return {
+        kind: 'refused',
+        outcome: 'no-route',
+        why: `${formatAddr(p.src)} is not an address of ${place(ns)}: a socket there cannot send from it`,
+      };
   }
   const { src, ...rest } = flowOf(p, { iif: 'lo' });
   const result = fib.lookup(bound && src !== undefined ? { ...rest, src } : rest, router);
@@ -110,7 +129,7 @@ function unrouted(ns: Namespace, p: Packet, result: Exclude<FibResult, { kind: '
   const dst = formatAddr(p.dst);
   switch (result.kind) {
     case 'unknown':
-      router.assume(`${place(ns)} has a route to ${dst} (${result.why})`);
+      router.assume(`${place(ns)} has a route to wherever it sends (${result.why})`);
       return { kind: 'forward', device: undefined, text: `to ${dst}: routes were not captured` };
     case 'none':
       return { kind: 'refused', outcome: 'no-route', why: `${place(ns)} has no route to ${dst}` };
@@ -129,7 +148,8 @@ function martianAddress(ns: Namespace, p: Packet, iif: string | undefined): Refu
   if (iif === 'lo') return undefined;
   if (p.family === 6) {
     // ip6_rcv_core(): ::1 does not come from a wire
-    if (isLoopback(p.src) || isLoopback(p.dst)) return refuse(`${isLoopback(p.src) ? src : formatAddr(p.dst)} came in by ${iif ?? 'an interface'}: ::1 belongs to lo alone`);
+    if (isLoopback(p.src) || isLoopback(p.dst))
+      return refuse(`${isLoopback(p.src) ? src : formatAddr(p.dst)} came in by ${iif ?? 'an interface'}: ::1 belongs to lo alone`);
     return undefined;
   }
   if (isLimitedBroadcast(p.dst) || (isZeronet(p.src) && isZeronet(p.dst))) return undefined;
@@ -139,7 +159,10 @@ function martianAddress(ns: Namespace, p: Packet, iif: string | undefined): Refu
     const local = eitherOf(ns, iif ?? 'all', 'route_localnet');
     if (!local.value) {
       const which = isLoopback(p.dst) ? `to ${formatAddr(p.dst)}` : `from ${src}`;
-      return refuse(`a packet ${which} came in by ${iif ?? 'an interface'} and ${local.key} is 0${local.at ? '' : ' (by default; not in the capture)'}: martian`, local.at);
+      return refuse(
+        `a packet ${which} came in by ${iif ?? 'an interface'} and ${local.key} is 0${local.at ? '' : ' (by default; not in the capture)'}: martian`,
+        local.at,
+      );
     }
   }
   return undefined;
@@ -154,7 +177,8 @@ function validateSource(ns: Namespace, p: Packet, iif: string | undefined, out: 
   const refuse = (why: string, at: Span | undefined): Refusal => ({ kind: 'refused', outcome: 'martian', why, ...(at && { at }) });
   if (filter.value === 0) {
     const redirects = out !== iif || !eitherOf(ns, iif, 'send_redirects').value;
-    if (redirects && !acceptLocal && fib.isLocal(p.src)) return refuse(`${formatAddr(p.src)} is an address of ${place(ns)} itself, and came in by ${iif}: martian source`, fib.addressType(p.src)?.at);
+    if (redirects && !acceptLocal && fib.isLocal(p.src))
+      return refuse(`${formatAddr(p.src)} is an address of ${place(ns)} itself, and came in by ${iif}: martian source`, fib.addressType(p.src)?.at);
     if (!filter.at && fib.knowsRoutes) {
       const strict = reversePath(ns, p, iif, router, 1, acceptLocal);
       if (!strict.ok) router.assume(`${filter.key} is 0, the kernel's default: it was not captured, and strict mode would drop this (${strict.saw})`);
@@ -164,11 +188,21 @@ function validateSource(ns: Namespace, p: Packet, iif: string | undefined, out: 
   const check = reversePath(ns, p, iif, router, filter.value, acceptLocal);
   router.note({ step: 'route', purpose: 'source', result: check.ok ? 'believed' : 'martian', text: check.saw, ...(check.at && { at: check.at }) });
   if (check.ok) return undefined;
-  return refuse(`${filter.key} = ${filter.value} on ${iif} of ${place(ns)}: ${check.saw}, so the source ${formatAddr(p.src)} is not believed`, filter.at);
+  return refuse(
+    `${filter.key} = ${filter.value} on ${iif} of ${place(ns)}: ${check.saw}, so the source ${formatAddr(p.src)} is not believed`,
+    filter.at,
+  );
 }
 
 /** __fib_validate_source() for rp_filter `mode`. */
-function reversePath(ns: Namespace, p: Packet, iif: string, router: Router, mode: number, acceptLocal: boolean): { ok: boolean; saw: string; at?: Span } {
+function reversePath(
+  ns: Namespace,
+  p: Packet,
+  iif: string,
+  router: Router,
+  mode: number,
+  acceptLocal: boolean,
+): { ok: boolean; saw: string; at?: Span } {
   const mark = eitherOf(ns, iif, 'src_valid_mark').value ? p.mark : 0;
   const back: Flow = { family: p.family, dst: p.src, src: p.dst, iif: 'lo', mark, tos: p.tos };
   const result = Fib.of(ns, p.family).lookup(back, router);
@@ -180,7 +214,8 @@ function reversePath(ns: Namespace, p: Packet, iif: string, router: Router, mode
   if (result.kind !== 'hit') return { ok: false, saw: `there is no route back to ${src}` };
   const { route } = result;
   const at = route.at.line > 0 ? { at: route.at } : {};
-  if (route.type !== 'unicast' && !(route.type === 'local' && acceptLocal)) return { ok: false, saw: `the way back to ${src} is '${route.text}'`, ...at };
+  if (route.type !== 'unicast' && !(route.type === 'local' && acceptLocal))
+    return { ok: false, saw: `the way back to ${src} is '${route.text}'`, ...at };
   if (route.nextHops.some((h) => h.device === iif) || route.type === 'local') return { ok: true, saw: `the way back to ${src} is ${iif}`, ...at };
   if (mode !== 1) return { ok: true, saw: `there is a route back to ${src}: '${route.text}'`, ...at };
   return { ok: false, saw: `the way back to ${src} is ${result.hop.device ?? '?'} ('${route.text}'), not ${iif}`, ...at };
@@ -188,7 +223,11 @@ function reversePath(ns: Namespace, p: Packet, iif: string, router: Router, mode
 
 /** xt_rpfilter: rpfilter_mt(), net/ipv4/netfilter/ipt_rpfilter.c. */
 export function rpfilterMatch(
-  ns: Namespace, p: Packet, iif: string | undefined, options: { readonly loose: boolean; readonly validMark: boolean; readonly acceptLocal: boolean }, router: Router,
+  ns: Namespace,
+  p: Packet,
+  iif: string | undefined,
+  options: { readonly loose: boolean; readonly validMark: boolean; readonly acceptLocal: boolean },
+  router: Router,
 ): { ok: boolean | 'unknown'; saw: string; at?: Span } {
   if (iif === undefined) return { ok: 'unknown', saw: 'the input interface is not known' };
   if (iif === 'lo' || isMulticast(p.src) || (isZeronet(p.src) && isMulticast(p.dst))) return { ok: true, saw: 'loopback and multicast pass' };
@@ -199,7 +238,8 @@ export function rpfilterMatch(
   if (result.kind !== 'hit') return { ok: false, saw: `there is no route back to ${src}` };
   const { route } = result;
   const at = route.at.line > 0 ? { at: route.at } : {};
-  if (route.type !== 'unicast' && !(route.type === 'local' && options.acceptLocal)) return { ok: false, saw: `the way back to ${src} is '${route.text}'`, ...at };
+  if (route.type !== 'unicast' && !(route.type === 'local' && options.acceptLocal))
+    return { ok: false, saw: `the way back to ${src} is '${route.text}'`, ...at };
   const same = route.nextHops.some((h) => h.device === iif);
   return { ok: same || options.loose, saw: `the way back to ${src} is ${result.hop.device ?? '?'}`, ...at };
 }

@@ -36,7 +36,9 @@ const CapturedNode = z.strictObject({
 });
 
 const StubNode = z.strictObject({
-  addresses: z.array(z.string()).describe("ADDR/LENGTH [dev NAME]; without dev it is eth0. The stub answers for them and forwards what it has routes for"),
+  addresses: z
+    .array(z.string())
+    .describe('ADDR/LENGTH [dev NAME]; without dev it is eth0. The stub answers for them and forwards what it has routes for'),
   routes: z.array(z.string()).optional().describe('as `ip route` prints them'),
 });
 
@@ -47,7 +49,11 @@ export const Scenario = z
     wires: z.record(z.string(), z.array(z.string())).optional().describe('link-layer segments: NODE/IFACE or NODE/NAMESPACE/IFACE'),
     questions: z.array(ScenarioQuestion).optional(),
   })
-  .meta({ id: 'scenario', title: 'A netwhy scenario', description: 'Captures of some nodes, the wires between them, questions and expected answers.' });
+  .meta({
+    id: 'scenario',
+    title: 'A netwhy scenario',
+    description: 'Captures of some nodes, the wires between them, questions and expected answers.',
+  });
 
 export type Scenario = z.infer<typeof Scenario>;
 export type ScenarioQuestion = z.infer<typeof ScenarioQuestion>;

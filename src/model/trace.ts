@@ -141,12 +141,19 @@ export interface Assumption {
   readonly at?: Span;
 }
 
+/** How one side of the packet was rewritten between its sender and its end. */
 export interface Translation {
   readonly from: string;
   readonly to: string;
-  /** The rule, or the conntrack entry. */
-  readonly at?: Span;
-  readonly by?: string;
+  /** Each rewriting on the way, in order: where, and by which rule or conntrack entry. */
+  readonly steps: readonly {
+    readonly node: string;
+    readonly namespace: string;
+    readonly from: string;
+    readonly to: string;
+    readonly at?: Span;
+    readonly by?: string;
+  }[];
 }
 
 /** One possible course of one packet, one way. */
@@ -158,7 +165,7 @@ export interface Trace {
   readonly final: Packet;
   readonly translated: { readonly src?: Translation; readonly dst?: Translation };
   readonly assumptions: readonly Assumption[];
-  /** Product of the known probabilities; absent when some choice's is unknown. */
+  /** How likely it is, given what is supposed without a probability; absent where that differs with what is supposed. */
   readonly probability?: number;
   readonly reply?: Trace;
 }

@@ -9,7 +9,8 @@ export function findingText(f: Finding, palette: Palette): string {
   const out = [`${place}${severity}: ${f.message}`];
   if (f.line !== undefined) {
     out.push(`    ${f.line}`);
-    if (f.at.column !== undefined && f.at.column <= f.line.length + 1) out.push(`    ${' '.repeat(f.at.column - 1)}${'^'.repeat(Math.max(1, Math.min(f.at.length ?? 1, f.line.length - f.at.column + 1)))}`);
+    if (f.at.column !== undefined && f.at.column <= f.line.length + 1)
+      out.push(`    ${' '.repeat(f.at.column - 1)}${'^'.repeat(Math.max(1, Math.min(f.at.length ?? 1, f.line.length - f.at.column + 1)))}`);
   }
   if (f.hint !== undefined) out.push(`    ${f.hint}`);
   return out.join('\n');

@@ -3,7 +3,7 @@ import { formatAddr } from '../net/addr.ts';
 import { formatProtocol, formatTcpFlags } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { Packet } from '../model/packet.ts';
-import type { Answer, Course, Reason, Step, Trace } from '../model/trace.ts';
+import type { Answer, Course, Reason, Step, Trace, Translation } from '../model/trace.ts';
 import { conditions, decisive, nearMiss, verdictOf } from './phrase.ts';
 
 type Json = string | number | boolean | readonly Json[] | { readonly [key: string]: Json | undefined };
@@ -13,11 +13,25 @@ export function answerJson(answer: Answer, options: { readonly all?: boolean } =
   const { question } = answer;
   return {
     question: {
-      from: question.from, to: question.to, packet: packetJson(question.packet), node: question.node, namespace: question.namespace, arrives: question.arrives, device: question.device, notes: question.notes,
+      from: question.from,
+      to: question.to,
+      packet: packetJson(question.packet),
+      node: question.node,
+      namespace: question.namespace,
+      arrives: question.arrives,
+      device: question.device,
+      notes: question.notes,
     },
     verdict: answer.verdict,
     outcomes: answer.courses.map((c) => courseJson(c, options.all ?? false)),
-    findings: answer.findings.map((f) => ({ severity: f.severity, code: f.code, message: f.message, at: spanJson(f.at), line: f.line, hint: f.hint })),
+    findings: answer.findings.map((f) => ({
+      severity: f.severity,
+      code: f.code,
+      message: f.message,
+      at: spanJson(f.at),
+      line: f.line,
+      hint: f.hint,
+    })),
     unknowns: answer.unknowns,
     bounded: answer.bounded,
   };
@@ -32,7 +46,19 @@ function courseJson(c: Course, all: boolean): Json {
     ...(traceJson(trace, all) as Record<string, Json>),
     summary: verdictOf(c),
     decisive: decisive(c),
-    nearMisses: c.nearMisses.map((m) => ({ node: m.node, namespace: m.namespace, hook: m.hook, backend: m.backend, table: m.table, chain: m.chain, number: m.number, text: m.text, at: spanJson(m.at), reason: reasonJson(m.reason), why: nearMiss(m) })),
+    nearMisses: c.nearMisses.map((m) => ({
+      node: m.node,
+      namespace: m.namespace,
+      hook: m.hook,
+      backend: m.backend,
+      table: m.table,
+      chain: m.chain,
+      number: m.number,
+      text: m.text,
+      at: spanJson(m.at),
+      reason: reasonJson(m.reason),
+      why: nearMiss(m),
+    })),
     reply: trace.reply && traceJson(trace.reply, all),
   };
 }
@@ -40,15 +66,33 @@ function courseJson(c: Course, all: boolean): Json {
 function traceJson(t: Trace, all: boolean): Json {
   const { outcome } = t;
   return {
-    outcome: { kind: outcome.kind, node: outcome.node, namespace: outcome.namespace, at: spanJson(outcome.at), why: outcome.why, device: outcome.device, nextHop: outcome.nextHop },
+    outcome: {
+      kind: outcome.kind,
+      node: outcome.node,
+      namespace: outcome.namespace,
+      at: spanJson(outcome.at),
+      why: outcome.why,
+      device: outcome.device,
+      nextHop: outcome.nextHop,
+    },
     sent: packetJson(t.packet),
     packet: { ...(packetJson(t.final) as Record<string, Json>), oif: outcome.device },
     translated: {
-      src: t.translated.src && { from: t.translated.src.from, to: t.translated.src.to, by: t.translated.src.by, at: spanJson(t.translated.src.at) },
-      dst: t.translated.dst && { from: t.translated.dst.from, to: t.translated.dst.to, by: t.translated.dst.by, at: spanJson(t.translated.dst.at) },
+      src: translationJson(t.translated.src),
+      dst: translationJson(t.translated.dst),
     },
-    hops: t.hops.map((h) => ({ node: h.node, namespace: h.namespace, steps: h.steps.filter((s) => all || s.step !== 'rule' || s.truth !== false).map(stepJson) })),
+    hops: t.hops.map((h) => ({
+      node: h.node,
+      namespace: h.namespace,
+      steps: h.steps.filter((s) => all || s.step !== 'rule' || s.truth !== false).map(stepJson),
+    })),
   };
+}
+
+function translationJson(t: Translation | undefined): Json | undefined {
+  // `at` and `by` are those of the first rewriting: the one nearest to the sender
+  const steps = t?.steps.map((s) => ({ node: s.node, namespace: s.namespace, from: s.from, to: s.to, by: s.by, at: spanJson(s.at) }));
+  return t && { from: t.from, to: t.to, by: steps?.[0]?.by, at: steps?.[0]?.at, steps: steps ?? [] };
 }
 
 function stepJson(s: Step): Json {
@@ -57,20 +101,58 @@ function stepJson(s: Step): Json {
       return { step: s.step, local: s.local, device: s.device, packet: packetJson(s.packet) };
     case 'rule':
       return {
-        step: s.step, hook: s.hook, backend: s.backend, family: s.family, table: s.table, chain: s.chain, number: s.number, text: s.text, at: spanJson(s.at), truth: s.truth, reason: reasonJson(s.reason), did: s.did,
+        step: s.step,
+        hook: s.hook,
+        backend: s.backend,
+        family: s.family,
+        table: s.table,
+        chain: s.chain,
+        number: s.number,
+        text: s.text,
+        at: spanJson(s.at),
+        truth: s.truth,
+        reason: reasonJson(s.reason),
+        did: s.did,
       };
     case 'skipped':
-      return { step: s.step, hook: s.hook, backend: s.backend, family: s.family, table: s.table, chain: s.chain, from: s.from, to: s.to, count: s.count, misses: { ...s.misses } };
+      return {
+        step: s.step,
+        hook: s.hook,
+        backend: s.backend,
+        family: s.family,
+        table: s.table,
+        chain: s.chain,
+        from: s.from,
+        to: s.to,
+        count: s.count,
+        misses: { ...s.misses },
+      };
     case 'return':
       return { step: s.step, hook: s.hook, backend: s.backend, family: s.family, table: s.table, chain: s.chain };
     case 'policy':
-      return { step: s.step, hook: s.hook, backend: s.backend, family: s.family, table: s.table, chain: s.chain, verdict: s.verdict, at: spanJson(s.at) };
+      return {
+        step: s.step,
+        hook: s.hook,
+        backend: s.backend,
+        family: s.family,
+        table: s.table,
+        chain: s.chain,
+        verdict: s.verdict,
+        at: spanJson(s.at),
+      };
     case 'conntrack':
       return { step: s.step, hook: s.hook, state: s.state, direction: s.direction, why: s.why, at: spanJson(s.at) };
     case 'nat':
       return { step: s.step, hook: s.hook, manip: s.manip, from: s.from, to: s.to, because: s.because, why: s.why, at: spanJson(s.at) };
     case 'route':
-      return { step: s.step, purpose: s.purpose, result: s.result, text: s.text, at: spanJson(s.at), rule: s.rule && { text: s.rule.text, at: spanJson(s.rule.at) } };
+      return {
+        step: s.step,
+        purpose: s.purpose,
+        result: s.result,
+        text: s.text,
+        at: spanJson(s.at),
+        rule: s.rule && { text: s.rule.text, at: spanJson(s.rule.at) },
+      };
     case 'neighbour':
       return { step: s.step, addr: s.addr, device: s.device, result: s.result, at: spanJson(s.at) };
     case 'leave':
@@ -83,15 +165,26 @@ function stepJson(s: Step): Json {
 }
 
 function reasonJson(r: Reason): Json {
-  return { truth: r.truth, parts: conditions(r).map((c) => ({ truth: c.truth === 'yes' ? true : c.truth === 'NO' ? false : 'unknown', text: c.text, saw: c.saw, at: c.at })) };
+  return {
+    truth: r.truth,
+    parts: conditions(r).map((c) => ({ truth: c.truth === 'yes' ? true : c.truth === 'NO' ? false : 'unknown', text: c.text, saw: c.saw, at: c.at })),
+  };
 }
 
 function packetJson(p: Packet): Json {
   return {
-    family: p.family, proto: formatProtocol(p.proto), src: formatAddr(p.src), dst: formatAddr(p.dst), sport: p.sport, dport: p.dport,
+    family: p.family,
+    proto: formatProtocol(p.proto),
+    src: formatAddr(p.src),
+    dst: formatAddr(p.dst),
+    sport: p.sport,
+    dport: p.dport,
     flags: p.flags === undefined ? undefined : formatTcpFlags(p.flags),
     icmp: p.icmp && { type: p.icmp.type, code: p.icmp.code, id: p.icmp.id },
-    ttl: p.ttl, length: p.length, tos: p.tos, mark: p.mark,
+    ttl: p.ttl,
+    length: p.length,
+    tos: p.tos,
+    mark: p.mark,
     undetermined: p.undetermined && { src: p.undetermined.src, dst: p.undetermined.dst, sport: p.undetermined.sport, dport: p.undetermined.dport },
   };
 }

@@ -3,7 +3,7 @@ import { formatAddr } from '../net/addr.ts';
 import { formatProtocol, formatTcpFlags } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { Packet } from '../model/packet.ts';
-import type { Course, Hop, MissKind, NearMiss, Outcome, Reason, Step, Trace } from '../model/trace.ts';
+import type { Course, Hop, MissKind, NearMiss, Outcome, Reason, Step, Trace, Translation } from '../model/trace.ts';
 
 /** `192.168.21.20:40000`; ports the kernel picks are shown as their range. */
 export function endpoint(p: Packet, side: 'src' | 'dst'): string {
@@ -72,7 +72,12 @@ export function misses(counts: Readonly<Partial<Record<MissKind, number>>>): str
 /** The conditions of a rule as it spelled them, each with its truth and what was seen. */
 export function conditions(reason: Reason): { truth: 'yes' | 'NO' | '?'; text: string; saw: string; at: string }[] {
   const parts = reason.pred.kind === 'all' ? (reason.parts ?? []) : [reason];
-  return parts.map((r) => ({ truth: r.truth === true ? 'yes' : r.truth === false ? 'NO' : '?', text: r.pred.text ?? r.pred.kind, saw: deepest(r).saw ?? '', at: location(deepest(r).at) }));
+  return parts.map((r) => ({
+    truth: r.truth === true ? 'yes' : r.truth === false ? 'NO' : '?',
+    text: r.pred.text ?? r.pred.kind,
+    saw: deepest(r).saw ?? '',
+    at: location(deepest(r).at),
+  }));
 }
 
 /** The leaf that settled a compound condition. */
@@ -123,7 +128,12 @@ export function path(hops: readonly Hop[]): string {
 /** The first sentence of a course: how it ended. */
 export function verdictOf(c: Course): string {
   const { outcome, reply } = c.trace;
-  if (outcome.kind === 'reply-lost') return `REPLY LOST at ${place(outcome)}: ${outcome.why}`;
+  if (outcome.kind === 'reply-lost') {
+    // the classic: a source nobody translated, so the far end answers to an address it has no way to
+    const untranslated = reply && !c.trace.translated.src && reply.outcome.kind === 'no-route';
+    const from = place(reply?.hops[0] ?? outcome);
+    return `REPLY LOST at ${place(outcome)}: ${untranslated ? `nobody translated the source of the request, so ${from} answered to ${formatAddr(reply.packet.dst)} itself, and ` : ''}${outcome.why}`;
+  }
   const head = `${outcome.kind.toUpperCase().replace('-', ' ')}${outcome.kind === 'delivered' ? ` to ${place(outcome)}` : ` at ${place(outcome)}`}`;
   if (outcome.kind === 'delivered') return `${head}${reply ? ', and the reply arrives' : ''}`;
   if (outcome.kind === 'left') {
@@ -133,13 +143,14 @@ export function verdictOf(c: Course): string {
   return `${head}: ${outcome.why}`;
 }
 
-/** What was translated on the way there, one phrase each. */
+/** What was translated on the way there, one phrase for each rewriting. */
 export function translations(t: Trace): string[] {
   const { src, dst } = t.translated;
-  return [
-    ...(dst ? [`destination ${dst.from} -> ${dst.to}${dst.by ? ` by ${dst.by}` : ''}${dst.at ? ` (${location(dst.at)})` : ''}`] : []),
-    ...(src ? [`source ${src.from} -> ${src.to}${src.by ? ` by ${src.by}` : ''}${src.at ? ` (${location(src.at)})` : ''}`] : []),
-  ];
+  const told = (side: string, x: Translation | undefined): string[] =>
+    (x?.steps ?? []).map(
+      (s) => `${place(s)}: ${side} ${s.from} -> ${s.to}${s.by === undefined ? '' : ` by ${s.by}`}${s.at ? ` (${location(s.at)})` : ''}`,
+    );
+  return [...told('destination', dst), ...told('source', src)];
 }
 
 /** The lines on which a failed course rests, most telling first. */
@@ -148,12 +159,17 @@ export function decisive(c: Course): string[] {
   if (c.verdict === 'yes') return lines;
   const ended = c.trace.reply ?? c.trace;
   const { at } = ended.outcome;
-  if (at && at.file !== '') lines.push(`${ended === c.trace ? '' : 'reply: '}${ended.outcome.why.includes(location(at)) ? '' : `${location(at)}: `}${ruleText(ended, at) ?? ended.outcome.why}`);
+  if (at && at.file !== '')
+    lines.push(
+      `${ended === c.trace ? '' : 'reply: '}${ended.outcome.why.includes(location(at)) ? '' : `${location(at)}: `}${ruleText(ended, at) ?? ended.outcome.why}`,
+    );
   return [...new Set(lines)];
 }
 
 function ruleText(t: Trace, at: Span): string | undefined {
-  const step = t.hops.flatMap((h) => h.steps).find((s): s is Extract<Step, { step: 'rule' }> => s.step === 'rule' && s.at.file === at.file && s.at.line === at.line);
+  const step = t.hops
+    .flatMap((h) => h.steps)
+    .find((s): s is Extract<Step, { step: 'rule' }> => s.step === 'rule' && s.at.file === at.file && s.at.line === at.line);
   return step?.text;
 }
 
@@ -166,8 +182,10 @@ export function advice(c: Course): string | undefined {
     const from = place(c.trace.reply?.hops[0] ?? outcome);
     const translated = c.trace.translated.src !== undefined;
     const miss = c.nearMisses.find((m) => m.then.some((s) => s.kind === 'masquerade' || s.kind === 'snat'));
-    if (!translated && miss) return `make that condition true for this packet so that ${place(miss)} translates its source, or give ${placeThatLost(c)} a route to ${asker} through ${place(miss)}`;
-    if (!translated && ended.kind === 'no-route') return `give ${place(ended)} a route to ${asker}, or have its source translated before it reaches ${from}`;
+    if (!translated && miss)
+      return `make that condition true for this packet so that ${place(miss)} translates its source, or give ${placeThatLost(c)} a route to ${asker} through ${place(miss)}`;
+    if (!translated && ended.kind === 'no-route')
+      return `give ${place(ended)} a route to ${asker}, or have its source translated before it reaches ${from}`;
   }
   return ADVICE[ended.kind]?.(ended);
 }

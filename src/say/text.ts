@@ -25,7 +25,8 @@ export function answerText(answer: Answer, options: TextOptions = {}): string {
     out.push(...fateText(fate, level, options.wide ?? false, palette));
   }
   if (level !== 'minimal') {
-    if (answer.bounded) out.push('', palette.doubtful(`There are more courses than the ${answer.courses.length} followed here: the rest was not looked at.`));
+    if (answer.bounded)
+      out.push('', palette.doubtful(`There are more courses than the ${answer.courses.length} followed here: the rest was not looked at.`));
     for (const f of answer.findings) out.push(`${f.severity}: ${location(f.at)}: ${f.message}${f.hint ? ` (${f.hint})` : ''}`);
     if (fates.length > 1 || answer.verdict === 'cannot-tell') out.push('', overall(answer, palette));
   } else out.push(answer.verdict);
@@ -39,8 +40,16 @@ function overall(answer: Answer, palette: Palette): string {
     case 'no':
       return palette.bad(answer.courses.some((c) => c.verdict === 'yes') ? 'It works only sometimes.' : 'It does not work.');
     case 'cannot-tell':
-      return palette.doubtful(`CANNOT TELL: it depends on ${answer.unknowns.join('; ') || 'what is not modelled'}`);
+      return palette.doubtful(`CANNOT TELL: it depends on ${dependsOn(answer)}`);
   }
+}
+
+/** What the fate hangs on: the suppositions of the courses, or the line that nobody could read. */
+function dependsOn(answer: Answer): string {
+  const open = answer.courses.flatMap((c) =>
+    c.trace.assumptions.filter((a) => a.forked && a.probability === undefined).map((a) => a.what.replace(/^not so: /, '')),
+  );
+  return [...new Set(open)].join('; ') || answer.courses.find((c) => c.verdict === 'cannot-tell')?.trace.outcome.why || 'what was not captured';
 }
 
 /** Courses whose fate reads the same are told once, with the ways in which they differ. */
@@ -48,7 +57,9 @@ function groupByFate(courses: readonly Course[]): Course[][] {
   const groups = new Map<string, Course[]>();
   for (const c of courses) {
     const { outcome, reply, translated } = c.trace;
-    const key = [outcome.kind, place(outcome), outcome.device, reply?.outcome.kind, translated.src !== undefined, translated.dst !== undefined, c.trace.assumptions.filter((a) => a.probability === undefined).map((a) => a.what).join()].join('|');
+    const key = [outcome.kind, place(outcome), outcome.device, reply?.outcome.kind, translated.src !== undefined, translated.dst !== undefined].join(
+      '|',
+    );
     groups.set(key, [...(groups.get(key) ?? []), c]);
   }
   return [...groups.values()];
@@ -68,23 +79,32 @@ function fateText(fate: readonly Course[], level: Level, wide: boolean, palette:
   out.push(...(level === 'detailed' ? detailed(first.trace, wide) : summary(first.trace)), '');
   if (fate.length > 1) {
     out.push(`${fate.length} ways to end like this, told for the first:`);
-    for (const c of fate) out.push(`  ${variant(c)}`);
+    for (const c of fate) out.push(...variant(c, fate));
   }
   const verdict = verdictOf(first);
   out.push(first.verdict === 'yes' ? palette.good(verdict) : first.verdict === 'no' ? palette.bad(verdict) : palette.doubtful(verdict));
   for (const t of fate.length > 1 ? [] : translations(first.trace)) out.push(`Translated: ${t}`);
   for (const line of decisive(first)) out.push(`Decisive: ${line}`);
-  for (const a of first.trace.assumptions) if (a.probability === undefined) out.push(`${a.forked ? 'If' : 'Taken for granted'}: ${a.what}${a.at ? ` (${location(a.at)})` : ''}`);
+  const common = first.trace.assumptions.filter((a) => fate.every((c) => c.trace.assumptions.some((b) => b.what === a.what)));
+  for (const a of common)
+    if (a.probability === undefined)
+      out.push(`${a.forked ? 'If' : 'Taken for granted'}: ${a.what}${a.at ? ` (${location(a.at)})` : ''}`.replace('If: not so: ', 'If not: '));
   const todo = first.verdict === 'yes' ? undefined : advice(first);
   if (todo !== undefined) out.push(`What to do: ${todo}.`);
   return out;
 }
 
-function variant(c: Course): string {
+function variant(c: Course, fate: readonly Course[]): string[] {
   const chance = c.trace.probability === undefined ? '' : `${probability(c.trace.probability)}  `;
   const to = c.trace.translated.dst ? `to ${c.trace.translated.dst.to}` : `as ${packet(c.trace.final)}`;
   const why = c.trace.assumptions.filter((a) => a.probability !== undefined).at(-1);
-  return `${chance}${to}${why ? `  (${why.what})` : ''}`;
+  const own = c.trace.assumptions.filter(
+    (a) => a.probability === undefined && !fate.every((d) => d.trace.assumptions.some((b) => b.what === a.what)),
+  );
+  return [
+    `  ${chance}${to}${why ? `  (${why.what})` : ''}`,
+    ...own.map((a) => `       ${a.forked ? `if ${a.what}`.replace('if not so: ', 'if not: ') : `taken for granted: ${a.what}`}`),
+  ];
 }
 
 function minimal(fate: readonly Course[]): string[] {
@@ -95,7 +115,8 @@ function minimal(fate: readonly Course[]): string[] {
     const { src, dst } = trace.translated;
     if (dst) lines.push(`  dst ${dst.from} -> ${dst.to}`);
     if (src) lines.push(`  src ${src.from} -> ${src.to}`);
-    if (!src && c.nearMisses.length > 0) lines.push(...c.nearMisses.map((m) => `  near miss ${m.chain} ${m.number}: ${conditions(m.reason).find((x) => x.truth === 'NO')?.text ?? ''}`));
+    if (!src && c.nearMisses.length > 0)
+      lines.push(...c.nearMisses.map((m) => `  near miss ${m.chain} ${m.number}: ${conditions(m.reason).find((x) => x.truth === 'NO')?.text ?? ''}`));
     if (trace.reply) lines.push(`reply ${path(trace.reply.hops)}: ${trace.reply.outcome.kind}`);
     if (trace.outcome.kind === 'reply-lost') lines.push(`reply-lost at ${place(trace.outcome)}`);
     return lines;
@@ -104,7 +125,11 @@ function minimal(fate: readonly Course[]): string[] {
 
 /** How the request itself ended, where the round trip ended otherwise. */
 function requestEnd(t: Trace): string {
-  return t.hops.at(-1)?.steps.some((s) => s.step === 'deliver') ? 'delivered' : t.hops.at(-1)?.steps.some((s) => s.step === 'leave') ? 'left' : t.outcome.kind;
+  return t.hops.at(-1)?.steps.some((s) => s.step === 'deliver')
+    ? 'delivered'
+    : t.hops.at(-1)?.steps.some((s) => s.step === 'leave')
+      ? 'left'
+      : t.outcome.kind;
 }
 
 function summary(t: Trace): string[] {
@@ -138,9 +163,12 @@ function detailed(t: Trace, wide: boolean): string[] {
     rows.push(`reply ${packet(t.reply.packet)}`);
     for (const hop of t.reply.hops) rows.push(...hopRows(hop, n++, wide));
   }
-  const width = (pick: (r: Row) => string, most: number): number => Math.min(most, Math.max(...rows.map((r) => (typeof r === 'string' ? 0 : pick(r).length))));
-  const [a, b, c] = [width((r) => r.where, 24), width((r) => r.what, 12), width((r) => r.text, 110)];
-  return rows.map((r) => (typeof r === 'string' ? r : `${r.where.padEnd(a)}  ${r.what.padEnd(b)}  ${r.text.padEnd(r.at ? c : 0)}${r.at ? `  ${r.at}` : ''}`.trimEnd()));
+  const width = (pick: (r: Row) => string, most: number): number =>
+    Math.min(most, Math.max(...rows.map((r) => (typeof r === 'string' ? 0 : pick(r).length))));
+  const [a, b, c] = [width((r) => r.where, 24), width((r) => r.what, 12), width((r) => r.text, 84)];
+  return rows.map((r) =>
+    typeof r === 'string' ? r : `${r.where.padEnd(a)}  ${r.what.padEnd(b)}  ${r.text.padEnd(r.at ? c : 0)}${r.at ? `  ${r.at}` : ''}`.trimEnd(),
+  );
 }
 
 /** The rows of one hop: its name, then hook by hook what happened there. */
@@ -169,13 +197,23 @@ function hopRows(hop: Hop, n: number, wide: boolean): Row[] {
         break;
       }
       case 'conntrack':
-        if (wide || s.state !== 'NEW') add('conntrack', `${s.state}${s.direction === 'reply' ? ', reply direction' : ''}${s.why ? `: ${s.why}` : ''}`, location(s.at), s.hook);
+        if (wide || s.state !== 'NEW')
+          add('conntrack', `${s.state}${s.direction === 'reply' ? ', reply direction' : ''}${s.why ? `: ${s.why}` : ''}`, location(s.at), s.hook);
         break;
       case 'nat':
-        add('nat', `${s.manip === 'src' ? 'source' : 'destination'} ${s.from} -> ${s.to}${s.because === 'rule' ? '' : `: ${s.because === 'connection' && !s.at ? 'the connection is translated' : s.because === 'connection' ? `as ${s.why ?? 'the connection'} decided` : (s.why ?? '')}`}`, location(s.at), s.hook);
+        add(
+          'nat',
+          `${s.manip === 'src' ? 'source' : 'destination'} ${s.from} -> ${s.to}${s.because === 'rule' ? '' : `: ${s.because === 'connection' && !s.at ? 'the connection is translated' : s.because === 'connection' ? `as ${s.why ?? 'the connection'} decided` : (s.why ?? '')}`}`,
+          location(s.at),
+          s.hook,
+        );
         break;
       case 'route':
-        add('route', `${s.purpose === 'source' ? 'reverse path: ' : s.purpose === 'reroute' ? 'again: ' : ''}${s.text}${s.rule ? ` (rule ${s.rule.text}, ${location(s.rule.at)})` : ''}`, location(s.at));
+        add(
+          'route',
+          `${s.purpose === 'source' ? 'reverse path: ' : s.purpose === 'reroute' ? 'again: ' : ''}${s.text}${s.rule ? ` (rule ${s.rule.text}, ${location(s.rule.at)})` : ''}`,
+          location(s.at),
+        );
         break;
       case 'neighbour':
         if (wide || hop.steps[i + 1]?.step !== 'leave') add('neighbour', s.result, location(s.at));
@@ -226,7 +264,12 @@ function tableRows(block: readonly TableStep[], wide: boolean): Omit<Row, 'where
       rows.push({ what: table, text: `${s.chain} policy DROP`, at: location(s.at) });
     } else if (s.step === 'rule') {
       if (s.truth === false) rows.push(...nearMissRows(s));
-      else if (wide || hasEffect(s)) rows.push({ what: table, text: `${s.chain} ${s.number}  ${s.did ?? ''}${s.truth === 'unknown' ? '  (supposed to match)' : ''}${wide ? `  ${s.text}` : s.comment ? `  "${s.comment}"` : ''}`, at: location(s.at) });
+      else if (wide || hasEffect(s))
+        rows.push({
+          what: table,
+          text: `${s.chain} ${s.number}  ${s.did ?? ''}${s.truth === 'unknown' ? '  (supposed to match)' : ''}${wide ? `  ${s.text}` : s.comment ? `  "${s.comment}"` : ''}`,
+          at: location(s.at),
+        });
       else silent++;
     }
   }
@@ -234,7 +277,16 @@ function tableRows(block: readonly TableStep[], wide: boolean): Omit<Row, 'where
   if (rows.length === 0) {
     if (!wide && table !== 'nat' && table !== 'filter') return [];
     if (count === 0 && silent === 0) return [];
-    return [{ what: table, text: silent === 0 ? `no rule matched (${skipped.replace(' did not match', '').replace(/^(\d+) rules?: /, '$1: ')})` : `passes: no rule that matched decides anything${skipped && ` (${skipped})`}`, at: '' }];
+    return [
+      {
+        what: table,
+        text:
+          silent === 0
+            ? `no rule matched (${skipped.replace(' did not match', '').replace(/^(\d+) rules?: /, '$1: ')})`
+            : `passes: no rule that matched decides anything${skipped && ` (${skipped})`}`,
+        at: '',
+      },
+    ];
   }
   if (skipped !== '' && (wide || rows.length > 0)) rows.push({ what: '', text: `(${skipped})`, at: '' });
   return rows;
@@ -243,11 +295,21 @@ function tableRows(block: readonly TableStep[], wide: boolean): Omit<Row, 'where
 /** Jumps, and marks that change nothing, are steps on the way rather than events. */
 function hasEffect(s: Extract<Step, { step: 'rule' }>): boolean {
   if (s.truth === 'unknown') return true;
-  return s.then.some((x) => x.kind !== 'jump' && x.kind !== 'goto' && x.kind !== 'note' && !(x.kind === 'verdict' && x.verdict === 'return')) && !/^(ct)?mark (\S+) -> \2$/.test(s.did ?? '');
+  return (
+    s.then.some((x) => x.kind !== 'jump' && x.kind !== 'goto' && x.kind !== 'note' && !(x.kind === 'verdict' && x.verdict === 'return')) &&
+    !/^(ct)?mark (\S+) -> \2$/.test(s.did ?? '')
+  );
 }
 
 function nearMissRows(s: Extract<Step, { step: 'rule' }>): Omit<Row, 'where'>[] {
-  const target = s.text.match(/ -[jg] .*$/)?.[0].trim().replace(/^-[jg] /, '') ?? '';
+  const target =
+    s.text
+      .match(/ -[jg] .*$/)?.[0]
+      .trim()
+      .replace(/^-[jg] /, '') ?? '';
   const head = { what: s.table, text: `${s.chain} ${s.number} ${target} did not match`, at: location(s.at) };
-  return [head, ...conditions(s.reason).map((c) => ({ what: '', text: `  ${c.truth.padEnd(3)}  ${c.text}${c.saw ? `    ${c.saw}` : ''}`, at: c.at }))];
+  return [
+    head,
+    ...conditions(s.reason).map((c) => ({ what: '', text: `  ${c.truth.padEnd(3)}  ${c.text}${c.saw ? `    ${c.saw}` : ''}`, at: c.at })),
+  ];
 }

@@ -4,10 +4,25 @@ import { print } from '../terminal.ts';
 
 /** The registry as a table. */
 export function matchesText(): string {
-  const rows = extensions.map((e) => [e.kind, [e.name, ...e.aliases].join(', '), e.families.map((f) => `v${f}`).join(' '), e.status, e.why === '' ? e.summary : `${e.summary} ${e.why}`]);
+  const rows = extensions.map((e) => [
+    e.kind,
+    [e.name, ...e.aliases].join(', '),
+    e.families.map((f) => `v${f}`).join(' '),
+    e.status,
+    e.why === '' ? e.summary : `${e.summary} ${e.why}`,
+  ]);
   const head = ['KIND', 'NAME', 'FAMILY', 'STATUS', 'WHAT'];
   const widths = head.map((h, i) => (i === head.length - 1 ? 0 : Math.max(h.length, ...rows.map((r) => r[i]!.length))));
-  return [head, ...rows].map((r) => r.map((cell, i) => cell.padEnd(widths[i]!)).join('  ').trimEnd()).join('\n') + '\n';
+  return (
+    [head, ...rows]
+      .map((r) =>
+        r
+          .map((cell, i) => cell.padEnd(widths[i]!))
+          .join('  ')
+          .trimEnd(),
+      )
+      .join('\n') + '\n'
+  );
 }
 
 /** The registry as a Markdown table, as the README holds it. */
@@ -18,7 +33,15 @@ export function matchesMarkdown(): string {
 
 export async function runMatches(options: { readonly output: 'text' | 'markdown' | 'json' }): Promise<number> {
   if (options.output === 'json') {
-    const list = extensions.map((e) => ({ kind: e.kind, name: e.name, aliases: e.aliases, families: e.families, status: e.status, why: e.why, summary: e.summary }));
+    const list = extensions.map((e) => ({
+      kind: e.kind,
+      name: e.name,
+      aliases: e.aliases,
+      families: e.families,
+      status: e.status,
+      why: e.why,
+      summary: e.summary,
+    }));
     await print(`${JSON.stringify(list, null, 2)}\n`);
   } else await print(options.output === 'markdown' ? matchesMarkdown() : matchesText());
   return 0;

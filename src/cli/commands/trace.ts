@@ -26,7 +26,14 @@ export async function runTrace(path: string, options: TraceOptions): Promise<num
   const output = options.json ? 'json' : options.output;
   const palette = paletteFor(options.color, process.stdout);
   if (output === 'json') await print(`${JSON.stringify(answerJson(answer, { all: options.all ?? false }), null, 2)}\n`);
-  else await print(answerText(answer, { level: output === 'text' || output === 'wide' ? 'detailed' : output, wide: output === 'wide' || (options.all ?? false), palette }));
+  else
+    await print(
+      answerText(answer, {
+        level: output === 'text' || output === 'wide' ? 'detailed' : output,
+        wide: output === 'wide' || (options.all ?? false),
+        palette,
+      }),
+    );
   return exitCode(answer.verdict);
 }
 

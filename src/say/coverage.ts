@@ -1,0 +1,133 @@
+// What a capture holds and lacks, in words: `netwhy show`.
+import type { CaptureKind, Namespace, World } from '../model/host.ts';
+import type { Pred, Rule, Statement, Table } from '../model/ruleset.ts';
+import type { Span } from '../model/finding.ts';
+import { location, place } from './phrase.ts';
+
+/** How much of each kind of thing one namespace printed. */
+export interface Coverage {
+  readonly node: string;
+  readonly namespace: string;
+  readonly kernel?: string;
+  readonly tables: readonly {
+    readonly backend: string;
+    readonly family: 4 | 6;
+    readonly name: string;
+    readonly chains: number;
+    readonly rules: number;
+  }[];
+  readonly sets: number;
+  readonly members: number;
+  readonly links: number;
+  readonly addresses: number;
+  readonly routes: number;
+  readonly routingRules: number;
+  readonly neighbours: number;
+  readonly sysctls: number;
+  readonly connections: number;
+  /** Kinds of things that were not captured. */
+  readonly missing: readonly string[];
+}
+
+/** A construct that netwhy reads but does not model, and where it stands. */
+export interface Unmodelled {
+  readonly what: string;
+  readonly why: string;
+  readonly at: Span;
+}
+
+const KINDS: Readonly<Record<CaptureKind, string>> = {
+  rules4: 'iptables rules (iptables-save)',
+  rules6: 'ip6tables rules (ip6tables-save)',
+  sets: 'ipsets (ipset save)',
+  links: 'interfaces (ip link)',
+  addresses: 'addresses (ip addr)',
+  routes4: 'IPv4 routes (ip route show table all)',
+  routes6: 'IPv6 routes (ip -6 route show table all)',
+  rules: 'policy rules (ip rule)',
+  neighbours: 'neighbours (ip neigh)',
+  sysctls: 'sysctls (sysctl -a)',
+  conntrack: 'connections (conntrack -L)',
+};
+
+export function coverage(ns: Namespace): Coverage {
+  return {
+    node: ns.node,
+    namespace: ns.name,
+    ...(ns.kernel !== undefined && { kernel: ns.kernel }),
+    tables: ns.tables.map((t) => ({
+      backend: t.backend,
+      family: t.family,
+      name: t.name,
+      chains: Object.keys(t.chains).length,
+      rules: rulesOf(t).length,
+    })),
+    sets: Object.keys(ns.sets).length,
+    members: Object.values(ns.sets).reduce((n, s) => n + s.members.length, 0),
+    links: ns.links.length,
+    addresses: ns.addresses.length,
+    routes: ns.routes.length,
+    routingRules: ns.rules.length,
+    neighbours: ns.neighbours.length,
+    sysctls: Object.keys(ns.sysctls).length,
+    connections: ns.conntrack.length,
+    missing: ns.stub ? [] : (Object.keys(KINDS) as CaptureKind[]).filter((k) => !ns.captured[k]).map((k) => KINDS[k]),
+  };
+}
+
+/** Every match and target of the world's rules that netwhy keeps as words only. */
+export function unmodelled(world: World): Unmodelled[] {
+  return world.namespaces.flatMap((ns) =>
+    ns.tables.flatMap((t) =>
+      rulesOf(t).flatMap((rule) =>
+        [...opaquePreds(rule.match), ...rule.then.filter(isOpaque)].map(({ as, why }) => ({ what: as, why, at: rule.at })),
+      ),
+    ),
+  );
+}
+
+function rulesOf(t: Table): Rule[] {
+  return Object.values(t.chains).flatMap((c) => c.rules);
+}
+
+function opaquePreds(p: Pred): { as: string; why: string }[] {
+  if (p.kind === 'opaque') return [p];
+  if (p.kind === 'not') return opaquePreds(p.of);
+  return p.kind === 'all' || p.kind === 'any' ? p.of.flatMap(opaquePreds) : [];
+}
+
+function isOpaque(s: Statement): s is Statement & { kind: 'opaque' } {
+  return s.kind === 'opaque';
+}
+
+/** The coverage of every namespace, then what is not modelled. */
+export function coverageText(world: World): string {
+  const out: string[] = [];
+  for (const ns of world.namespaces) {
+    const c = coverage(ns);
+    out.push(
+      `${place({ node: c.node, namespace: c.namespace })}${c.kernel === undefined ? '' : `  kernel ${c.kernel}`}${ns.stub ? '  (a stub: addresses and routes only)' : ''}`,
+    );
+    for (const t of c.tables)
+      out.push(
+        `  ${t.family === 4 ? 'iptables ' : 'ip6tables'} ${t.backend.padEnd(7)} ${t.name.padEnd(8)} ${count(t.rules, 'rule')} in ${count(t.chains, 'chain')}`,
+      );
+    out.push(
+      `  ${[count(c.sets, 'ipset'), count(c.members, 'member'), count(c.links, 'interface'), count(c.addresses, 'address', 'addresses'), count(c.routes, 'route'), count(c.routingRules, 'policy rule')].join(', ')}`,
+    );
+    out.push(`  ${[count(c.neighbours, 'neighbour'), count(c.sysctls, 'sysctl'), count(c.connections, 'connection')].join(', ')}`);
+    if (c.missing.length > 0) out.push(`  not captured: ${c.missing.join('; ')}`);
+  }
+  for (const w of world.wires) out.push(`wire ${w.name}: ${w.ends.map((e) => `${place(e)}/${e.device}`).join(', ')}`);
+  const open = unmodelled(world);
+  if (open.length > 0) {
+    out.push('', `not decided by the capture alone (${count(open.length, 'place')}); a trace that depends on one says so:`);
+    for (const u of open.slice(0, 50)) out.push(`  ${location(u.at)}  ${u.what}: ${u.why}`);
+    if (open.length > 50) out.push(`  ... and ${open.length - 50} more (-o json lists them all)`);
+  }
+  return `${out.join('\n')}\n`;
+}
+
+function count(n: number, one: string, many = `${one}s`): string {
+  return `${n} ${n === 1 ? one : many}`;
+}
