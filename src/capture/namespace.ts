@@ -11,10 +11,10 @@ import { readNeighbours } from './neighbours.ts';
 import { recognise, type FileKind, type Recognised } from './recognise.ts';
 import { readRoutes } from './routes.ts';
 import { readRules } from './rules.ts';
-import { linesOf } from './source.ts';
 import { readSysctls } from './sysctl.ts';
 import { readTables } from './tables.ts';
 import { readUname } from './uname.ts';
+import { hasFailed, unreadOf } from './unread.ts';
 
 /** A file of a capture. `path` is relative to the capture's root and stands as given in every span. */
 export interface CaptureFile {
@@ -51,21 +51,6 @@ export function isCapture(as: Recognised): boolean {
   return !NO_CAPTURE.has(as.kind === 'empty' ? as.named : as.kind);
 }
 
-// An empty file of these kinds says that there is nothing; of all others that the capture failed.
-const MAY_BE_EMPTY = new Set<FileKind>([
-  'iptables-save',
-  'nft',
-  'ipset-save',
-  'ipset-list',
-  'ipvsadm',
-  'route',
-  'neigh',
-  'bridge',
-  'conntrack',
-  'missing',
-  'netns',
-]);
-
 class Reader {
   readonly findings: Finding[] = [];
   readonly used = new Set<string>();
@@ -87,7 +72,7 @@ class Reader {
   /** The files of these kinds, text first, in the order of the kinds. */
   of(...kinds: FileKind[]): Read[] {
     const rank = (f: Read): number => (f.as.format === 'json' ? kinds.length : 0) + kinds.indexOf(kindOf(f));
-    return this.files.filter((f) => kinds.includes(kindOf(f)) && !isFailed(f)).toSorted((a, b) => rank(a) - rank(b));
+    return this.files.filter((f) => kinds.includes(kindOf(f)) && !hasFailed(f.as)).toSorted((a, b) => rank(a) - rank(b));
   }
 
   claim(file: Read, ...kinds: CaptureKind[]): void {
@@ -170,15 +155,17 @@ class Reader {
     for (const file of this.of('rule')) {
       const read = readRules(file.text, file.path, file.as.family);
       this.findings.push(...read.findings);
-      const family = read.rules[0]?.family;
-      if (family === undefined) continue;
-      this.claim(file, 'rules');
-      const first = seen.get(family);
-      if (first === undefined) this.rules.push(...read.rules);
-      else if (rulesOf(this.rules.filter((r) => r.family === family)) !== rulesOf(read.rules)) {
-        this.note(file, 'warning', 'rules-twice', `the IPv${family} rules are in ${first} too, and differ; ${first} counts`);
+      for (const family of new Set(read.rules.map((r) => r.family))) {
+        this.claim(file, 'rules');
+        const rules = read.rules.filter((r) => r.family === family);
+        const first = seen.get(family);
+        if (first === undefined) {
+          this.rules.push(...rules);
+          seen.set(family, file.path);
+        } else if (rulesOf(this.rules.filter((r) => r.family === family)) !== rulesOf(rules)) {
+          this.note(file, 'warning', 'rules-twice', `the IPv${family} rules are in ${first} too, and differ; ${first} counts`);
+        }
       }
-      if (first === undefined) seen.set(family, file.path);
     }
   }
 
@@ -234,98 +221,10 @@ class Reader {
       }
     }
   }
-
-  /** What was captured, but is not read. */
-  noteOthers(): void {
-    for (const file of this.files) {
-      switch (file.as.kind) {
-        case 'empty':
-          if (isFailed(file))
-            this.note(file, 'warning', 'empty-file', 'the file is empty', 'capture it again as root, and look at what the command says');
-          else if (file.as.named !== 'missing' && file.as.named !== 'netns')
-            this.note(file, 'note', 'empty-file', `the file is empty: taken to say that ${NOTHING[file.as.named]}`);
-          break;
-        case 'iptables-table':
-          this.note(
-            file,
-            'error',
-            'lossy-listing',
-            'iptables -L leaves out interfaces and more (and names what it can); rules cannot be read from it',
-            'capture iptables-save, or iptables -S',
-          );
-          break;
-        case 'binary':
-          this.note(file, 'error', 'binary-file', 'this is not text', 'unpack archives and give the text that the command printed');
-          break;
-        case 'nft':
-          if (/"(?:table|chain|rule)"|^table /m.test(file.text))
-            this.note(file, 'note', 'not-read', 'nft rulesets are not read yet; the tables of iptables-nft are read from iptables-save');
-          break;
-        case 'ipvsadm':
-          this.note(file, 'note', 'not-read', 'virtual servers (IPVS) are not read yet');
-          break;
-        case 'bridge':
-          if (file.text.trim() !== '[]') this.note(file, 'note', 'not-read', 'bridge tables are not read yet');
-          break;
-        case 'log':
-          this.note(file, 'note', 'not-read', 'logs are not read');
-          break;
-        case 'missing':
-          this.used.add(file.path);
-          for (const line of linesOf(file.text)) {
-            const at = { file: file.path, line: line.number };
-            if (line.text.trim())
-              this.findings.push({ severity: 'note', code: 'not-captured', message: `could not be captured: ${line.text.slice(0, 200)}`, at });
-          }
-          break;
-        case 'unknown':
-          if (!/\.(?:md|ya?ml)$/i.test(file.path)) {
-            this.note(
-              file,
-              'note',
-              'not-recognised',
-              'no command that is known printed this',
-              'name the file after its command: iptables-save.txt, ip-route.txt',
-            );
-          }
-          break;
-      }
-    }
-  }
 }
-
-const NOTHING: Readonly<Record<FileKind, string>> = {
-  'iptables-save': 'there are no rules',
-  'iptables-list': 'there are no rules',
-  'iptables-table': 'there are no rules',
-  nft: 'there are no rules',
-  'ipset-save': 'there are no sets',
-  'ipset-list': 'there are no sets',
-  ipvsadm: 'there are no virtual servers',
-  addr: 'there are no addresses',
-  link: 'there are no links',
-  route: 'there are no routes',
-  rule: 'there are no rules',
-  neigh: 'there are no neighbours',
-  bridge: 'there are no bridges',
-  sysctl: 'there are no settings',
-  conntrack: 'there are no connections',
-  uname: 'nothing',
-  version: 'nothing',
-  log: 'nothing was logged',
-  missing: 'nothing is missing',
-  netns: 'there are no other namespaces',
-  empty: 'nothing',
-  binary: 'nothing',
-  unknown: 'nothing',
-};
 
 function kindOf(f: Read): FileKind {
   return f.as.kind === 'empty' ? f.as.named : f.as.kind;
-}
-
-function isFailed(f: Read): boolean {
-  return f.as.kind === 'empty' && !MAY_BE_EMPTY.has(f.as.named);
 }
 
 function addressKey(a: InterfaceAddress): string {
@@ -378,7 +277,10 @@ export function readNamespace(files: readonly CaptureFile[], node: string, name:
   r.readNeighbours();
   r.readSysctls();
   r.readConntrack();
-  r.noteOthers();
+  for (const file of all) {
+    r.findings.push(...unreadOf(file));
+    if (file.as.kind === 'missing') r.used.add(file.path);
+  }
   const namespace: Namespace = {
     node,
     name,

@@ -13,8 +13,7 @@ type Draft = { -readonly [K in keyof RoutingRule]: RoutingRule[K] };
 /** Reads what `ip rule`, `ip -6 rule` or `ip -j rule` printed. The family is that of the addresses in it, else `family`, else 4. */
 export function readRules(text: string, file: string, family?: Family): { readonly rules: RoutingRule[]; readonly findings: Finding[] } {
   const source = new Source(text, file);
-  const rules: Draft[] = [];
-  let seen: Family | undefined;
+  const blocks: Draft[][] = [[]];
   const lines = isJson(text) ? readItems(text, source, Json).map(({ value, line }) => lineOf(value, line)) : source.lines();
   for (const line of lines) {
     if (line.text.trim() === '' || isPrompt(line.text)) continue;
@@ -27,11 +26,23 @@ export function readRules(text: string, file: string, family?: Family): { readon
     }
     const rule = readRule(Number(head[1]), head[2]!.trim().split(/\s+/), line, source);
     if (!rule) continue;
-    seen ??= rule.from ? familyOf(rule.from.addr) : rule.to && familyOf(rule.to.addr);
-    rules.push(rule);
+    // `ip rule; ip -6 rule` in one file: the list of the other family begins with its own rule 0.
+    const last = blocks.at(-1)!;
+    if (blocks.length === 1 && rule.priority === 0 && rule.table === 'local' && (last.at(-1)?.priority ?? 0) > 0) blocks.push([rule]);
+    else last.push(rule);
   }
-  for (const rule of rules) rule.family = seen ?? family ?? 4;
-  return { rules, findings: source.findings };
+  const [first, second] = blocks.map(familyIn);
+  const own = first ?? (second === undefined ? (family ?? 4) : second === 4 ? 6 : 4);
+  for (const [i, block] of blocks.entries()) for (const rule of block) rule.family = i === 0 ? own : (second ?? (own === 4 ? 6 : 4));
+  return { rules: blocks.flat(), findings: source.findings };
+}
+
+function familyIn(rules: readonly Draft[]): Family | undefined {
+  for (const { from, to } of rules) {
+    const prefix = from ?? to;
+    if (prefix) return familyOf(prefix.addr);
+  }
+  return undefined;
 }
 
 function readRule(priority: number, words: readonly string[], line: Line, source: Source): Draft | undefined {

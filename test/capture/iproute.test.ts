@@ -194,6 +194,13 @@ describe('ip rule', () => {
     expect(rules[0]!.family).toBe(4);
   });
 
+  it('of both families in one file are told apart', () => {
+    const both = readRules(captured('tools/ip-rule.txt') + captured('tools/ip6-rule.txt'), 'f').rules;
+    expect(both.map((r) => r.family)).toEqual([...rules.map(() => 4), ...readRules(captured('tools/ip6-rule.txt'), 'f').rules.map(() => 6)]);
+    const bare = '0:\tfrom all lookup local\n32766:\tfrom all lookup main\n';
+    expect(readRules(bare + bare, 'f').rules.map((r) => r.family)).toEqual([4, 4, 6, 6]);
+  });
+
   it('an unknown selector makes the rule undecidable, not absent', () => {
     const read = readRules('10:\tfrom all dscp 4 lookup 5\n', 'f');
     expect(read.rules).toMatchObject([{ opaque: 'dscp 4', table: '5' }]);
