@@ -183,11 +183,22 @@ export function advice(c: Course): string | undefined {
     const translated = c.trace.translated.src !== undefined;
     const miss = c.nearMisses.find((m) => m.then.some((s) => s.kind === 'masquerade' || s.kind === 'snat'));
     if (!translated && miss)
-      return `make that condition true for this packet so that ${place(miss)} translates its source, or give ${placeThatLost(c)} a route to ${asker} through ${place(miss)}`;
+      return `${remedy(miss)}, so that ${place(miss)} translates the source; or give ${placeThatLost(c)} a route to ${asker} through ${place(miss)}`;
     if (!translated && ended.kind === 'no-route')
       return `give ${place(ended)} a route to ${asker}, or have its source translated before it reaches ${from}`;
   }
   return ADVICE[ended.kind]?.(ended);
+}
+
+/** What would have to be otherwise for a near miss to match. */
+function remedy(m: NearMiss): string {
+  const parts = m.reason.pred.kind === 'all' ? (m.reason.parts ?? []) : [m.reason];
+  const missed = parts.find((p) => p.truth === false)?.pred;
+  const inner = missed?.kind === 'not' ? missed.of : missed;
+  if (inner?.kind !== 'member') return `let ${m.chain} ${m.number} match this packet`;
+  return missed?.kind === 'not'
+    ? `take the address out of ${inner.set} (move the range that covers it, or add a nomatch member)`
+    : `add the address to ${inner.set}`;
 }
 
 function placeThatLost(c: Course): string {

@@ -1,4 +1,5 @@
 // An answer as text, in three levels: detailed (what every hook did), summary (a line a hop), minimal (the fate alone).
+import type { Packet } from '../model/packet.ts';
 import type { Answer, Course, Hop, Step, Trace } from '../model/trace.ts';
 import { PLAIN, type Palette } from './palette.ts';
 import { advice, conditions, decisive, location, misses, packet, path, place, probability, translations, verdictOf, endpoint } from './phrase.ts';
@@ -185,7 +186,7 @@ function hopRows(hop: Hop, n: number, wide: boolean): Row[] {
     switch (s.step) {
       case 'enter':
         if (s.local) add('sends', packet(s.packet));
-        else add('in', `${s.device ?? 'an interface that is not known'}: ${packet(s.packet)}`);
+        else add('in', s.device ?? 'an interface that is not known');
         break;
       case 'rule':
       case 'skipped':
@@ -219,7 +220,7 @@ function hopRows(hop: Hop, n: number, wide: boolean): Row[] {
         if (wide || hop.steps[i + 1]?.step !== 'leave') add('neighbour', s.result, location(s.at));
         break;
       case 'leave':
-        add('out', `${s.device} to ${s.to} as ${endpoint(s.packet, 'src')} -> ${endpoint(s.packet, 'dst')}`);
+        add('out', `${s.device} to ${s.to}${changed(hop, s.packet)}`);
         break;
       case 'deliver':
         add('delivered', packet(s.packet));
@@ -230,6 +231,15 @@ function hopRows(hop: Hop, n: number, wide: boolean): Row[] {
     }
   }
   return rows;
+}
+
+/** How a packet that leaves differs from what came in. */
+function changed(hop: Hop, out: Packet): string {
+  const first = hop.steps[0];
+  if (first?.step !== 'enter') return '';
+  const [was, is] = [endpoint(first.packet, 'src'), endpoint(out, 'src')];
+  const from = was !== is ? `, now from ${is}` : first.local ? '' : `, still from ${is}`;
+  return `${from}${endpoint(first.packet, 'dst') === endpoint(out, 'dst') ? '' : `, now to ${endpoint(out, 'dst')}`}`;
 }
 
 type TableStep = Extract<Step, { step: 'rule' | 'skipped' | 'return' | 'policy' }>;
@@ -283,13 +293,13 @@ function tableRows(block: readonly TableStep[], wide: boolean): Omit<Row, 'where
         text:
           silent === 0
             ? `no rule matched (${skipped.replace(' did not match', '').replace(/^(\d+) rules?: /, '$1: ')})`
-            : `passes: no rule that matched decides anything${skipped && ` (${skipped})`}`,
+            : `passes, no matching rule decides anything${skipped && ` (${skipped})`}`,
         at: '',
       },
     ];
   }
-  if (skipped !== '' && (wide || rows.length > 0)) rows.push({ what: '', text: `(${skipped})`, at: '' });
-  return rows;
+  if (skipped !== '') rows.push({ what: '', text: `(${skipped})`, at: '' });
+  return rows.map((r, i) => (i > 0 ? { ...r, what: '' } : r));
 }
 
 /** Jumps, and marks that change nothing, are steps on the way rather than events. */
@@ -308,8 +318,7 @@ function nearMissRows(s: Extract<Step, { step: 'rule' }>): Omit<Row, 'where'>[] 
       .trim()
       .replace(/^-[jg] /, '') ?? '';
   const head = { what: s.table, text: `${s.chain} ${s.number} ${target} did not match`, at: location(s.at) };
-  return [
-    head,
-    ...conditions(s.reason).map((c) => ({ what: '', text: `  ${c.truth.padEnd(3)}  ${c.text}${c.saw ? `    ${c.saw}` : ''}`, at: c.at })),
-  ];
+  const parts = conditions(s.reason);
+  const width = Math.max(...parts.map((c) => c.text.length));
+  return [head, ...parts.map((c) => ({ what: '', text: `  ${c.truth.padEnd(3)}  ${c.text.padEnd(width)}  ${c.saw}`.trimEnd(), at: c.at }))];
 }
