@@ -181,7 +181,7 @@ function asSkipped(s: RuleStep): Step {
   return { step: 'skipped', hook, backend, family, table, chain, from: number, to: number, count: 1, misses: { [missed(s)]: 1 } };
 }
 
-/** Findings about lines the answer rests on, and those that cost a whole file. */
+/** Findings about lines the answer rests on, and those that cost a file or its end. */
 function relevant(findings: readonly Finding[], courses: readonly Course[]): Finding[] {
   const lines = new Set<string>();
   const visit = (t: Trace): void => {
@@ -189,5 +189,5 @@ function relevant(findings: readonly Finding[], courses: readonly Course[]): Fin
     if (t.reply) visit(t.reply);
   };
   for (const c of courses) visit(c.trace);
-  return findings.filter((f) => f.severity === 'error' || lines.has(`${f.at.file}:${f.at.line}`));
+  return findings.filter((f) => f.severity === 'error' || f.code === 'truncated' || lines.has(`${f.at.file}:${f.at.line}`));
 }

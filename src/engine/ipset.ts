@@ -1,6 +1,6 @@
 // Membership in an ipset, with the member that decided: ip_set_test(), net/netfilter/ipset/ip_set_core.c and the
 // *_kadt functions of the set types.
-import { and, familyOf, formatAddr, isError, maskOf, parseAddr, type Addr } from '../net/addr.ts';
+import { and, formatAddr, type Addr } from '../net/addr.ts';
 import { has } from '../net/intervals.ts';
 import { hasPorts, ICMP, ICMPV6, TCP, UDP } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
@@ -24,7 +24,7 @@ export function testSet(name: string, by: readonly SetKey[], s: Sight): SetResul
     return { truth: false, saw: `${set.type} needs ${dimensions.length} directions and the rule gives ${by.length}: it never matches`, at: set.at };
   }
   if (set.family !== undefined && set.family !== s.packet.family) return { truth: false, saw: `${name} holds IPv${set.family} only`, at: set.at };
-  const values = dimensions.map((d, i) => valueOf(d, by[i]!, i, set, s));
+  const values = dimensions.map((d, i) => valueOf(d, by[i]!, set, s));
   if (values.includes(undefined)) return { truth: 'unknown', saw: `the packet's ${dimensions[values.indexOf(undefined)]} is not known` };
   const seen = dimensions.map((d, i) => describe(d, values[i], s)).join(',');
   const best = bestMember(set, values as Value[]);
@@ -51,13 +51,13 @@ type Value =
   { readonly addr: Addr } | { readonly port: number; readonly proto: number } | { readonly name: string } | { readonly mark: number } | 'none';
 
 /** The packet's value for one dimension; 'none' when it has no such thing, undefined when it is not known. */
-function valueOf(dimension: SetDimension, side: SetKey, index: number, set: IpSet, s: Sight): Value | undefined {
+function valueOf(dimension: SetDimension, side: SetKey, set: IpSet, s: Sight): Value | undefined {
   const p = s.packet;
   switch (dimension) {
     case 'ip':
     case 'net': {
       const addr = side === 'src' ? p.src : p.dst;
-      return { addr: index === 0 ? underNetmask(addr, set) : addr };
+      return { addr };
     }
     case 'port':
       // ip_set_get_ip4_port(): ICMP puts type and code there, other protocols have 0
@@ -78,16 +78,6 @@ function valueOf(dimension: SetDimension, side: SetKey, index: number, set: IpSe
     case 'set':
       return 'none';
   }
-}
-
-function underNetmask(addr: Addr, set: IpSet): Addr {
-  const bits = set.options['bitmask'];
-  if (bits !== undefined) {
-    const mask = parseAddr(bits);
-    return isError(mask) || typeof mask !== typeof addr ? addr : and(addr, mask);
-  }
-  const length = set.options['netmask'];
-  return length === undefined ? addr : and(addr, maskOf(familyOf(addr), Number(length)));
 }
 
 /** Of the members that cover the values, the one with the longest prefixes: it decides, `nomatch` or not. */
