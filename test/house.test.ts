@@ -156,8 +156,8 @@ describe('the table of rooms', () => {
     expect(rooms.get('net')).toEqual({
       rooms: [],
       packages: new Map([
-        ['ip-num', 'edge.ts'],
-        ['netmask', 'edge.ts'],
+        ['ip-num', ['edge.ts']],
+        ['netmask', ['edge.ts']],
       ]),
     });
     expect(rooms.get('model')).toEqual({ rooms: ['net'], packages: new Map([['zod', ['scenario.ts', 'answer.ts']]]) });

@@ -1,5 +1,5 @@
 // Address translation: what a binding may choose, and how a packet is rewritten. net/netfilter/nf_nat_core.c
-import { and, compare, equal, familyOf, formatAddr, not, or, prefixMask, type Addr, type Prefix } from '../net/addr.ts';
+import { and, compare, equal, familyOf, formatEndpoint, not, or, prefixMask, type Addr, type Prefix } from '../net/addr.ts';
 import { hasPorts, ICMP, ICMPV6 } from '../net/proto.ts';
 import type { Packet, Tuple, Undetermined } from '../model/packet.ts';
 import { CT_STATUS, type NatRange } from '../model/ruleset.ts';
@@ -220,14 +220,10 @@ export function translateError(packet: Packet, entry: Entry, direction: Directio
   return { ...packet, [manip]: target[manip], inner };
 }
 
-/** `192.168.21.20:40000`, `[fd00::1]:53`, a bare address without ports; `*` for a port the kernel picks. */
-export function endpoint(packet: Packet, manip: Manip): string {
-  const addr = packet.undetermined?.[manip] ?? formatAddr(packet[manip]);
-  const port = manip === 'src' ? packet.sport : packet.dport;
-  if (port === undefined) return addr;
-  const loose = manip === 'src' ? packet.undetermined?.sport : packet.undetermined?.dport;
-  const text = loose ? `${loose[0]}-${loose[1]}` : String(port);
-  return packet.family === 6 && addr.includes(':') ? `[${addr}]:${text}` : `${addr}:${text}`;
+/** One end of a packet in words: `192.168.21.20:40000`, a range for a port the kernel picks. */
+export function endpoint(p: Packet, side: Manip): string {
+  const port = side === 'src' ? 'sport' : 'dport';
+  return formatEndpoint(p.undetermined?.[side] ?? p[side], p.undetermined?.[port] ?? p[port]);
 }
 
 function isIcmp(proto: number): boolean {

@@ -179,6 +179,13 @@ function formatV6(a: V6): string {
   return best < 0 ? hex(0, 8) : `${hex(0, best)}::${hex(best + bestLength, 8)}`;
 }
 
+/** `10.0.0.1:80`, `[fd00::1]:80`, `10.0.0.1:1024-65535`; the address alone without a port. Words may stand for an address. */
+export function formatEndpoint(addr: Addr | string, port: number | readonly [number, number] | undefined): string {
+  const host = typeof addr === 'string' ? addr : formatAddr(addr);
+  if (port === undefined) return host;
+  return `${host.includes(':') ? `[${host}]` : host}:${typeof port === 'number' ? port : port.join('-')}`;
+}
+
 /** `10.0.0.0/8`; a full-length prefix without its length, as ip and ipset print it. */
 export function formatPrefix(p: Prefix): string {
   return p.length === bitsOf(familyOf(p.addr)) ? formatAddr(p.addr) : `${formatAddr(p.addr)}/${p.length}`;

@@ -1,18 +1,14 @@
 // Facts of a trace as phrases a tired person understands. Every reading (text, and the sentences in JSON) takes them from here.
-import { formatAddr } from '../net/addr.ts';
+import { formatAddr, formatEndpoint } from '../net/addr.ts';
 import { formatProtocol, formatTcpFlags } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { Packet } from '../model/packet.ts';
 import type { Course, Hop, MissKind, NearMiss, Outcome, Reason, Step, Trace, Translation } from '../model/trace.ts';
 
-/** `192.168.21.20:40000`; ports the kernel picks are shown as their range. */
+/** One end of a packet: `192.168.21.20:40000`, a range for a port the kernel picks. */
 export function endpoint(p: Packet, side: 'src' | 'dst'): string {
-  const addr = p.undetermined?.[side] ?? formatAddr(p[side]);
-  const port = side === 'src' ? p.sport : p.dport;
-  if (port === undefined) return addr;
-  const loose = side === 'src' ? p.undetermined?.sport : p.undetermined?.dport;
-  const text = loose ? `(${loose[0]}-${loose[1]})` : String(port);
-  return addr.includes(':') ? `[${addr}]:${text}` : `${addr}:${text}`;
+  const port = side === 'src' ? 'sport' : 'dport';
+  return formatEndpoint(p.undetermined?.[side] ?? p[side], p.undetermined?.[port] ?? p[port]);
 }
 
 /** `tcp 10.0.0.1:40000 -> 10.0.0.2:80 SYN` */

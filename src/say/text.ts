@@ -114,8 +114,8 @@ function minimal(fate: readonly Course[]): string[] {
     const chance = trace.probability === undefined || trace.probability > 1 - 1e-9 ? '' : ` probability ${probability(trace.probability)}`;
     const lines = [`${path(trace.hops)}: ${trace.reply ? requestEnd(trace) : trace.outcome.kind}${chance}`];
     const { src, dst } = trace.translated;
-    if (dst) lines.push(`  dst ${dst.from} -> ${dst.to}`);
-    if (src) lines.push(`  src ${src.from} -> ${src.to}`);
+    for (const s of dst?.steps ?? []) lines.push(`  ${place(s)} dst ${s.from} -> ${s.to}`);
+    for (const s of src?.steps ?? []) lines.push(`  ${place(s)} src ${s.from} -> ${s.to}`);
     if (!src && c.nearMisses.length > 0)
       lines.push(...c.nearMisses.map((m) => `  near miss ${m.chain} ${m.number}: ${conditions(m.reason).find((x) => x.truth === 'NO')?.text ?? ''}`));
     if (trace.reply) lines.push(`reply ${path(trace.reply.hops)}: ${trace.reply.outcome.kind}`);
