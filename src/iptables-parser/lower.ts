@@ -8,6 +8,7 @@ import { has, unknown, type Context, type Extension } from './extension.ts';
 import { findMatch, findTarget } from './registry.ts';
 import { Report, type Line } from './report.ts';
 import { printRule, type RuleSyntax, type UsedMatch, type UsedTarget } from './rule.ts';
+import { protect } from './words.ts';
 import { BUILT_IN, familyIn, guessTable, readTables, type ChainSyntax, type TableSyntax } from './save.ts';
 
 const CUT: Statement = { kind: 'opaque', as: '?', why: 'the rule is cut off within a quote, its target is lost' };
@@ -143,7 +144,7 @@ class TableLowerer {
 
   #match(m: UsedMatch, r: RuleSyntax, context: Context): readonly Pred[] {
     const extension = findMatch(m.name);
-    const as = [...(m.name === '' ? [] : ['-m', m.name]), ...(m.words ?? [])].join(' ');
+    const as = [...(m.name === '' ? [] : ['-m', protect(m.name)]), ...(m.words ?? [])].join(' ');
     const key = `${context.key}:${as}`;
     if (!extension || m.why !== undefined) return [{ ...unknown(as, m.why ?? `the match ${m.name} is not known`, key), text: as }];
     if (extension.greedy) return [{ ...unknown(as, extension.why, key), text: as }];
@@ -159,7 +160,7 @@ class TableLowerer {
     if (this.#chains.has(t.name) && (t.words ?? []).length === 0 && Object.keys(t.options).length === 0) {
       return [{ kind: t.goto ? 'goto' : 'jump', chain: t.name }];
     }
-    const as = [t.goto ? '-g' : '-j', t.name, ...(t.words ?? [])].join(' ');
+    const as = [t.goto ? '-g' : '-j', protect(t.name), ...(t.words ?? [])].join(' ');
     const extension = t.goto ? undefined : findTarget(t.name);
     if (!extension) return [this.#nowhere(t, as, r)];
     if (t.why !== undefined || extension.greedy) return [{ kind: 'opaque', as, why: t.why ?? extension.why }];
@@ -184,10 +185,10 @@ class TableLowerer {
   #check(e: Extension, u: UsedMatch, r: RuleSyntax, context: Context): string | undefined {
     const label = e.kind === 'match' ? `-m ${e.name}` : `-j ${e.name}`;
     const missing = e.options.find((o) => o.required && !has(u.options, o.name));
-    const bad = missing ? { error: `${label} needs ${missing.name} ${missing.value.shape}`.trimEnd() } : e.check?.(u.options, context);
-    if (bad) {
-      this.#refused(bad.error, r, bad.hint);
-      return bad.error;
+    if (missing) {
+      const why = `${label} needs ${missing.name} ${missing.value.shape}`.trimEnd();
+      this.#refused(why, r);
+      return why;
     }
     if (!e.families.includes(this.#family)) {
       const why = `${label} is of IPv${e.families.join(' and IPv')} only`;
@@ -204,7 +205,9 @@ class TableLowerer {
       this.#refused(why, r);
       return why;
     }
-    return undefined;
+    const bad = e.check?.(u.options, context);
+    if (bad) this.#refused(bad.error, r, bad.hint);
+    return bad?.error;
   }
 
   #refused(why: string, r: RuleSyntax, hint?: string): void {

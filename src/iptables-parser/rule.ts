@@ -8,7 +8,7 @@ import { IMPLIED } from './l4.ts';
 import { findMatch, findTarget } from './registry.ts';
 import type { Line, Report } from './report.ts';
 import { isBad } from './value.ts';
-import { protect, type Token } from './words.ts';
+import { protect, type Token, type Tokens } from './words.ts';
 
 /** A match as a rule uses it. `words` and `why` are there where its options could not be read. */
 export interface UsedMatch {
@@ -109,8 +109,8 @@ const BOUNDARY = new Set([
 const lookup = <V>(table: Readonly<Record<string, V>>, key: string): V | undefined => (Object.hasOwn(table, key) ? table[key] : undefined);
 
 /** Reads the words of one rule command; undefined, with a finding, when it names no chain. */
-export function readCommand(words: readonly Token[], line: Line, report: Report, counters?: Counters): Command | undefined {
-  return new RuleReader(words, line, report, counters).read();
+export function readCommand({ words, open }: Tokens, line: Line, report: Report, counters?: Counters): Command | undefined {
+  return new RuleReader(words, line, report, counters, open !== undefined).read();
 }
 
 /** The state of reading one rule: the words not yet read, and the match or target that options go to. */
@@ -118,6 +118,7 @@ class RuleReader {
   #words: readonly Token[];
   readonly #line: Line;
   readonly #report: Report;
+  readonly #isCut: boolean;
   #counters: Counters | undefined;
   #at = 0;
   #not: Token | undefined;
@@ -132,11 +133,12 @@ class RuleReader {
   #number: number | undefined;
   #table: string | undefined;
 
-  constructor(words: readonly Token[], line: Line, report: Report, counters: Counters | undefined) {
+  constructor(words: readonly Token[], line: Line, report: Report, counters: Counters | undefined, isCut: boolean) {
     this.#words = words;
     this.#line = line;
     this.#report = report;
     this.#counters = counters;
+    this.#isCut = isCut;
   }
 
   read(): Command | undefined {
@@ -144,15 +146,16 @@ class RuleReader {
     if (this.#not) this.#stray(this.#not, "a '!' with nothing after it");
     if (this.#op === undefined) return undefined;
     const target = this.#target;
-    const matches = this.#loaded.filter((d) => d !== target).map(used);
-    if (this.#standard.why !== undefined) matches.unshift({ ...used({ ...this.#standard, options: {} }), name: '' });
+    const matches = this.#loaded.filter((d) => d !== target).map((d) => this.#used(d));
+    if (this.#standard.why !== undefined) matches.unshift({ ...this.#used({ ...this.#standard, options: {} }), name: '' });
     const rule: RuleSyntax = {
       chain: this.#chain,
       standard: this.#standard.options,
       matches,
-      ...(target && { target: { ...used(target), goto: this.#goto } }),
+      ...(target && { target: { ...this.#used(target), goto: this.#goto } }),
       ...(this.#counters && { counters: this.#counters }),
       ...(this.#only && { only: this.#only }),
+      ...(this.#isCut && { isCut: true as const }),
       at: { file: this.#line.file, line: this.#line.number },
       source: this.#line.text.slice(0, 200),
     };
@@ -201,7 +204,11 @@ class RuleReader {
     if (flag === undefined || value === undefined) return false;
     if (!lookup(JUMPS, flag) && !lookup(OPS, flag) && flag !== '-t' && flag !== '--table' && !this.#find(flag)) return false;
     const cut = t.start + flag.length;
-    this.#words = [...this.#words.slice(0, this.#at), { text: value, start: cut, end: t.end, quoted: true }, ...this.#words.slice(this.#at)];
+    this.#words = [
+      ...this.#words.slice(0, this.#at),
+      { text: value, start: cut + (t.text[cut - t.start] === '=' ? 1 : 0), end: t.end, quoted: true },
+      ...this.#words.slice(this.#at),
+    ];
     this.#step({ text: flag, start: t.start, end: cut, quoted: false });
     return true;
   }
@@ -297,29 +304,45 @@ class RuleReader {
   #option(d: Draft, flag: Flag, t: Token): void {
     let not = this.#not !== undefined;
     const first = this.#not ?? t;
-    if (this.#not) d.tokens.push(this.#not);
+    const mine = this.#not ? [this.#not, t] : [t];
     this.#not = undefined;
-    d.tokens.push(t);
     const next = this.#words[this.#at];
     if (flag.words > 0 && next && !next.quoted && next.text === '!') {
       not = !not;
-      d.tokens.push(next);
+      mine.push(next);
       this.#at++;
     }
     const values = this.#words.slice(this.#at, this.#at + flag.words);
     this.#at += values.length;
-    d.tokens.push(...values);
+    mine.push(...values);
+    const value = this.#value(d, flag, t, values);
     const { option } = flag;
-    if (values.length < flag.words) return this.#broken(d, `${t.text} wants ${flag.value.shape}`, t);
-    const value = flag.value.read(...values.map((v) => v.text));
-    if (isBad(value)) {
-      const at = values[value.word ?? 0] ?? t;
-      const start = at.start + (at.quoted && this.#line.text[at.start] === '"' ? 1 : 0) + (value.column ?? 0);
-      return this.#broken(d, value.error, { ...at, start: Math.min(start, at.end - 1) }, value.hint);
+    if (value === undefined) {
+      // Reported already.
+    } else if (not && !option.negatable) {
+      this.#broken(d, `${t.text} cannot be inverted with '!'`, first);
+    } else if (d.options[option.name] !== undefined) {
+      this.#broken(d, `${t.text} is given twice`, t, 'use the match twice: -m NAME ... -m NAME ...');
+    } else {
+      d.options[option.name] = { value, not };
+      // What the rule itself asks stays as it is when a word beside it is bad; a match is unknown as a whole.
+      if (d === this.#standard) return;
     }
-    if (not && !option.negatable) return this.#broken(d, `${t.text} cannot be inverted with '!'`, first);
-    if (d.options[option.name] !== undefined) return this.#broken(d, `${t.text} is given twice`, t, 'use the match twice: -m NAME ... -m NAME ...');
-    d.options[option.name] = { value, not };
+    d.tokens.push(...mine);
+  }
+
+  /** The value of an option; undefined, and reported, when it cannot be read. */
+  #value(d: Draft, flag: Flag, t: Token, values: readonly Token[]): unknown {
+    if (values.length < flag.words) {
+      this.#broken(d, `${t.text} wants ${flag.value.shape}`, t);
+      return undefined;
+    }
+    const value = flag.value.read(...values.map((v) => v.text));
+    if (!isBad(value)) return value;
+    const at = values[value.word ?? 0] ?? t;
+    const start = at.start + (at.quoted && this.#line.text[at.start] === '"' ? 1 : 0) + (value.column ?? 0);
+    this.#broken(d, value.error, { ...at, start: Math.min(start, at.end - 1) }, value.hint);
+    return undefined;
   }
 
   #broken(d: Draft, why: string, t: Token, hint?: string): void {
@@ -352,6 +375,24 @@ class RuleReader {
     this.#problem('bad-rule', message, t);
   }
 
+  /** A draft as data; its words are kept, as they were written, only where they are all there is. */
+  #used(d: Draft): UsedMatch {
+    const keep = d.why !== undefined || d.extension === undefined || d.extension.greedy;
+    return {
+      name: d.name,
+      options: d.options,
+      ...(keep && { words: d.tokens.map((t) => this.#raw(t)) }),
+      ...(d.why !== undefined && { why: d.why }),
+    };
+  }
+
+  #raw(t: Token): string {
+    const raw = this.#line.text.slice(t.start, t.end);
+    const isOpen = this.#isCut && t.end === this.#line.text.length;
+    if (!isOpen) return raw;
+    return raw.endsWith('\\') ? `${raw}\\"` : `${raw}"`;
+  }
+
   #problem(code: string, message: string, place: Token, hint?: string): void {
     this.#report.add(code === 'refused' || code === 'unknown-match' ? 'warning' : 'error', code, message, this.#line, {
       place,
@@ -362,16 +403,6 @@ class RuleReader {
 
 function draft(extension: Extension | undefined, name: string): Draft {
   return { extension, name, options: {}, tokens: [], greedy: extension ? extension.greedy : name !== '' };
-}
-
-/** A draft as data; its words are kept only where they are all there is. */
-function used(d: Draft): UsedMatch {
-  const keep = d.why !== undefined || d.extension === undefined || d.extension.greedy;
-  return { name: d.name, options: d.options, ...(keep && { words: d.tokens.map(wordOf) }), ...(d.why !== undefined && { why: d.why }) };
-}
-
-function wordOf(t: Token): string {
-  return t.quoted ? `"${t.text.replace(/["\\']/g, '\\$&')}"` : protect(t.text);
 }
 
 /** `[packets:bytes]` */
@@ -385,7 +416,7 @@ export function printRule(rule: RuleSyntax, family: Family): string {
   const out = [`-A ${protect(rule.chain)}`];
   const own = standard.print(rule.standard, family);
   if (own !== '') out.push(own);
-  for (const m of rule.matches) out.push(printUse(m, m.name === '' ? '' : `-m ${m.name}`, findMatch(m.name), family));
+  for (const m of rule.matches) out.push(printUse(m, m.name === '' ? '' : `-m ${protect(m.name)}`, findMatch(m.name), family));
   const t = rule.target;
   if (t) out.push(printUse(t, `${t.goto ? '-g' : '-j'} ${protect(t.name)}`, t.goto ? undefined : findTarget(t.name), family));
   return out.join(' ');

@@ -5,12 +5,12 @@ import type { Backend, Counters } from '../model/ruleset.ts';
 import { findTarget } from './registry.ts';
 import { Report, type Line } from './report.ts';
 import { parseCounters, printRule, readCommand, type Command, type RuleSyntax } from './rule.ts';
-import { splitWords, type Token } from './words.ts';
+import { protect, splitWords, type Token } from './words.ts';
 
 export interface ChainSyntax {
   readonly name: string;
-  /** ACCEPT or DROP for a base chain; absent for a user chain. */
-  readonly policy?: string;
+  /** Of a base chain; a user chain has none. */
+  readonly policy?: 'ACCEPT' | 'DROP';
   readonly counters?: Counters;
   readonly rules: readonly RuleSyntax[];
   readonly at: Span;
@@ -26,7 +26,7 @@ export interface TableSyntax {
   /** What printed it: `iptables-nft-save v1.8.9 (nf_tables)`. */
   readonly generator?: string;
   readonly backend?: Backend;
-  /** 6 where the text says ip6tables; 4 is never said. */
+  /** Where the text says ip6tables, or is of commands that begin with iptables or ip6tables. */
   readonly family?: Family;
 }
 
@@ -40,7 +40,7 @@ export interface SaveTree {
 
 interface ChainDraft {
   readonly name: string;
-  policy?: string;
+  policy?: 'ACCEPT' | 'DROP';
   counters?: Counters;
   readonly rules: RuleSyntax[];
   readonly at: Span;
@@ -61,6 +61,7 @@ export const BUILT_IN: Readonly<Record<string, readonly string[]>> = {
   raw: ['PREROUTING', 'OUTPUT'],
   security: ['INPUT', 'FORWARD', 'OUTPUT'],
 };
+const TABLE = /^[\w-]{1,31}$/;
 /** The longest line that is read; no kernel keeps a longer rule. */
 const LONGEST = 65536;
 /** `-s A,B -d C,D` is four rules; more than this is refused. */
@@ -96,26 +97,34 @@ export function readTables(
   return { lines: number, rules: reader.rules };
 }
 
-/** The table being read: its chains by name, and whether the text said which table it is. */
+/** A table while it is read. */
+interface TableDraft {
+  /** '' until the rules tell. */
+  readonly name: string;
+  readonly at: Span;
+  readonly chains: Map<string, ChainDraft>;
+  readonly family: Family | undefined;
+  /** Made of lines that stand in no `*table`. */
+  readonly isLoose: boolean;
+  /** `iptables -S` prints policies, then chains, then rules: a policy after a rule begins another table. */
+  sawRule: boolean;
+}
+
+/** The tables that are being read: one, or, of lines outside any `*table`, as many as `-t` names. */
 class SaveReader {
   rules = 0;
   readonly #file: string;
   readonly #report: Report;
   readonly #onTable: (table: TableSyntax) => void;
   #header: Header | undefined;
-  /** Undefined between tables; '' for `iptables -S` lines. */
-  #name: string | undefined;
-  #at: Span;
-  #chains = new Map<string, ChainDraft>();
-  #family: Family | undefined;
-  /** `iptables -S` prints policies, then chains, then rules: a policy after a rule begins another table. */
-  #sawRule = false;
+  #table: TableDraft | undefined;
+  /** Loose tables by family and name, `#table` among them. */
+  readonly #loose = new Map<string, TableDraft>();
 
   constructor(file: string, report: Report, onTable: (table: TableSyntax) => void) {
     this.#file = file;
     this.#report = report;
     this.#onTable = onTable;
-    this.#at = { file, line: 1 };
   }
 
   line(line: Line, isWhole: boolean): void {
@@ -125,7 +134,7 @@ class SaveReader {
     let from = 0;
     while (from < text.length && (text[from] === ' ' || text[from] === '\t')) from++;
     if (from === text.length) return;
-    if (!isWhole && this.#name !== undefined && this.#name !== '' && text !== 'COMMIT' && text[from] !== '#') {
+    if (!isWhole && this.#table?.isLoose === false && text !== 'COMMIT' && text[from] !== '#') {
       return this.#report.add('warning', 'truncated', 'the text ends within this line, which is left out', line, {
         hint: 'capture it again, to its last COMMIT',
       });
@@ -134,7 +143,7 @@ class SaveReader {
       case '#':
         return this.#comment(line);
       case '*':
-        return this.#table(line, text.slice(from + 1).trim());
+        return this.#star(line, text.slice(from + 1).trim());
       case ':':
         return this.#chain(line, from);
       case 'C':
@@ -148,15 +157,15 @@ class SaveReader {
     }
     const command = /^\s*(?:sudo\s+)?(?:\/\S*\/)?(ip6?tables)(-legacy|-nft)?(?=\s)/.exec(text);
     if (!command) return this.#report.add('error', 'not-understood', 'this line is nothing that iptables-save prints', line);
-    if (this.#name === undefined) this.#open('', line);
-    if (command[1] === 'ip6tables') this.#family = 6;
+    // A command without -t is of the table filter.
+    if (this.#table?.isLoose !== false) this.#enter(line, 'filter', command[1] === 'ip6tables' ? 6 : 4);
     this.#rule(line, command[0].length);
   }
 
   end(lines: number): void {
-    if (this.#name !== undefined && this.#name !== '') {
+    if (this.#table?.isLoose === false) {
       const last: Line = { file: this.#file, number: Math.max(1, lines), text: '' };
-      this.#report.add('warning', 'truncated', `the table ${this.#name} ends without COMMIT: what follows is missing`, last, {
+      this.#report.add('warning', 'truncated', `the table ${this.#table.name} ends without COMMIT: what follows is missing`, last, {
         hint: 'capture it again, to its last COMMIT',
       });
     }
@@ -189,48 +198,55 @@ class SaveReader {
       });
   }
 
-  #table(line: Line, name: string): void {
-    if (this.#name !== undefined && this.#name !== '') {
-      this.#report.add('warning', 'missing-commit', `the table ${this.#name} was not ended with COMMIT`, line);
-    }
+  #star(line: Line, name: string): void {
+    if (this.#table?.isLoose === false)
+      this.#report.add('warning', 'missing-commit', `the table ${this.#table.name} was not ended with COMMIT`, line);
     this.#close();
-    if (!/^[\w-]{1,31}$/.test(name)) return this.#report.add('error', 'not-understood', `'*${name.slice(0, 40)}' names no table`, line);
-    this.#open(name, line);
+    if (!TABLE.test(name)) return this.#report.add('error', 'not-understood', `'*${name.slice(0, 40)}' names no table`, line);
+    this.#table = { name, at: { file: line.file, line: line.number }, chains: new Map(), family: undefined, isLoose: false, sawRule: false };
   }
 
-  #open(name: string, line: Line): void {
-    this.#name = name;
-    this.#at = { file: line.file, line: line.number };
-    this.#chains = new Map();
-    this.#sawRule = false;
-    this.#family = undefined;
+  /** The table that a line outside any `*table` belongs to: the one -t names, or the one before, or a new one. */
+  #enter(line: Line, name: string, family?: Family): TableDraft {
+    const now = this.#table;
+    if (now?.isLoose === false) return now;
+    if (name !== '' && !TABLE.test(name)) {
+      this.#report.add('error', 'not-understood', `'${name.slice(0, 40)}' names no table`, line);
+      return this.#enter(line, '', family);
+    }
+    const of = family ?? now?.family;
+    if (now && now.family === of && (name === '' || name === now.name)) return now;
+    const key = `${of ?? ''} ${name}`;
+    const old = this.#loose.get(key);
+    const table = old ?? { name, at: { file: line.file, line: line.number }, chains: new Map(), family: of, isLoose: true, sawRule: false };
+    this.#loose.set(key, table);
+    this.#table = table;
+    return table;
   }
 
   #commit(line: Line): void {
-    if (this.#name === undefined) return this.#report.add('warning', 'not-understood', 'COMMIT without a table', line);
+    if (!this.#table) return this.#report.add('warning', 'not-understood', 'COMMIT without a table', line);
     this.#close();
   }
 
   // `:NAME POLICY [packets:bytes]`
   #chain(line: Line, from: number): void {
-    if (this.#name === undefined) this.#open('', line);
+    const table = this.#enter(line, '');
     const [name, policy, counters] = splitWords(line.text, from + 1).words;
     if (!name || !policy) return this.#report.add('error', 'not-understood', 'a chain is declared as `:NAME POLICY [packets:bytes]`', line);
-    const c = this.#declare(name.text, line);
-    if (policy.text !== '-') c.policy = policy.text;
+    const c = declare(table, name.text, line);
+    if (policy.text !== '-') c.policy = this.#policy(policy, line);
     const n = counters && parseCounters(counters.text);
     if (n) c.counters = n;
   }
 
-  #declare(name: string, line: Line): ChainDraft {
-    const old = this.#chains.get(name);
-    if (old) {
-      old.isDeclared = true;
-      return old;
-    }
-    const c: ChainDraft = { name, rules: [], at: { file: line.file, line: line.number }, isDeclared: true };
-    this.#chains.set(name, c);
-    return c;
+  #policy(t: Token, line: Line): 'ACCEPT' | 'DROP' {
+    if (t.text === 'ACCEPT' || t.text === 'DROP') return t.text;
+    this.#report.add('error', 'bad-value', `'${t.text.slice(0, 40)}' is no policy; taken as ACCEPT`, line, {
+      place: t,
+      hint: 'a policy is ACCEPT or DROP',
+    });
+    return 'ACCEPT';
   }
 
   #rule(line: Line, from: number): void {
@@ -244,13 +260,11 @@ class SaveReader {
     let words = all;
     const head = words[0]?.text.startsWith('[') ? parseCounters(words[0].text) : undefined;
     if (head) words = words.slice(1);
-    if (this.#name === undefined) this.#open('', line);
     if (this.#verb(words, line)) return;
-    const command = readCommand(words, line, this.#report, head);
+    const command = readCommand({ words, ...(open !== undefined && { open }) }, line, this.#report, head);
     if (!command) return this.#report.add('error', 'not-understood', 'a rule begins with -A CHAIN', line);
-    this.#enter(command.table, line);
-    const whole: RuleSyntax = open === undefined ? command.rule : { ...command.rule, isCut: true };
-    for (const rule of spread(whole)) this.#put({ ...command, rule }, line);
+    const table = this.#enter(line, command.table ?? '');
+    for (const rule of spread(command.rule)) this.#put(table, { ...command, rule }, line);
   }
 
   /** -P, -N and the like; true when the line was one of them. */
@@ -258,44 +272,27 @@ class SaveReader {
     let i = words.findIndex((w) => !w.quoted && /^(-[PNXFZE]|--policy|--new-chain|--new|--flush|--delete-chain|--zero|--rename-chain)$/.test(w.text));
     if (i < 0 || i > 6 || words.slice(0, i).some((w) => /^(-[AIRD]|--append|--insert|--replace|--delete)$/.test(w.text))) return false;
     const verb = words[i]!.text;
-    const table = words.findIndex((w) => w.text === '-t' || w.text === '--table');
+    const flag = words.findIndex((w) => w.text === '-t' || w.text === '--table');
+    const named = flag >= 0 ? (words[flag + 1]?.text ?? '') : '';
     const [name, policy] = [words[++i], words[++i]];
     const isPolicy = verb === '-P' || verb === '--policy';
-    if (isPolicy && this.#name === '' && (this.#sawRule || (name && this.#chains.get(name.text)?.policy !== undefined))) {
-      const family = this.#family;
+    const now = this.#table;
+    if (isPolicy && named === '' && now?.isLoose && now.name === '' && (now.sawRule || (name && now.chains.get(name.text)?.policy !== undefined)))
       this.#close();
-      this.#open('', line);
-      this.#family = family;
-    }
-    this.#enter(table >= 0 ? words[table + 1]?.text : undefined, line);
-    if (isPolicy && name && policy) this.#declare(name.text, line).policy = policy.text;
-    else if ((verb === '-N' || verb === '--new-chain' || verb === '--new') && name) this.#declare(name.text, line);
+    const table = this.#enter(line, named, now?.family);
+    if (isPolicy && name && policy) declare(table, name.text, line).policy = this.#policy(policy, line);
+    else if ((verb === '-N' || verb === '--new-chain' || verb === '--new') && name) declare(table, name.text, line);
     else this.#report.add('note', 'not-understood', `${verb} changes tables that are not here; the line is left out`, line);
     return true;
   }
 
-  /** Goes over to the table that a line names with -t. */
-  #enter(table: string | undefined, line: Line): void {
-    if (table === undefined || table === this.#name) return;
-    if (this.#name === '' && this.#chains.size === 0) this.#name = table;
-    else if (this.#name === '' || this.#name === undefined || this.#loose) {
-      const family = this.#family;
-      this.#close();
-      this.#open(table, line);
-      this.#family = family;
-    }
-    this.#loose = true;
-  }
-  /** True in a table that -t named rather than a `*` line. */
-  #loose = false;
-
-  #put({ op, number = 1, rule }: Command, line: Line): void {
-    let c = this.#chains.get(rule.chain);
+  #put(table: TableDraft, { op, number = 1, rule }: Command, line: Line): void {
+    let c = table.chains.get(rule.chain);
     if (!c) {
-      c = { ...this.#declare(rule.chain, line), isDeclared: false };
-      this.#chains.set(rule.chain, c);
+      c = declare(table, rule.chain, line);
+      c.isDeclared = false;
     }
-    this.#sawRule = true;
+    table.sawRule = true;
     if (op === 'append') c.rules.push(rule);
     else if (op === 'insert') c.rules.splice(Math.max(0, number - 1), 0, rule);
     else if (op === 'replace' && c.rules[number - 1]) c.rules[number - 1] = rule;
@@ -303,21 +300,33 @@ class SaveReader {
     this.rules++;
   }
 
+  /** Hands on the table, or all the loose ones. */
   #close(): void {
-    if (this.#name !== undefined && (this.#chains.size > 0 || this.#name !== '')) {
-      const family = this.#family ?? this.#header?.family;
+    for (const t of this.#table?.isLoose === false ? [this.#table] : this.#loose.values()) {
+      if (t.isLoose && t.chains.size === 0) continue;
+      const family = t.family ?? this.#header?.family;
       this.#onTable({
-        name: this.#name,
-        chains: [...this.#chains.values()],
-        at: this.#at,
+        name: t.name,
+        chains: [...t.chains.values()],
+        at: t.at,
         ...(this.#header && { generator: this.#header.generator, backend: this.#header.backend }),
         ...(family && { family }),
       });
     }
-    this.#name = undefined;
-    this.#loose = false;
-    this.#chains = new Map();
+    this.#table = undefined;
+    this.#loose.clear();
   }
+}
+
+function declare(table: TableDraft, name: string, line: Line): ChainDraft {
+  const old = table.chains.get(name);
+  if (old) {
+    old.isDeclared = true;
+    return old;
+  }
+  const c: ChainDraft = { name, rules: [], at: { file: line.file, line: line.number }, isDeclared: true };
+  table.chains.set(name, c);
+  return c;
 }
 
 /** Which table lines without a table belong to: by the targets that only one table has, and by the policies they set. */
@@ -352,7 +361,8 @@ export function printSave(tree: Pick<SaveTree, 'tables'>): string {
   for (const t of tree.tables) {
     if (t.generator !== undefined) out.push(`# Generated by ${t.generator}`);
     out.push(`*${t.name === '' ? guessTable(t) : t.name}`);
-    for (const c of t.chains) if (c.isDeclared) out.push(`:${c.name} ${c.policy ?? '-'} ${printCounters(c.counters ?? { packets: 0, bytes: 0 })}`);
+    for (const c of t.chains)
+      if (c.isDeclared) out.push(`:${protect(c.name)} ${c.policy ?? '-'} ${printCounters(c.counters ?? { packets: 0, bytes: 0 })}`);
     for (const c of t.chains) {
       for (const r of c.rules) out.push(`${r.counters ? `${printCounters(r.counters)} ` : ''}${printRule(r, familyIn(t) ?? 4)}`);
     }

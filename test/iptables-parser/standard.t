@@ -21,7 +21,7 @@
 ! -f -j DROP ; = ; OK
 # as a shell command takes it, and iptables-restore does not
 -ptcp -ieth0 ; -i eth0 -p tcp ; OK ; NONE
---protocol=udp ; -p udp ; OK
+--protocol=udp ; -p udp ; OK ; NONE
 -o eth0 ; ; FAIL
 -s 10.0.0.256 ; ; FAIL
 -s 10.0.0.1/33 ; ; FAIL

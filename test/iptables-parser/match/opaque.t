@@ -32,7 +32,7 @@ ip6tables
 -m hbh --hbh-len 8 ; = ; OK
 -m eui64 ; = ; OK
 -m frag --fragid 5 --fragfirst ; = ; OK
--m ipv6header --header frag --soft ; = ; OK
+-m ipv6header --header ipv6-frag --soft ; = ; OK
 -p ipv6-mh -m mh --mh-type 3 ; -p mobility-header -m mh --mh-type 3 ; OK ; NONE
 -m rt --rt-type 0 ; = ; OK
 -m srh --srh-next-hdr 17 ; = ; OK
