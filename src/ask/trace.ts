@@ -1,7 +1,8 @@
 // One question, all its courses: walked, merged where they end alike, judged, and freed of near misses that explain nothing.
 import { walkQuestion, type WalkOptions } from '../engine/network.ts';
-import { isNat, missKind } from '../engine/chain.ts';
+import { missKind } from '../engine/chain.ts';
 import { NOT } from '../engine/choice.ts';
+import { isNat } from '../engine/nat.ts';
 import type { Finding } from '../model/finding.ts';
 import type { World } from '../model/host.ts';
 import type { Answer, Assumption, Course, Hop, MissKind, NearMiss, Step, Trace, Verdict } from '../model/trace.ts';

@@ -4,9 +4,9 @@ import type { Span } from '../model/finding.ts';
 import type { Chain, Hook, Pred, Rule, Statement, Table, Truth } from '../model/ruleset.ts';
 import type { MissKind, Reason, Step } from '../model/trace.ts';
 import { NOT, type Choices, type Option } from './choice.ts';
+import { isNat, type NatStatement } from './nat.ts';
 import { evaluate, explain, undecided, type Sight } from './pred.ts';
-
-export type NatStatement = Extract<Statement, { kind: 'dnat' | 'snat' | 'masquerade' | 'redirect' | 'netmap' }>;
+import type { Passing } from './statement.ts';
 
 export type ChainVerdict =
   | { readonly kind: 'accept' }
@@ -25,7 +25,7 @@ export interface Visitor {
   readonly all: boolean;
   sight(supposed: ReadonlyMap<Pred, boolean>): Sight;
   /** Carries out a statement that the table goes on after; returns what it did, in words. */
-  apply(statement: Statement): string | undefined;
+  apply(statement: Passing): string | undefined;
 }
 
 /** A jump loop cannot be loaded into a kernel (mark_source_chains()), but a dump can be edited. */
@@ -231,10 +231,6 @@ function isNearMiss(table: Table, rule: Rule, parts: readonly Pred[], first: num
   const missed = parts[first];
   if (!weight || !missed || !tells(missed, parts, weight, rule)) return false;
   return parts.every((p, i) => i <= first || evaluate(p, sight) !== false);
-}
-
-export function isNat(s: Statement): s is NatStatement {
-  return s.kind === 'dnat' || s.kind === 'snat' || s.kind === 'masquerade' || s.kind === 'redirect' || s.kind === 'netmap';
 }
 
 /** That a rule is for another address, protocol or interface is the ordinary case and tells nothing. */

@@ -13,8 +13,9 @@
 // enum nf_ip_hook_priorities, include/uapi/linux/netfilter_ipv4.h
 import type { Family } from '../net/addr.ts';
 import type { Namespace } from '../model/host.ts';
-import type { Chain, Hook, Table } from '../model/ruleset.ts';
+import type { Chain, Hook, Pred, Statement, Table } from '../model/ruleset.ts';
 import type { Choices } from './choice.ts';
+import { isNat } from './nat.ts';
 
 const PRIORITY = { raw: -300, conntrack: -200, mangle: -150, dstnat: -100, filter: 0, security: 50, srcnat: 100, confirm: 0x7fffffff } as const;
 
@@ -82,4 +83,37 @@ function inOrder<C extends BaseChain>(ns: Namespace, chains: readonly C[], choic
 
 function hasSay(c: BaseChain): boolean {
   return c.chain.rules.length > 0 || c.chain.base?.policy === 'drop';
+}
+
+const conntrackUsers = new WeakMap<Namespace, boolean>();
+
+/** Without a user of conntrack in the namespace nothing is tracked, and nat chains are not walked at all (nf_ct_netns_get()). */
+export function tracksConnections(ns: Namespace): boolean {
+  let uses = conntrackUsers.get(ns);
+  if (uses === undefined) {
+    uses =
+      ns.conntrack.length > 0 ||
+      ns.tables.some((t) => Object.values(t.chains).some((c) => c.rules.some((r) => mentionsConntrack(r.match) || r.then.some(needsConntrack))));
+    conntrackUsers.set(ns, uses);
+  }
+  return uses;
+}
+
+function needsConntrack(s: Statement): boolean {
+  return isNat(s) || s.kind === 'copy' || s.kind === 'ct' || (s.kind === 'set' && s.field === 'ctmark');
+}
+
+function mentionsConntrack(pred: Pred): boolean {
+  switch (pred.kind) {
+    case 'all':
+    case 'any':
+      return pred.of.some(mentionsConntrack);
+    case 'not':
+      return mentionsConntrack(pred.of);
+    case 'in':
+    case 'masked':
+      return pred.field.startsWith('ct');
+    default:
+      return false;
+  }
 }

@@ -4,16 +4,17 @@ import { familyOf, formatAddr, type Addr } from '../net/addr.ts';
 import type { Span } from '../model/finding.ts';
 import type { Namespace } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
-import { CT_STATE, type Hook, type IpSet, type NatRange, type Pred, type Statement } from '../model/ruleset.ts';
+import { CT_STATE, type Hook, type IpSet, type NatRange, type Pred } from '../model/ruleset.ts';
 import type { OutcomeKind, Step } from '../model/trace.ts';
-import { isNat, walkChain, type ChainVerdict, type NatStatement, type Visitor } from './chain.ts';
+import { walkChain, type ChainVerdict, type Visitor } from './chain.ts';
 import { NOT, type Choices } from './choice.ts';
 import { track, type Connection, type ConntrackTable, type Manip } from './conntrack.ts';
 import { Fib } from './fib.ts';
-import { stagesAt } from './hooks.ts';
-import { bind, endpoint, netmap, translate, translateError } from './nat.ts';
-import { formatMark, type Sight, type Tracked } from './pred.ts';
+import { stagesAt, tracksConnections } from './hooks.ts';
+import { bind, endpoint, netmap, translate, translateError, type NatStatement } from './nat.ts';
+import type { Sight, Tracked } from './pred.ts';
 import { mtuOf, place, routeInput, routeOutput, rpfilterMatch, type Router, type Way } from './routing.ts';
+import { carryOut, type Passing } from './statement.ts';
 import { setting } from './sysctl.ts';
 
 /** How a visit ends: here, or out of an interface. */
@@ -331,56 +332,13 @@ export class Visit implements Visitor, Router {
     return 'entry' in c ? c : { state: c.state };
   }
 
-  apply(statement: Exclude<Statement, { kind: 'verdict' | 'jump' | 'goto' | 'reject' | 'opaque' } | NatStatement>): string | undefined {
-    const entry = this.connection && 'entry' in this.connection ? this.connection.entry : undefined;
-    switch (statement.kind) {
-      case 'set': {
-        const old = statement.field === 'mark' ? this.packet.mark : entry?.mark;
-        if (old === undefined) return undefined;
-        return this.setMark(statement.field, old, ((old & ~statement.clear) ^ statement.xor) >>> 0);
-      }
-      case 'copy': {
-        const values = { mark: this.packet.mark, ctmark: entry?.mark };
-        const [from, old] = [values[statement.from], values[statement.to]];
-        if (from === undefined || old === undefined) return undefined;
-        return this.setMark(statement.to, old, ((old & ~statement.toMask) ^ (from & statement.fromMask)) >>> 0);
-      }
-      case 'notrack':
-        if (this.connection) return 'too late: conntrack has looked already';
-        this.connection = { state: CT_STATE.UNTRACKED, why: 'a rule said NOTRACK' };
-        return 'not tracked';
-      case 'ct':
-        if (statement.zone !== undefined) this.zone = statement.zone;
-        return statement.zone === undefined ? 'conntrack settings' : `conntrack zone ${statement.zone}`;
-      case 'setttl': {
-        const { op, value } = statement;
-        const ttl = op === 'set' ? value : op === 'inc' ? Math.min(255, this.packet.ttl + value) : Math.max(0, this.packet.ttl - value);
-        const did = `ttl ${this.packet.ttl} -> ${ttl}`;
-        this.packet = { ...this.packet, ttl };
-        return did;
-      }
-      case 'settos': {
-        const tos = ((this.packet.tos & ~statement.clear) ^ statement.xor) & 255;
-        const did = `tos ${this.packet.tos} -> ${tos}`;
-        this.packet = { ...this.packet, tos };
-        return did;
-      }
-      case 'tcpmss':
-        return statement.mss === 'clamp' ? 'clamps the TCP MSS to the path MTU' : `sets the TCP MSS to ${statement.mss}`;
-      case 'setmember':
-        this.choices.assume(
-          `later rules see ${statement.set} as it was captured, although a rule ${statement.op === 'add' ? 'adds to' : 'deletes from'} it on the way`,
-        );
-        return `${statement.op} ${statement.set}`;
-      case 'note':
-        return statement.as;
-    }
-  }
-
-  private setMark(field: 'mark' | 'ctmark', from: number, to: number): string {
-    if (field === 'mark') this.packet = { ...this.packet, mark: to };
-    else if (this.connection && 'entry' in this.connection) this.connection.entry.mark = to;
-    return `${field} ${formatMark(from)} -> ${formatMark(to)}`;
+  apply(statement: Passing): string | undefined {
+    const effect = carryOut(statement, this.packet, this.connection);
+    this.packet = effect.packet ?? this.packet;
+    this.connection = effect.connection ?? this.connection;
+    this.zone = effect.zone ?? this.zone;
+    if (effect.assume !== undefined) this.choices.assume(effect.assume);
+    return effect.did;
   }
 
   private noteMissingRules(): void {
@@ -454,38 +412,5 @@ function stopOf(verdict: ChainVerdict): Stop | undefined {
       return { kind: 'refused', outcome: 'rejected', why: verdict.why, at: verdict.at };
     case 'cannot-tell':
       return { kind: 'refused', outcome: 'cannot-tell', why: verdict.why, at: verdict.at };
-  }
-}
-
-const conntrackUsers = new WeakMap<Namespace, boolean>();
-
-/** Without a user of conntrack in the namespace nothing is tracked, and nat chains are not walked at all (nf_ct_netns_get()). */
-function tracksConnections(ns: Namespace): boolean {
-  let uses = conntrackUsers.get(ns);
-  if (uses === undefined) {
-    uses =
-      ns.conntrack.length > 0 ||
-      ns.tables.some((t) => Object.values(t.chains).some((c) => c.rules.some((r) => mentionsConntrack(r.match) || r.then.some(needsConntrack))));
-    conntrackUsers.set(ns, uses);
-  }
-  return uses;
-}
-
-function needsConntrack(s: Statement): boolean {
-  return isNat(s) || s.kind === 'copy' || s.kind === 'ct' || (s.kind === 'set' && s.field === 'ctmark');
-}
-
-function mentionsConntrack(pred: Pred): boolean {
-  switch (pred.kind) {
-    case 'all':
-    case 'any':
-      return pred.of.some(mentionsConntrack);
-    case 'not':
-      return mentionsConntrack(pred.of);
-    case 'in':
-    case 'masked':
-      return pred.field.startsWith('ct');
-    default:
-      return false;
   }
 }

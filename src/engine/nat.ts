@@ -2,8 +2,15 @@
 import { and, compare, equal, familyOf, formatEndpoint, not, or, prefixMask, type Addr, type Prefix } from '../net/addr.ts';
 import { hasPorts, ICMP, ICMPV6 } from '../net/proto.ts';
 import type { Packet, Tuple, Undetermined } from '../model/packet.ts';
-import { CT_STATUS, type NatRange } from '../model/ruleset.ts';
+import { CT_STATUS, type NatRange, type Statement } from '../model/ruleset.ts';
 import { invert, type Cause, type ConntrackTable, type Direction, type Entry, type Manip } from './conntrack.ts';
+
+/** A target that asks for a translation. */
+export type NatStatement = Extract<Statement, { kind: 'dnat' | 'snat' | 'masquerade' | 'redirect' | 'netmap' }>;
+
+export function isNat(s: Statement): s is NatStatement {
+  return s.kind === 'dnat' || s.kind === 'snat' || s.kind === 'masquerade' || s.kind === 'redirect' || s.kind === 'netmap';
+}
 
 /** What came of a binding: nothing changed, a translation, or one that was needed only because the tuple was taken. */
 export interface Binding {

@@ -1,0 +1,66 @@
+// Carrying out the targets that a table goes on after: marks, tracking, header fields. xt_MARK, xt_connmark, xt_CT, xt_HL, xt_DSCP, ...
+import type { Packet } from '../model/packet.ts';
+import { CT_STATE, type Statement } from '../model/ruleset.ts';
+import type { Connection } from './conntrack.ts';
+import type { NatStatement } from './nat.ts';
+import { formatMark } from './pred.ts';
+
+/** A statement after which the next rule is tried. */
+export type Passing = Exclude<Statement, { kind: 'verdict' | 'jump' | 'goto' | 'reject' | 'opaque' } | NatStatement>;
+
+/** What a statement changed. `did` says it in words, `assume` what had to be taken for granted. */
+export interface Effect {
+  readonly packet?: Packet;
+  readonly connection?: Connection;
+  readonly zone?: number;
+  readonly did?: string;
+  readonly assume?: string;
+}
+
+/** Carries out one statement on a packet and its connection; a connection's mark is changed in place. */
+export function carryOut(statement: Passing, packet: Packet, connection: Connection | undefined): Effect {
+  const entry = connection && 'entry' in connection ? connection.entry : undefined;
+  const setMark = (field: 'mark' | 'ctmark', from: number, to: number): Effect => {
+    const did = `${field} ${formatMark(from)} -> ${formatMark(to)}`;
+    if (field === 'mark') return { packet: { ...packet, mark: to }, did };
+    if (entry) entry.mark = to;
+    return { did };
+  };
+  switch (statement.kind) {
+    case 'set': {
+      const old = statement.field === 'mark' ? packet.mark : entry?.mark;
+      return old === undefined ? {} : setMark(statement.field, old, ((old & ~statement.clear) ^ statement.xor) >>> 0);
+    }
+    case 'copy': {
+      const marks = { mark: packet.mark, ctmark: entry?.mark };
+      const [from, old] = [marks[statement.from], marks[statement.to]];
+      if (from === undefined || old === undefined) return {};
+      return setMark(statement.to, old, ((old & ~statement.toMask) ^ (from & statement.fromMask)) >>> 0);
+    }
+    case 'notrack':
+      if (connection) return { did: 'too late: conntrack has looked already' };
+      return { connection: { state: CT_STATE.UNTRACKED, why: 'a rule said NOTRACK' }, did: 'not tracked' };
+    case 'ct':
+      return statement.zone === undefined ? { did: 'conntrack settings' } : { zone: statement.zone, did: `conntrack zone ${statement.zone}` };
+    case 'setttl': {
+      const { op, value } = statement;
+      const ttl = op === 'set' ? value : op === 'inc' ? Math.min(255, packet.ttl + value) : Math.max(0, packet.ttl - value);
+      return { packet: { ...packet, ttl }, did: `ttl ${packet.ttl} -> ${ttl}` };
+    }
+    case 'settos': {
+      const tos = ((packet.tos & ~statement.clear) ^ statement.xor) & 255;
+      return { packet: { ...packet, tos }, did: `tos ${packet.tos} -> ${tos}` };
+    }
+    case 'tcpmss':
+      return { did: statement.mss === 'clamp' ? 'clamps the TCP MSS to the path MTU' : `sets the TCP MSS to ${statement.mss}` };
+    case 'setmember': {
+      const doing = statement.op === 'add' ? 'adds to' : 'deletes from';
+      return {
+        did: `${statement.op} ${statement.set}`,
+        assume: `later rules see ${statement.set} as it was captured, although a rule ${doing} it on the way`,
+      };
+    }
+    case 'note':
+      return { did: statement.as };
+  }
+}
