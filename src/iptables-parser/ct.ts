@@ -4,7 +4,7 @@ import { parseProtocol } from '../net/proto.ts';
 import { CT_STATE, CT_STATUS, type Field, type Pred, type Statement } from '../model/ruleset.ts';
 import { has, lowerOption, match, option, printOption, target, valueOf, type Option, type Options } from './extension.ts';
 import { MARK_SPELLINGS } from './mark.ts';
-import { addrIn, all, any, fieldIn, masked, NEVER, otherwise, protocolIn, TRACKED } from './predicate.ts';
+import { addrIn, any, fieldIn, masked, otherwise, protocolIn, TRACKED } from './predicate.ts';
 import { address, bits, hex, markMask, nothing, number, oneOf, parseNumber, portRange, range, word, type MarkMask, type Value } from './value.ts';
 
 // Bit n is the state numbered n in CT_STATE; iptables-save prints in this order. SNAT and DNAT are virtual states: bits of the status.
@@ -48,6 +48,9 @@ const portOption = (name: string, field: Field): Option => option(name, { value:
 
 const DIRECTION = { ORIGINAL: 0, REPLY: 1 } as const;
 
+/** --ctstatus NONE asks for no bit and so never holds; inverted, it holds for every packet with an entry. */
+const NO_STATUS = masked('ctstatus', 1, 0);
+
 const rest: readonly Option[] = [
   option('--ctproto', { value: protocol, negatable: true, lower: (n) => protocolIn('ctproto', n) }),
   addressOption('--ctorigsrc', 'ctorigsrc'),
@@ -61,7 +64,7 @@ const rest: readonly Option[] = [
   option('--ctstatus', {
     value: bits('STATUS[,STATUS...]', { EXPECTED: 1, SEEN_REPLY: 2, ASSURED: 4, CONFIRMED: 8, NONE: 0 }),
     negatable: true,
-    lower: (set) => (set === 0 ? all(TRACKED, NEVER) : any(...[1, 2, 4, 8].filter((b) => set & b).map(statusBit))),
+    lower: (set) => (set === 0 ? NO_STATUS : any(...[1, 2, 4, 8].filter((b) => set & b).map(statusBit))),
   }),
   option('--ctexpire', { value: range('SECONDS[:SECONDS]', 0xffffffff, ':', true), negatable: true, lower: (r) => fieldIn('ctexpire', r) }),
   option('--ctdir', { value: oneOf('ORIGINAL|REPLY', ['ORIGINAL', 'REPLY']), lower: (d) => fieldIn('ctdir', [DIRECTION[d], DIRECTION[d]]) }),

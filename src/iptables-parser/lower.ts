@@ -4,13 +4,15 @@ import { formatProtocol } from '../net/proto.ts';
 import type { Finding } from '../model/finding.ts';
 import type { Backend, Chain, Hook, Pred, Rule, Statement, Table } from '../model/ruleset.ts';
 import { standard } from './addr.ts';
-import { has, unknown, type Context, type Extension } from './extension.ts';
+import { has, lowerOption, unknown, type Context, type Extension, type Given, type Options } from './extension.ts';
 import { findMatch, findTarget } from './registry.ts';
 import { Report, type Line } from './report.ts';
-import { printRule, type RuleSyntax, type UsedMatch, type UsedTarget } from './rule.ts';
+import { printRule, type RuleSyntax, type UsedMatch, type UsedTarget } from './syntax.ts';
 import { protect } from './words.ts';
 import { BUILT_IN, familyIn, guessTable, readTables, type ChainSyntax, type TableSyntax } from './save.ts';
 
+/** Stands for an option that asks nothing, such as `-s 0.0.0.0/0`. */
+const NOTHING: Pred = { kind: 'all', of: [] };
 const CUT: Statement = { kind: 'opaque', as: '?', why: 'the rule is cut off within a quote, its target is lost' };
 
 /** What the caller knows about the text. */
@@ -55,6 +57,17 @@ export function readSave(text: string, options: ReadOptions): ReadResult {
   return { tables, findings: report.findings(), lines, rules };
 }
 
+const VERDICTS = {
+  accept: [{ kind: 'verdict', verdict: 'accept' }],
+  drop: [{ kind: 'verdict', verdict: 'drop' }],
+  return: [{ kind: 'verdict', verdict: 'return' }],
+} as const;
+
+function sharedVerdict(then: readonly Statement[]): readonly Statement[] {
+  const [only] = then;
+  return then.length === 1 && only?.kind === 'verdict' ? VERDICTS[only.verdict] : then;
+}
+
 function lineAt(number: number, file: string, text = ''): Line {
   return { file, number, text };
 }
@@ -91,12 +104,35 @@ function lowerTable(syntax: TableSyntax, options: ReadOptions, guess: Family, re
   return { backend: options.backend ?? syntax.backend ?? 'unknown', family, name, chains };
 }
 
+/** `text` as a piece of the line it came from, where it is one: a slice costs less than a copy. */
+function sliceOf(source: string, text: string): string {
+  return source.endsWith(text) ? source.slice(source.length - text.length) : text;
+}
+
+const MOST_SHARED = 50_000;
+
+function isDrawn(pred: Pred): boolean {
+  switch (pred.kind) {
+    case 'chance':
+    case 'opaque':
+      return true;
+    case 'all':
+    case 'any':
+      return pred.of.some(isDrawn);
+    case 'not':
+      return isDrawn(pred.of);
+    default:
+      return false;
+  }
+}
+
 /** What the rules of one table have in common while they are lowered. */
 class TableLowerer {
   readonly #table: string;
   readonly #family: Family;
   readonly #chains: ReadonlySet<string>;
   readonly #report: Report;
+  readonly #parts = new WeakMap<Given, Pred>();
 
   constructor(table: string, family: Family, chains: ReadonlySet<string>, report: Report) {
     this.#table = table;
@@ -107,8 +143,11 @@ class TableLowerer {
 
   rules(chain: ChainSyntax): readonly Rule[] {
     const out: Rule[] = [];
-    for (const r of chain.rules) {
-      if (r.only === undefined || r.only === this.#family) out.push(this.#rule(r, out.length + 1));
+    // The tree is ours alone, and of a text of hundreds of megabytes there is no room for tree and model at once.
+    const tree = chain.rules as (RuleSyntax | undefined)[];
+    for (const [i, r] of tree.entries()) {
+      if (r && (r.only === undefined || r.only === this.#family)) out.push(this.#rule(r, out.length + 1));
+      tree[i] = undefined;
     }
     return out;
   }
@@ -125,21 +164,46 @@ class TableLowerer {
     };
     const wrong = standard.check?.(r.standard, context);
     if (wrong) this.#refused(wrong.error, r, wrong.hint);
-    const of: Pred[] = [...standard.lower(r.standard, context)];
+    const of = this.#own(r.standard, context);
     let comment: string | undefined;
     for (const m of r.matches) {
       if (m.name === 'comment' && typeof m.options['--comment']?.value === 'string') comment ??= m.options['--comment'].value;
-      else of.push(...this.#match(m, r, context));
+      else for (const p of this.#match(m, r, context)) of.push(this.#share(p));
     }
     return {
       number,
       match: { kind: 'all', of },
-      then: r.isCut ? [CUT] : r.target ? this.#target(r.target, r, context) : [],
-      text: printRule(r, this.#family),
+      then: r.isCut ? [CUT] : r.target ? sharedVerdict(this.#target(r.target, r, context)) : [],
+      text: sliceOf(r.source, printRule(r, this.#family)),
       at: r.at,
       ...(r.counters && { counters: r.counters }),
       ...(comment !== undefined && { comment }),
     };
+  }
+
+  /** What -s, -d, ... ask: one object for all rules that say the same. */
+  #own(given: Options, context: Context): Pred[] {
+    const of: Pred[] = [];
+    for (const o of standard.options) {
+      const g = given[o.name];
+      if (!g) continue;
+      let part = this.#parts.get(g);
+      if (part === undefined) {
+        part = lowerOption(o, given, context) ?? NOTHING;
+        this.#parts.set(g, part);
+      }
+      if (part !== NOTHING) of.push(part);
+    }
+    return of;
+  }
+
+  #share(pred: Pred): Pred {
+    // a chance is drawn, and an opaque question asked, for each rule anew
+    if (pred.text === undefined || isDrawn(pred)) return pred;
+    const known = this.#shared.get(pred.text);
+    if (known) return known;
+    if (this.#shared.size < MOST_SHARED) this.#shared.set(pred.text, pred);
+    return pred;
   }
 
   #match(m: UsedMatch, r: RuleSyntax, context: Context): readonly Pred[] {

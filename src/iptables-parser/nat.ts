@@ -1,5 +1,5 @@
 // The targets that translate addresses and ports.
-import { familyOf, formatAddr, isError, parseAddr, parseMasked, maskLength, type Addr, type Prefix } from '../net/addr.ts';
+import { familyOf, formatAddr, isError, parseMasked, maskLength, type Addr, type Prefix } from '../net/addr.ts';
 import { DCCP, ICMP, ICMPV6, parsePort, SCTP, TCP, UDP, UDPLITE } from '../net/proto.ts';
 import type { NatRange, Statement } from '../model/ruleset.ts';
 import { has, option, target, valueOf, type Context, type Option, type Options } from './extension.ts';

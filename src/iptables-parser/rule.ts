@@ -1,55 +1,14 @@
-// One rule as words, and as the matches, options and target they spell.
+// Reads the words of one rule: which match or target each option belongs to, and what is wrong with those that fit nowhere.
 import type { Family } from '../net/addr.ts';
-import type { Span } from '../model/finding.ts';
 import type { Counters } from '../model/ruleset.ts';
 import { standard } from './addr.ts';
-import type { Extension, Flag, Given, MatchExtension, Options, TargetExtension } from './extension.ts';
+import type { Extension, Flag, Given } from './extension.ts';
 import { IMPLIED } from './l4.ts';
 import { findMatch, findTarget } from './registry.ts';
 import type { Line, Report } from './report.ts';
+import { parseCounters, type Command, type RuleSyntax, type UsedMatch } from './syntax.ts';
 import { isBad } from './value.ts';
-import { protect, type Token, type Tokens } from './words.ts';
-
-/** A match as a rule uses it. `words` and `why` are there where its options could not be read. */
-export interface UsedMatch {
-  /** Empty for words that belong to no match. */
-  readonly name: string;
-  readonly options: Options;
-  readonly words?: readonly string[];
-  readonly why?: string;
-}
-
-export interface UsedTarget {
-  readonly name: string;
-  readonly goto: boolean;
-  readonly options: Options;
-  readonly words?: readonly string[];
-  readonly why?: string;
-}
-
-export interface RuleSyntax {
-  readonly chain: string;
-  /** -s -d -i -o -p -f */
-  readonly standard: Options;
-  readonly matches: readonly UsedMatch[];
-  readonly target?: UsedTarget;
-  readonly counters?: Counters;
-  /** -4 or -6: a rule for one family in a file for both. */
-  readonly only?: Family;
-  /** Set when the line ends within a quote: what the rule does is lost. */
-  readonly isCut?: true;
-  readonly at: Span;
-  /** The line, cut short, for findings. */
-  readonly source: string;
-}
-
-/** What to do with a rule: `-A`, `-I` before `number`, `-R` in its place, `-D`. */
-export interface Command {
-  readonly op: 'append' | 'insert' | 'replace' | 'delete';
-  readonly number?: number;
-  readonly table?: string;
-  readonly rule: RuleSyntax;
-}
+import type { Token, Tokens } from './words.ts';
 
 interface Draft {
   readonly extension: Extension | undefined;
@@ -108,9 +67,16 @@ const BOUNDARY = new Set([
 
 const lookup = <V>(table: Readonly<Record<string, V>>, key: string): V | undefined => (Object.hasOwn(table, key) ? table[key] : undefined);
 
+/**
+ * Options seen before, by their words: `-p tcp` of a hundred thousand rules is one object. Only what the rule itself asks
+ * is shared, and no more than a bounded number.
+ */
+export type Shared = Map<string, Given>;
+const MOST_SHARED = 1 << 16;
+
 /** Reads the words of one rule command; undefined, with a finding, when it names no chain. */
-export function readCommand({ words, open }: Tokens, line: Line, report: Report, counters?: Counters): Command | undefined {
-  return new RuleReader(words, line, report, counters, open !== undefined).read();
+export function readCommand({ words, open }: Tokens, line: Line, report: Report, shared: Shared, counters?: Counters): Command | undefined {
+  return new RuleReader(words, line, report, shared, counters, open !== undefined).read();
 }
 
 /** The state of reading one rule: the words not yet read, and the match or target that options go to. */
@@ -118,6 +84,7 @@ class RuleReader {
   #words: readonly Token[];
   readonly #line: Line;
   readonly #report: Report;
+  readonly #shared: Shared;
   readonly #isCut: boolean;
   #counters: Counters | undefined;
   #at = 0;
@@ -133,10 +100,11 @@ class RuleReader {
   #number: number | undefined;
   #table: string | undefined;
 
-  constructor(words: readonly Token[], line: Line, report: Report, counters: Counters | undefined, isCut: boolean) {
+  constructor(words: readonly Token[], line: Line, report: Report, shared: Shared, counters: Counters | undefined, isCut: boolean) {
     this.#words = words;
     this.#line = line;
     this.#report = report;
+    this.#shared = shared;
     this.#counters = counters;
     this.#isCut = isCut;
   }
@@ -315,8 +283,14 @@ class RuleReader {
     const values = this.#words.slice(this.#at, this.#at + flag.words);
     this.#at += values.length;
     mine.push(...values);
-    const value = this.#value(d, flag, t, values);
     const { option } = flag;
+    const key = d === this.#standard ? `${not ? '! ' : ''}${option.name} ${values[0]?.text ?? ''}` : undefined;
+    const before = key === undefined || values.length < flag.words ? undefined : this.#shared.get(key);
+    if (before && d.options[option.name] === undefined) {
+      d.options[option.name] = before;
+      return;
+    }
+    const value = this.#value(d, flag, t, values);
     if (value === undefined) {
       // Reported already.
     } else if (not && !option.negatable) {
@@ -324,7 +298,9 @@ class RuleReader {
     } else if (d.options[option.name] !== undefined) {
       this.#broken(d, `${t.text} is given twice`, t, 'use the match twice: -m NAME ... -m NAME ...');
     } else {
-      d.options[option.name] = { value, not };
+      const given = { value, not };
+      d.options[option.name] = given;
+      if (key !== undefined && this.#shared.size < MOST_SHARED) this.#shared.set(key, given);
       // What the rule itself asks stays as it is when a word beside it is bad; a match is unknown as a whole.
       if (d === this.#standard) return;
     }
@@ -403,26 +379,4 @@ class RuleReader {
 
 function draft(extension: Extension | undefined, name: string): Draft {
   return { extension, name, options: {}, tokens: [], greedy: extension ? extension.greedy : name !== '' };
-}
-
-/** `[packets:bytes]` */
-export function parseCounters(text: string): Counters | undefined {
-  const m = /^\[(\d{1,20}):(\d{1,20})\]$/.exec(text);
-  return m ? { packets: Number(m[1]), bytes: Number(m[2]) } : undefined;
-}
-
-/** The rule as iptables-save prints it, without counters. */
-export function printRule(rule: RuleSyntax, family: Family): string {
-  const out = [`-A ${protect(rule.chain)}`];
-  const own = standard.print(rule.standard, family);
-  if (own !== '') out.push(own);
-  for (const m of rule.matches) out.push(printUse(m, m.name === '' ? '' : `-m ${protect(m.name)}`, findMatch(m.name), family));
-  const t = rule.target;
-  if (t) out.push(printUse(t, `${t.goto ? '-g' : '-j'} ${protect(t.name)}`, t.goto ? undefined : findTarget(t.name), family));
-  return out.join(' ');
-}
-
-function printUse(u: UsedMatch, head: string, extension: MatchExtension | TargetExtension | undefined, family: Family): string {
-  const tail = u.words ? u.words.join(' ') : (extension?.print(u.options, family) ?? '');
-  return head === '' || tail === '' ? head + tail : `${head} ${tail}`;
 }

@@ -4,7 +4,8 @@ import type { Finding, Span } from '../model/finding.ts';
 import type { Backend, Counters } from '../model/ruleset.ts';
 import { findTarget } from './registry.ts';
 import { Report, type Line } from './report.ts';
-import { parseCounters, printRule, readCommand, type Command, type RuleSyntax } from './rule.ts';
+import { readCommand, type Shared } from './rule.ts';
+import { parseCounters, printRule, type Command, type RuleSyntax } from './syntax.ts';
 import { protect, splitWords, type Token } from './words.ts';
 
 export interface ChainSyntax {
@@ -120,6 +121,7 @@ class SaveReader {
   #table: TableDraft | undefined;
   /** Loose tables by family and name, `#table` among them. */
   readonly #loose = new Map<string, TableDraft>();
+  readonly #shared: Shared = new Map();
 
   constructor(file: string, report: Report, onTable: (table: TableSyntax) => void) {
     this.#file = file;
@@ -261,7 +263,7 @@ class SaveReader {
     const head = words[0]?.text.startsWith('[') ? parseCounters(words[0].text) : undefined;
     if (head) words = words.slice(1);
     if (this.#verb(words, line)) return;
-    const command = readCommand({ words, ...(open !== undefined && { open }) }, line, this.#report, head);
+    const command = readCommand({ words, ...(open !== undefined && { open }) }, line, this.#report, this.#shared, head);
     if (!command) return this.#report.add('error', 'not-understood', 'a rule begins with -A CHAIN', line);
     const table = this.#enter(line, command.table ?? '');
     for (const rule of spread(command.rule)) this.#put(table, { ...command, rule }, line);

@@ -312,6 +312,22 @@ describe('what a rule asks', () => {
     });
   });
 
+  test('a packet without a conntrack entry matches neither an option of conntrack nor its opposite', () => {
+    const inside = { kind: 'in', field: 'ctstatus', ranges: [[0, 0xffffffff]] };
+    expect(parts(filter('-A INPUT -m conntrack ! --ctstatus NONE'))).toMatchObject([{ kind: 'all', of: [inside, { kind: 'not' }] }]);
+    expect(parts(filter('-A INPUT -m conntrack ! --ctstatus ASSURED'))).toMatchObject([{ kind: 'all', of: [inside, { kind: 'not' }] }]);
+    expect(parts(filter('-A INPUT -m conntrack ! --ctorigdstport 80'))).toMatchObject([
+      {
+        kind: 'in',
+        field: 'ctorigdstport',
+        ranges: [
+          [0, 79],
+          [81, 65535],
+        ],
+      },
+    ]);
+  });
+
   test('two limits are two hidden states; two questions to one recent list are one', () => {
     const keys = (rules: readonly string[]) => rules.map((_, i) => (parts(filter(...rules), i)[0] as { key?: string }).key);
     const limits = keys(['-A INPUT -m limit --limit 5/min', '-A INPUT -m limit --limit 5/min']);
@@ -445,7 +461,7 @@ describe('properties', () => {
     })
     .map(({ text, from, length, flips }) => {
       const start = from % text.length;
-      const chars = [...text.slice(start, start + length)];
+      const chars = text.slice(start, start + length).split('');
       for (const f of flips) chars[f.at % chars.length] = String.fromCharCode(f.to);
       return chars.join('');
     });
