@@ -109,23 +109,6 @@ function sliceOf(source: string, text: string): string {
   return source.endsWith(text) ? source.slice(source.length - text.length) : text;
 }
 
-const MOST_SHARED = 50_000;
-
-function isDrawn(pred: Pred): boolean {
-  switch (pred.kind) {
-    case 'chance':
-    case 'opaque':
-      return true;
-    case 'all':
-    case 'any':
-      return pred.of.some(isDrawn);
-    case 'not':
-      return isDrawn(pred.of);
-    default:
-      return false;
-  }
-}
-
 /** What the rules of one table have in common while they are lowered. */
 class TableLowerer {
   readonly #table: string;
@@ -168,7 +151,7 @@ class TableLowerer {
     let comment: string | undefined;
     for (const m of r.matches) {
       if (m.name === 'comment' && typeof m.options['--comment']?.value === 'string') comment ??= m.options['--comment'].value;
-      else for (const p of this.#match(m, r, context)) of.push(this.#share(p));
+      else of.push(...this.#match(m, r, context));
     }
     return {
       number,
@@ -195,15 +178,6 @@ class TableLowerer {
       if (part !== NOTHING) of.push(part);
     }
     return of;
-  }
-
-  #share(pred: Pred): Pred {
-    // a chance is drawn, and an opaque question asked, for each rule anew
-    if (pred.text === undefined || isDrawn(pred)) return pred;
-    const known = this.#shared.get(pred.text);
-    if (known) return known;
-    if (this.#shared.size < MOST_SHARED) this.#shared.set(pred.text, pred);
-    return pred;
   }
 
   #match(m: UsedMatch, r: RuleSyntax, context: Context): readonly Pred[] {
