@@ -1,0 +1,237 @@
+// The same packets asked of the kernel and of netwhy, which reads what the real tools print of that kernel.
+import { ask, isMisunderstood, type Asked } from '../../src/ask/question.ts';
+import { trace } from '../../src/ask/trace.ts';
+import { readBundle } from '../../src/capture/bundle.ts';
+import { walkQuestion } from '../../src/engine/network.ts';
+import type { World } from '../../src/model/host.ts';
+import type { Packet } from '../../src/model/packet.ts';
+import type { Trace } from '../../src/model/trace.ts';
+import { formatAddr, isError, parseAddr } from '../../src/net/addr.ts';
+import { parseProtocol } from '../../src/net/proto.ts';
+import type { Load, Node, Shot, Sighting } from './node.ts';
+
+/** What became of one packet, on the kernel or in one of netwhy's courses. */
+export interface Told {
+  /** `filter FORWARD 3`, nft ones with `nft ` before. */
+  readonly rules: readonly string[];
+  /** `out eth0`, `local`, `gone`. */
+  readonly fate: string;
+  readonly final?: {
+    readonly src: string;
+    readonly dst: string;
+    readonly sport?: number;
+    readonly dport?: number;
+    readonly ttl: number;
+    readonly mark: number;
+  };
+  readonly error?: string;
+}
+
+/** The node's own name in the world that netwhy reads. */
+const NODE = 'n';
+const COURSES = 4096;
+
+/** How many packets were compared in this process. */
+export const tally = { packets: 0, courses: 0, loads: 0 };
+
+/** Reads what the tools printed. */
+export function worldOf(files: Readonly<Record<string, string>>): World {
+  const list = Object.entries(files).map(([path, text]) => ({ path, text }));
+  const { namespaces, findings } = readBundle(list, { node: NODE });
+  const wrong = findings.filter((f) => f.severity === 'error');
+  if (wrong.length > 0)
+    throw new Error(
+      `netwhy cannot read what the tools printed: ${wrong.map((f) => `${f.at.file}:${f.at.line} ${f.message}: ${f.line ?? ''}`).join('\n')}`,
+    );
+  return { namespaces, wires: [], findings };
+}
+
+/** The kernel's answer in the words of the comparison. */
+export function seen(s: Sighting): Told {
+  const rules = s.path.map((r) => `${r.by === 'nft' ? 'nft ' : ''}${r.table} ${r.chain} ${r.number}`);
+  const fate = s.fate === 'sent' ? `out ${s.device}` : s.fate;
+  if (!s.last) return { rules, fate, ...(s.error !== undefined && { error: s.error }) };
+  const { src, dst, sport, dport, id, ttl } = s.last;
+  const ports = sport !== undefined ? { sport, dport: dport! } : id !== undefined ? { sport: id } : {};
+  return { rules, fate, final: { src, dst, ...ports, ttl, mark: s.mark }, ...(s.error !== undefined && { error: s.error }) };
+}
+
+function told(t: Trace): Told {
+  const rules = t.hops.flatMap((hop) =>
+    hop.steps.flatMap((s) =>
+      s.step === 'rule' && s.truth !== false ? [`${s.backend === 'nft' ? 'nft ' : ''}${s.table} ${s.chain} ${s.number}`] : [],
+    ),
+  );
+  const fate = fateOf(t);
+  if (fate === 'gone') return { rules, fate };
+  return { rules, fate, final: finalOf(t.final) };
+}
+
+function finalOf(p: Packet): NonNullable<Told['final']> {
+  const ports = p.icmp
+    ? ECHO.has(`${p.proto}/${p.icmp.type}`)
+      ? { sport: p.icmp.id }
+      : {}
+    : p.sport !== undefined
+      ? { sport: p.sport, dport: p.dport! }
+      : {};
+  return { src: formatAddr(p.src), dst: formatAddr(p.dst), ...ports, ttl: p.ttl, mark: p.mark };
+}
+
+const ECHO = new Set(['1/0', '1/8', '58/128', '58/129']);
+
+function fateOf(t: Trace): string {
+  switch (t.outcome.kind) {
+    case 'delivered':
+      return 'local';
+    case 'left':
+      return `out ${t.outcome.device ?? '?'}`;
+    case 'reply-lost': {
+      // of the way there only its last step tells
+      const last = t.hops.at(-1)!.steps.at(-1)!;
+      return last.step === 'leave' ? `out ${last.device}` : 'local';
+    }
+    default:
+      return 'gone';
+  }
+}
+
+/** Reports whether a course is what the kernel did; where netwhy leaves a value open, the kernel's must be possible. */
+function agrees(course: Told, kernel: Told, p: Packet): boolean {
+  if (course.fate !== kernel.fate || course.rules.join() !== kernel.rules.join()) return false;
+  const [a, b] = [course.final, kernel.final];
+  if (!a || !b) return !a && !b;
+  const { undetermined } = p;
+  const number = (x: number | undefined, y: number | undefined, any?: readonly [number, number]): boolean =>
+    any && y !== undefined ? y >= any[0] && y <= any[1] : x === y;
+  return (
+    (undetermined?.src !== undefined || a.src === b.src) &&
+    (undetermined?.dst !== undefined || a.dst === b.dst) &&
+    number(a.sport, b.sport, undetermined?.sport) &&
+    number(a.dport, b.dport, undetermined?.dport) &&
+    a.ttl === b.ttl &&
+    a.mark === b.mark
+  );
+}
+
+function question(world: World, shot: Shot, length: number | undefined): Asked {
+  const port = shot.dport ?? 80;
+  const proto = shot.proto ?? 'tcp';
+  const number = parseProtocol(proto);
+  const ported = number === 6 || number === 17 || number === 132 || number === 136;
+  const v6 = shot.dst.includes(':');
+  const text = (n: number | undefined): string | undefined => (n === undefined ? undefined : String(n));
+  const options = {
+    from: shot.iif === undefined ? 'local' : shot.src!,
+    to: `${v6 ? `[${shot.dst}]` : shot.dst}${ported ? `:${port}` : ''}`,
+    proto,
+    sport: ported ? String(shot.sport ?? 40000) : undefined,
+    in: shot.iif === undefined ? undefined : `${NODE}:${shot.iif}`,
+    flags: shot.flags === '' ? 'NONE' : shot.flags,
+    icmpType: number === 1 || number === 58 ? `${shot.type ?? (v6 ? 128 : 8)}/${shot.code ?? 0}` : undefined,
+    ttl: text(shot.ttl),
+    tos: text(shot.tos),
+    mark: text(shot.mark),
+    uid: shot.iif === undefined ? String(shot.uid ?? 0) : undefined,
+    gid: shot.iif === undefined ? String(shot.gid ?? shot.uid ?? 0) : undefined,
+    mac: shot.iif === undefined ? undefined : (shot.mac ?? '06:00:00:00:00:01'),
+    length: text(length),
+  };
+  const given = Object.fromEntries(Object.entries(options).filter(([, v]) => v !== undefined)) as typeof options & { readonly from: string };
+  const asked = ask(world, given as Parameters<typeof ask>[1]);
+  if (isMisunderstood(asked)) throw new Error(`netwhy does not understand ${JSON.stringify(given)}: ${asked.error}`);
+  let { packet, boundSource } = asked.question;
+  if (packet.icmp && shot.id !== undefined) packet = { ...packet, icmp: { ...packet.icmp, id: shot.id } };
+  if (shot.inner) packet = { ...packet, inner: question(world, { iif: shot.iif ?? '', ...shot.inner }, undefined).question.packet };
+  if (shot.local && shot.src !== undefined) {
+    const src = parseAddr(shot.src);
+    if (isError(src)) throw new Error(src.error);
+    packet = { ...packet, src };
+    boundSource = true;
+  }
+  return { ...asked, question: { ...asked.question, packet, boundSource } };
+}
+
+/** What one packet came to on both sides. */
+export interface Comparison {
+  readonly shot: Shot;
+  readonly kernel: Told;
+  readonly courses: readonly Told[];
+  /** The course that the kernel took, or undefined: they disagree. */
+  readonly taken?: Trace;
+}
+
+/** Asks netwhy for the packet that the kernel was seen to handle. */
+export function judge(world: World, shot: Shot, sighting: Sighting): Comparison {
+  const asked = question(world, shot, sighting.first?.length);
+  const { traces } = walkQuestion(world, asked.question, { all: true, limit: COURSES });
+  const kernel = seen(sighting);
+  const courses = traces.map(told);
+  const at = courses.findIndex((c, i) => agrees(c, kernel, traces[i]!.final));
+  tally.packets++;
+  tally.courses += courses.length;
+  const answered = at >= 0 && trace(world, asked).courses.some((c) => fateOf(c.trace) === kernel.fate);
+  return { shot, kernel, courses, ...(answered && { taken: traces[at]! }) };
+}
+
+/** Loads the node, reads it through its tools, and compares the packets; each meets the connections of those before it. */
+export async function compare(
+  node: Node,
+  load: Load,
+  shots: readonly Shot[],
+  how: { readonly fresh?: boolean } = {},
+): Promise<readonly Comparison[]> {
+  await node.load(load);
+  tally.loads++;
+  const files = await node.capture();
+  const sightings = await node.packets(shots, how.fresh ? { fresh: true } : { list: shots.length > 1 });
+  let world = worldOf(files);
+  return sightings.map((sighting, i) => {
+    if (sighting.conntrack !== undefined) world = worldOf({ ...files, 'conntrack.txt': sighting.conntrack });
+    return judge(world, shots[i]!, sighting);
+  });
+}
+
+/** Told on one line. */
+export function line(t: Told): string {
+  const end =
+    t.final &&
+    ` ${t.final.src}${t.final.sport === undefined ? '' : `:${t.final.sport}`} > ${t.final.dst}${t.final.dport === undefined ? '' : `:${t.final.dport}`}`;
+  return `${t.rules.length > 0 ? `${t.rules.join(', ')} ` : ''}-> ${t.fate}${end ?? ''}${t.final ? ` ttl ${t.final.ttl}` : ''}${t.final?.mark ? ` mark 0x${t.final.mark.toString(16)}` : ''}${t.error ? ` (${t.error})` : ''}`;
+}
+
+/** What to print of a disagreement. */
+export function report(load: Load, c: Comparison): string {
+  const courses = [...new Set(c.courses.map(line))];
+  const { ipset, legacy, legacy6, nft, nft6, ...rest } = load;
+  const texts = Object.entries({ ipset, legacy, nft, legacy6, nft6 }).flatMap(([name, text]) =>
+    text === undefined ? [] : [`${name}:\n${text.replaceAll(/^:.* ACCEPT .*\n/gm, '')}`],
+  );
+  return [
+    `packet  ${JSON.stringify(c.shot)}`,
+    `kernel  ${line(c.kernel)}`,
+    ...courses.slice(0, 12).map((x) => `netwhy  ${x}`),
+    `setup   ${JSON.stringify(rest)}`,
+    ...texts,
+  ].join('\n');
+}
+
+/** Compares, and fails on the first disagreement; returns what the kernel did, one line a packet. */
+export async function agree(node: Node, load: Load, shots: readonly Shot[], how: { readonly fresh?: boolean } = {}): Promise<readonly string[]> {
+  const all = await compare(node, load, shots, how);
+  const differing = all.filter((c) => !c.taken);
+  if (differing.length > 0)
+    throw new Error(
+      `netwhy and the kernel disagree about ${differing.length} of ${all.length} packets\n${report(load, differing[0]!)}${differing
+        .slice(1, 9)
+        .map(
+          (c) =>
+            `\npacket  ${JSON.stringify(c.shot)}\nkernel  ${line(c.kernel)}\n${[...new Set(c.courses.map(line))]
+              .slice(0, 4)
+              .map((x) => `netwhy  ${x}`)
+              .join('\n')}`,
+        )
+        .join('')}`,
+    );
+  return all.map((c) => line(c.kernel));
+}

@@ -1,0 +1,150 @@
+// One node on the real kernel: probe.py as a child process, one JSON line there and one back.
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+/** A TAP whose far end is the harness, unless `kind` names another sort of device. */
+export interface Device {
+  readonly name: string;
+  readonly addrs?: readonly string[];
+  readonly kind?: string;
+  readonly mac?: string;
+  readonly mtu?: number;
+}
+
+/** Rules and sets, as the tools print them. */
+export interface Ruleset {
+  readonly ipset?: string;
+  readonly legacy?: string;
+  readonly nft?: string;
+  readonly legacy6?: string;
+  readonly nft6?: string;
+  /** Which backend is loaded before the other (legacy). */
+  readonly first?: 'legacy' | 'nft';
+}
+
+export interface Load extends Ruleset {
+  readonly devs: readonly Device[];
+  /** Lines of `ip -batch`. */
+  readonly ip?: readonly string[];
+  readonly sysctls?: Readonly<Record<string, number>>;
+}
+
+/** A packet: it arrives by `iif`, or a socket of the node sends it. */
+export interface Shot {
+  readonly iif?: string;
+  readonly local?: true;
+  readonly src?: string;
+  readonly dst: string;
+  /** Default tcp. */
+  readonly proto?: string;
+  readonly sport?: number;
+  readonly dport?: number;
+  /** Default SYN. */
+  readonly flags?: string;
+  readonly type?: number;
+  readonly code?: number;
+  readonly id?: number;
+  readonly ttl?: number;
+  readonly tos?: number;
+  readonly mark?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly mac?: string;
+  /** Sent with a header of our making, so with any flags. */
+  readonly raw?: true;
+  /** The packet that an ICMP error is about. */
+  readonly inner?: Shot;
+}
+
+export interface Header {
+  readonly src: string;
+  readonly dst: string;
+  readonly proto: number;
+  readonly ttl: number;
+  readonly sport?: number;
+  readonly dport?: number;
+  readonly id?: number;
+}
+
+/** What the kernel did with a packet. */
+export interface Sighting {
+  readonly fate: 'sent' | 'local' | 'gone';
+  readonly device?: string;
+  /** The rules that matched, in the kernel's order. */
+  readonly path: readonly {
+    readonly by: 'legacy' | 'nft';
+    readonly family: number;
+    readonly table: string;
+    readonly chain: string;
+    readonly number: number;
+    readonly mark: number;
+  }[];
+  /** As it began, and as it ended where it did not vanish. */
+  readonly first?: Header & { readonly length: number };
+  readonly last?: Header;
+  readonly mark: number;
+  /** How many packets the kernel made in answer: REJECT, ICMP errors. */
+  readonly answers: number;
+  /** Why a socket could not send: ENETUNREACH, ... */
+  readonly error?: string;
+  /** `conntrack -L` just before. */
+  readonly conntrack?: string;
+}
+
+export interface Node {
+  load(load: Load): Promise<void>;
+  rules(rules: Ruleset): Promise<void>;
+  packets(shots: readonly Shot[], how?: { readonly fresh?: boolean; readonly list?: boolean }): Promise<readonly Sighting[]>;
+  /** What the tools print now, by file name. */
+  capture(): Promise<Readonly<Record<string, string>>>;
+  forget(): Promise<void>;
+  run(command: readonly string[], given?: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** Starts a node without anything. It has no name and dies with the child process, however that ends. */
+export function openNode(): Node {
+  const child = spawn('python3', ['-B', join(import.meta.dirname, 'probe.py')], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const waiting: { resolve: (line: string) => void; reject: (problem: Error) => void }[] = [];
+  let complaint = '';
+  let ended = false;
+  child.stderr.on('data', (data: Buffer) => (complaint += data.toString()));
+  createInterface({ input: child.stdout }).on('line', (line) => waiting.shift()?.resolve(line));
+  const gone = new Promise<void>((resolve) => {
+    const end = (problem: string): void => {
+      ended = true;
+      for (const w of waiting.splice(0)) w.reject(new Error(`probe.py ${problem}: ${complaint.trim()}`));
+      resolve();
+    };
+    child.on('error', (error) => end(error.message));
+    child.on('close', (code) => end(`ended with ${String(code)}`));
+  });
+  child.stdin.on('error', () => {}); // told by 'close'
+
+  async function call<T>(message: object): Promise<T> {
+    if (ended) throw new Error(`probe.py is gone: ${complaint.trim()}`);
+    const line = await new Promise<string>((resolve, reject) => {
+      waiting.push({ resolve, reject });
+      child.stdin.write(`${JSON.stringify(message)}\n`);
+    });
+    const reply = JSON.parse(line) as { readonly answer: T; readonly error?: string };
+    if (reply.error !== undefined) throw new Error(reply.error);
+    return reply.answer;
+  }
+
+  return {
+    load: (load) => call({ op: 'load', ...load }),
+    rules: (rules) => call({ op: 'rules', ...rules }),
+    packets: (packets, how) => call({ op: 'packets', packets, ...how }),
+    capture: () => call({ op: 'capture' }),
+    forget: () => call({ op: 'forget' }),
+    run: (command, given) => call({ op: 'run', command, given }),
+    close: async () => {
+      if (!ended) child.stdin.end(`${JSON.stringify({ op: 'quit' })}\n`);
+      const timer = setTimeout(() => child.kill('SIGKILL'), 5000);
+      await gone;
+      clearTimeout(timer);
+    },
+  };
+}
