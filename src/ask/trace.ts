@@ -22,13 +22,7 @@ export function trace(world: World, asked: Asked, options: Pick<WalkOptions, 'al
     question: { ...asked.question, packet: merged[0]?.packet ?? asked.question.packet },
     courses,
     findings: relevant(world.findings, courses),
-    unknowns: [
-      ...new Set(
-        courses.flatMap((c) =>
-          c.trace.assumptions.filter((a) => a.probability === undefined).map((a) => (a.what.startsWith(NOT) ? a.what.slice(NOT.length) : a.what)),
-        ),
-      ),
-    ],
+    unknowns: [...new Set(courses.flatMap((c) => c.trace.assumptions.filter((a) => a.probability === undefined).map((a) => claimOf(a))))],
     bounded: walked.bounded,
     verdict: overall(courses, walked.bounded),
   };
@@ -62,38 +56,72 @@ function supposed(t: Trace): string[] {
   return t.assumptions.filter(isSupposed).map((a) => a.what);
 }
 
-function sameWords(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((w) => b.includes(w));
-}
-
-/** Courses with one fate become one: what only some of them suppose does not matter to it. */
+/** Courses with one fate become one where it does not hang on what they suppose: chances are added, and a claim that may go either way is dropped. */
 function merge(traces: readonly Trace[]): Trace[] {
-  const groups = new Map<string, Trace[]>();
+  const byFate = new Map<string, Trace[]>();
   for (const t of traces) {
     const key = JSON.stringify([fateOf(t), t.reply && fateOf(t.reply)]);
-    groups.set(key, [...(groups.get(key) ?? []), t]);
+    byFate.set(key, [...(byFate.get(key) ?? []), t]);
   }
-  const combinations = [...new Map(traces.map((t) => [supposed(t).toSorted().join('\n'), supposed(t)])).values()];
-  return [...groups.values()].map((group) => {
-    const [first] = group as [Trace, ...Trace[]];
-    if (group.length === 1) return first;
-    const common = first.assumptions.filter((a) => group.every((t) => t.assumptions.some((b) => sameAssumption(a, b))));
-    const under = combinations.filter((c) => common.every((a) => !isSupposed(a) || c.includes(a.what)));
-    const sums = under.map((c) => group.filter((t) => sameWords(supposed(t), c)).reduce((sum, t) => sum + (t.probability ?? 1), 0));
-    const even = sums.every((s) => Math.abs(s - sums[0]!) < 1e-9);
-    const probability = even ? sums[0] : undefined;
-    const { probability: _old, assumptions: _all, ...rest } = first;
-    const shared = { assumptions: common, ...(probability !== undefined && { probability }) };
-    return { ...rest, ...shared, ...(first.reply && { reply: { ...first.reply, ...shared } }) };
+  return [...byFate.values()].flatMap((group) => {
+    let courses = addChances(group);
+    for (let pair = oppositePair(courses); pair; pair = oppositePair(courses)) {
+      const [a, b, claim] = pair;
+      const merged = supposing(
+        a,
+        union(a.assumptions, b.assumptions).filter((x) => claimOf(x) !== claim || !isSupposed(x)),
+        a.probability,
+      );
+      courses = addChances([...courses.filter((c) => c !== a && c !== b), merged]);
+    }
+    return courses;
   });
 }
 
-function sameAssumption(a: Assumption, b: Assumption): boolean {
-  return a.what === b.what && a.forked === b.forked;
+/** Of courses that suppose the same, one with the sum of their probabilities. */
+function addChances(group: readonly Trace[]): Trace[] {
+  const alike = new Map<string, Trace[]>();
+  for (const t of group) {
+    const key = supposed(t).toSorted().join('\n');
+    alike.set(key, [...(alike.get(key) ?? []), t]);
+  }
+  return [...alike.values()].map((same) => {
+    const [first] = same as [Trace, ...Trace[]];
+    if (same.length === 1) return first;
+    const sum = same.reduce((n, t) => n + t.probability, 0);
+    const always = first.assumptions.filter((a) => !a.forked || same.every((t) => t.assumptions.some((b) => b.what === a.what)));
+    return supposing(first, always, sum);
+  });
+}
+
+/** Two courses that differ only in supposing a claim and its contrary, equally likely otherwise. */
+function oppositePair(courses: readonly Trace[]): [Trace, Trace, string] | undefined {
+  for (const a of courses) {
+    for (const b of courses) {
+      if (a === b || Math.abs(a.probability - b.probability) > 1e-9) continue;
+      const [mine, theirs] = [supposed(a), supposed(b)];
+      const only = mine.filter((w) => !theirs.includes(w));
+      const other = theirs.filter((w) => !mine.includes(w));
+      if (only.length === 1 && other.length === 1 && other[0] === `${NOT}${only[0]}`) return [a, b, only[0]!];
+    }
+  }
+  return undefined;
+}
+
+function claimOf(a: Assumption): string {
+  return a.what.startsWith(NOT) ? a.what.slice(NOT.length) : a.what;
+}
+
+function union(a: readonly Assumption[], b: readonly Assumption[]): Assumption[] {
+  return [...a, ...b.filter((x) => !a.some((y) => y.what === x.what))];
+}
+
+function supposing(t: Trace, assumptions: readonly Assumption[], probability: number): Trace {
+  return { ...t, assumptions, probability, ...(t.reply && { reply: { ...t.reply, assumptions, probability } }) };
 }
 
 function fateOf(t: Trace): unknown {
-  const { src, dst, sport, dport, mark, undetermined } = t.final;
+  const { src, dst, sport, dport, undetermined } = t.final;
   const { kind, node, namespace, device, nextHop } = t.outcome;
   return [
     kind,
@@ -105,7 +133,6 @@ function fateOf(t: Trace): unknown {
     formatAddr(dst),
     sport,
     dport,
-    mark,
     undetermined,
     t.translated.src?.to,
     t.translated.dst?.to,

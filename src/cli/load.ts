@@ -34,7 +34,10 @@ export async function load(path: string): Promise<Loaded> {
 }
 
 function nothingIn(path: string, findings: readonly Finding[]): string {
-  const reasons = findings.slice(0, 5).map((f) => `  ${f.at.file}: ${f.message}`);
+  const reasons = findings
+    .filter((f) => f.code !== 'no-captures')
+    .slice(0, 5)
+    .map((f) => `  ${f.at.file}: ${f.message}`);
   return [
     `${path}: there is no capture in it`,
     ...reasons,
@@ -96,6 +99,8 @@ async function unpack(name: string, bytes: Buffer): Promise<CaptureFile[]> {
   if (bytes.readUInt32BE === undefined || bytes.length === 0) return [{ path: name, text: '' }];
   const plain = isGzip(bytes) ? gunzip(name, bytes) : bytes;
   if (plain.subarray(257, 262).toString('latin1') !== 'ustar') return [{ path: name.replace(/\.gz$/, ''), text: text(plain) }];
+  const end = tarEnd(plain);
+  if (end > plain.length) throw new UsageError(`${name}: not a whole tar: it should have at least ${end} bytes and has ${plain.length}`);
   const { unpackTar } = await import('modern-tar');
   try {
     const entries = await unpackTar(plain);
@@ -105,6 +110,17 @@ async function unpack(name: string, bytes: Buffer): Promise<CaptureFile[]> {
   } catch (error) {
     throw new UsageError(`${name}: not a whole tar: ${reason(error)}`);
   }
+}
+
+/** Where the last entry of a tar ends, by the sizes in its headers: beyond the last byte when the file was cut. */
+function tarEnd(bytes: Uint8Array): number {
+  let at = 0;
+  while (at + 512 <= bytes.length && bytes[at] !== 0) {
+    const field = Buffer.from(bytes.subarray(at + 124, at + 136));
+    const size = field[0]! & 0x80 ? Number(field.readBigUInt64BE(4)) : Number.parseInt(field.toString('latin1').replaceAll('\0', ''), 8) || 0;
+    at += 512 + Math.ceil(size / 512) * 512;
+  }
+  return at === bytes.length ? at + 1024 : at;
 }
 
 function isGzip(bytes: Uint8Array): boolean {

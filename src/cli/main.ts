@@ -10,6 +10,8 @@ program
   .description('What happens to this packet, and exactly why? Answered from what Linux nodes print about themselves.')
   .version('0.1.0')
   .exitOverride()
+  .showHelpAfterError('(netwhy --help lists the verbs and their options)')
+  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'netwhy: ')) })
   .configureHelp({ showGlobalOptions: true })
   .addHelpText(
     'before',

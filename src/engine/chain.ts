@@ -5,7 +5,7 @@ import type { Chain, Hook, Pred, Rule, Statement, Table, Truth } from '../model/
 import type { MissKind, Reason, Step } from '../model/trace.ts';
 import { NOT, type Choices, type Option } from './choice.ts';
 import { isNat, type NatStatement } from './nat.ts';
-import { evaluate, explain, undecided, type Sight } from './pred.ts';
+import { evaluate, explain, undecided, type DeviceField, type Sight } from './pred.ts';
 import type { Passing } from './statement.ts';
 
 export type ChainVerdict =
@@ -24,6 +24,8 @@ export interface Visitor {
   /** Tell every rule, not only those that matter. */
   readonly all: boolean;
   sight(supposed: ReadonlyMap<Pred, boolean>): Sight;
+  /** Remembers what was supposed of a device that nobody knows. */
+  supposeName(field: DeviceField, glob: string, matches: boolean): void;
   /** Carries out a statement that the table goes on after; returns what it did, in words. */
   apply(statement: Passing): string | undefined;
 }
@@ -169,11 +171,13 @@ function settle(rule: Rule, chain: Chain, v: Visitor, supposed: Map<Pred, boolea
       const probability = open.probability === undefined ? undefined : value ? open.probability : 1 - open.probability;
       const what =
         open.probability === undefined
-          ? `${value ? '' : NOT}${open.why} (${name})`
-          : `${name} ${value ? 'matched' : 'did not match'}: ${open.why}${rule.comment ? `, ${rule.comment}` : ''}`;
+          ? `${value ? '' : NOT}${open.claim} (${name})`
+          : `${name} ${value ? 'matched' : 'did not match'}: ${open.claim}${rule.comment ? `, ${rule.comment}` : ''}`;
       return { value, what, at: rule.at, ...(probability !== undefined && { probability }) };
     };
-    supposed.set(open.leaf, v.choices.choose(open.key, [option(true), option(false)]));
+    const value = v.choices.choose(open.key, [option(true), option(false)]);
+    supposed.set(open.leaf, value);
+    if (open.leaf.kind === 'name') v.supposeName(open.leaf.field, open.leaf.glob, value);
   }
 }
 

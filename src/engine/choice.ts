@@ -44,6 +44,11 @@ export class Choices {
     return option.value;
   }
 
+  /** What has been answered to a question so far. */
+  recall(key: string): unknown {
+    return this.settled.get(key);
+  }
+
   /** Answers a question in advance, as something the question itself implies. */
   settle(key: string, value: unknown): void {
     this.settled.set(key, value);

@@ -3,7 +3,7 @@ import { formatAddr } from '../net/addr.ts';
 import { hasPorts, ICMP, ICMPV6, TCP } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { ConntrackEntry, Namespace } from '../model/host.ts';
-import type { Packet, Tuple, Undetermined } from '../model/packet.ts';
+import type { Packet, Tuple, Undetermined, UnknownAddress } from '../model/packet.ts';
 import { CT_STATE, CT_STATUS } from '../model/ruleset.ts';
 
 export type Manip = 'src' | 'dst';
@@ -30,8 +30,8 @@ export interface Entry {
   readonly anyPort: { src?: readonly [number, number]; dst?: readonly [number, number] };
   /** What was undetermined of the packet that began it: an earlier host may have picked the port. */
   readonly loose: Undetermined;
-  /** Where the translated address was not captured: what it is, in words. */
-  readonly anyAddr: { src?: string; dst?: string };
+  /** Where the translated address was not captured: what it is. */
+  readonly anyAddr: { src?: UnknownAddress; dst?: UnknownAddress };
   /** TCP state as captured. */
   readonly tcpState?: string;
   readonly at?: Span;

@@ -12,7 +12,6 @@ import {
   isLinkLocal,
   isLoopback,
   isMulticast,
-  isZeronet,
   maskOf,
   or,
   not,
@@ -71,6 +70,8 @@ export class Fib {
   /** Whether addresses of this host, and routes beyond its own subnets, are known at all. */
   readonly knowsLocal: boolean;
   readonly knowsRoutes: boolean;
+  /** There are policy rules besides the standard ones, or local routes that no address made (fib_has_custom_rules, ..._local_routes). */
+  readonly isCustom: boolean;
 
   private constructor(ns: Namespace, family: Family) {
     this.ns = ns;
@@ -88,6 +89,7 @@ export class Fib {
       if (!captured) this.insert(connectedRoute(a));
     }
     const rules = ns.rules.filter((r) => r.family === family);
+    this.isCustom = rules.some((r) => !isStandard(r)) || routes.some((r) => r.type === 'local' && r.proto !== undefined && r.proto !== 'kernel');
     this.policy = rules.length > 0 ? rules.toSorted((a, b) => a.priority - b.priority) : standardRules(family);
   }
 
@@ -110,7 +112,8 @@ export class Fib {
         case 'nop':
           continue;
         case 'goto': {
-          const target = this.policy.findIndex((r) => r.priority >= (rule.gotoPriority ?? 0));
+          // a target that is not there is unresolved: the rule is passed over
+          const target = this.policy.findIndex((r) => r.priority === rule.gotoPriority);
           if (target > i) i = target - 1;
           continue;
         }
@@ -132,7 +135,7 @@ export class Fib {
   private search(table: string, flow: Flow, rule: RoutingRule, arbiter: Arbiter): FibResult | undefined {
     if (table === 'local' && !this.knowsLocal) {
       const addr = formatAddr(flow.dst);
-      if (arbiter.decide(localKey(flow.dst), `${addr} is an address of ${this.name()} itself`))
+      if (arbiter.decide(localKey(this.name(), flow.dst), `${addr} is an address of ${this.name()} itself`))
         return { kind: 'hit', route: supposedLocal(flow.dst), hop: { device: 'lo', weight: 1 }, rule };
       return undefined;
     }
@@ -200,7 +203,7 @@ export class Fib {
 
   /** inet_addr_type() / inet_dev_addr_type(): what the local table says of an address; undefined when addresses were not captured. */
   addressType(addr: Addr, device?: string): { readonly type: number; readonly at?: Span } | undefined {
-    if (isZeronet(addr) && typeof addr === 'number') return { type: ADDR_TYPE.BROADCAST };
+    if (addr === 0) return { type: ADDR_TYPE.BROADCAST };
     if (isLimitedBroadcast(addr)) return { type: ADDR_TYPE.BROADCAST };
     if (isMulticast(addr)) return { type: ADDR_TYPE.MULTICAST };
     if (!this.knowsLocal) return isLoopback(addr) ? { type: ADDR_TYPE.LOCAL } : undefined;
@@ -263,8 +266,8 @@ export class Fib {
 }
 
 /** The key under which a walk remembers whether an address is the host's own. */
-export function localKey(addr: Addr): string {
-  return `addrtype:${formatAddr(addr)}:${ADDR_TYPE.LOCAL}`;
+export function localKey(host: string, addr: Addr): string {
+  return `local:${host}:${formatAddr(addr)}`;
 }
 
 export function tableName(table: string): string {
@@ -273,6 +276,14 @@ export function tableName(table: string): string {
 
 function inPorts([lo, hi]: readonly [number, number], port: number | undefined): boolean {
   return port !== undefined && port >= lo && port <= hi;
+}
+
+function isStandard(r: RoutingRule): boolean {
+  const plain = !r.not && !r.from?.length && !r.to && r.iif === undefined && r.oif === undefined && !r.mark && r.action === 'lookup';
+  const table = tableName(r.table ?? '');
+  return (
+    plain && ((r.priority === 0 && table === 'local') || (r.priority === 32766 && table === 'main') || (r.priority === 32767 && table === 'default'))
+  );
 }
 
 function standardRules(family: Family): RoutingRule[] {

@@ -83,10 +83,23 @@ function valueOf(dimension: SetDimension, side: SetKey, set: IpSet, s: Sight): V
 /** Of the members that cover the values, the one with the longest prefixes: it decides, `nomatch` or not. */
 function bestMember(set: IpSet, values: readonly Value[]): SetMember | undefined {
   let best: SetMember | undefined;
+  const longest = set.type === 'hash:net,iface' ? longestNet(set, values[0]!) : undefined;
   for (const member of set.members) {
+    if (longest !== undefined && netLength(member) !== longest) continue;
     if (member.parts.every((part, i) => covers(part, values[i]!)) && (!best || longer(member, best))) best = member;
   }
   return best;
+}
+
+/** hash_netiface4_data_equal(): the first network that covers the address ends the search, whatever its interface. */
+function longestNet(set: IpSet, value: Value): number | undefined {
+  const lengths = set.members.filter((m) => covers(m.parts[0]!, value)).map(netLength);
+  return lengths.length > 0 ? Math.max(...lengths) : undefined;
+}
+
+function netLength(member: SetMember): number {
+  const part = member.parts[0];
+  return part?.kind === 'net' ? (part.prefix?.length ?? 0) : 0;
 }
 
 function covers(part: SetPart, value: Value): boolean {

@@ -4,15 +4,15 @@ import { familyOf, formatAddr, type Addr } from '../net/addr.ts';
 import type { Span } from '../model/finding.ts';
 import type { Namespace } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
-import { CT_STATE, type Hook, type IpSet, type NatRange, type Pred } from '../model/ruleset.ts';
+import { ADDR_TYPE, CT_STATE, type Hook, type IpSet, type NatRange, type Pred } from '../model/ruleset.ts';
 import type { OutcomeKind, Step } from '../model/trace.ts';
 import { walkChain, type ChainVerdict, type Visitor } from './chain.ts';
 import { NOT, type Choices } from './choice.ts';
-import { track, type Connection, type ConntrackTable, type Manip } from './conntrack.ts';
-import { Fib } from './fib.ts';
+import { track, type Cause, type Connection, type ConntrackTable, type Manip } from './conntrack.ts';
+import { Fib, localKey } from './fib.ts';
 import { stagesAt, tracksConnections } from './hooks.ts';
 import { bind, endpoint, netmap, translate, translateError, type NatStatement } from './nat.ts';
-import type { Sight, Tracked } from './pred.ts';
+import type { DeviceField, Sight, SupposedName, Tracked } from './pred.ts';
 import { mtuOf, place, routeInput, routeOutput, rpfilterMatch, type Router, type Way } from './routing.ts';
 import { carryOut, type Passing } from './statement.ts';
 import { setting } from './sysctl.ts';
@@ -23,6 +23,9 @@ export type Passage =
   | { readonly kind: 'out'; readonly device: string | undefined; readonly via?: Addr; readonly way: Way }
   | { readonly kind: 'refused'; readonly outcome: OutcomeKind; readonly why: string; readonly at?: Span };
 
+/** What a walk has supposed of devices that nobody knows; shared by all packets that pass them. */
+export type UnknownDevices = Readonly<Record<DeviceField, SupposedName[]>>;
+
 type Stop = Extract<Passage, { kind: 'refused' }>;
 
 /** What a walk carries from visit to visit. */
@@ -30,6 +33,8 @@ export interface Walk {
   readonly choices: Choices;
   readonly all: boolean;
   connections(ns: Namespace): ConntrackTable;
+  /** A name for one more visit, the same in every replay. */
+  nextVisit(): string;
   /** Connection state the question prescribes for the first time conntrack looks; taken once. */
   takePrescribedState(): number | undefined;
 }
@@ -43,19 +48,24 @@ export class Visit implements Visitor, Router {
   private readonly ns: Namespace;
   private readonly walk: Walk;
   private readonly usesConntrack: boolean;
+  private readonly visit: string;
+  readonly devices: UnknownDevices;
   private iif: string | undefined;
   private oif: string | undefined = '';
   private connection: Connection | undefined;
   private zone = 0;
   private out: Way | undefined;
 
-  constructor(ns: Namespace, packet: Packet, walk: Walk) {
+  /** `devices` is what other packets on the same way already supposed of unknown devices. */
+  constructor(ns: Namespace, packet: Packet, walk: Walk, devices: UnknownDevices = { iif: [], oif: [], physin: [], physout: [] }) {
+    this.devices = devices;
     this.ns = ns;
     this.packet = packet;
     this.walk = walk;
     this.choices = walk.choices;
     this.all = walk.all;
     this.usesConntrack = tracksConnections(ns);
+    this.visit = walk.nextVisit();
   }
 
   /** A packet that came in by `device` (undefined when nobody knows which). */
@@ -69,24 +79,28 @@ export class Visit implements Visitor, Router {
   /** A packet that a socket here sends; `bound` tells whether its source address is settled. */
   send(bound: boolean): Passage {
     this.iif = '';
-    const first = routeOutput(this.ns, this.packet, bound, this);
+    // where nobody knows which addresses are local, OUTPUT may yet change the destination: that question can wait
+    const waits = !Fib.of(this.ns, this.packet.family).knowsLocal;
+    const first = routeOutput(this.ns, this.packet, bound, waits ? { ...this.router(), decide: () => false } : this);
     if (first.kind === 'refused') {
       this.steps.push({ step: 'enter', local: true, packet: this.packet });
       return this.refuseRoute('output', first);
     }
-    if (first.src !== undefined && !bound) this.packet = { ...this.packet, src: first.src };
+    if (!bound) this.packet = first.src !== undefined ? { ...this.packet, src: first.src } : this.fromUnknown();
     this.steps.push({ step: 'enter', local: true, packet: this.packet });
     this.noteMissingRules();
-    if (first.src === undefined && !bound)
-      this.choices.assume(`the source address that ${place(this.ns)} chooses is not known: its addresses were not captured`);
     this.take('output', first);
-    const stopped = this.runHook('OUTPUT') ?? this.postrouting();
+    const stopped = this.runHook('OUTPUT') ?? (waits && this.out === first ? this.reroute() : undefined) ?? this.postrouting();
     if (stopped) return stopped;
     if (this.out?.kind !== 'local') return this.leave();
     // the loopback device: conntrack and the route stay with the packet (loopback_xmit())
     this.iif = 'lo';
     this.oif = '';
     return this.arrive() ?? this.deliver();
+  }
+
+  private fromUnknown(): Packet {
+    return { ...this.packet, undetermined: { ...this.packet.undetermined, src: { what: `an address of ${place(this.ns)}`, owner: place(this.ns) } } };
   }
 
   /** Sends on what routing decided; the device is named for whoever resolves neighbours. */
@@ -133,12 +147,14 @@ export class Visit implements Visitor, Router {
   }
 
   private postrouting(): Passage | undefined {
+    this.oif = this.out?.device;
     return this.runHook('POSTROUTING');
   }
 
   private take(purpose: 'input' | 'output' | 'reroute', way: Way): void {
     this.out = way;
-    this.oif = way.kind === 'local' && purpose === 'input' ? '' : way.device;
+    // the OUTPUT hook was entered with the first route's device, and its later tables still see that one
+    if (purpose !== 'reroute') this.oif = way.kind === 'local' && purpose === 'input' ? '' : way.device;
     const result =
       way.kind === 'local'
         ? purpose === 'input'
@@ -161,8 +177,13 @@ export class Visit implements Visitor, Router {
           this.track();
           break;
         case 'confirm':
-          if (this.connection && 'entry' in this.connection && !this.connection.entry.confirmed)
-            this.walk.connections(this.ns).confirm(this.connection.entry);
+          if (this.connection && 'entry' in this.connection && !this.connection.entry.confirmed) {
+            const table = this.walk.connections(this.ns);
+            const { entry } = this.connection;
+            // __nf_conntrack_confirm(), nf_ct_resolve_clash(): two connections cannot share a tuple
+            if (table.isTaken(entry.reply, entry)) return clashed(entry.cause.src ?? entry.cause.dst);
+            table.confirm(entry);
+          }
           break;
         case 'nat': {
           const stopped = this.translateAt(stage.manip, stage.chains);
@@ -228,7 +249,9 @@ export class Visit implements Visitor, Router {
     }
     const before = this.packet;
     const after = translate(before, entry, direction, manip);
-    if (after) {
+    // looping back through lo, the packet meets its translation again and is as it should be
+    if (after && endpoint(after, manip) === endpoint(before, manip)) this.packet = after;
+    else if (after) {
       this.packet = after;
       const cause = entry.cause[direction === 'original' ? manip : manip === 'src' ? 'dst' : 'src'];
       this.steps.push({
@@ -270,7 +293,7 @@ export class Visit implements Visitor, Router {
         const addr = this.masqueradeAddress();
         if (addr === undefined && this.ns.captured.addresses && this.oif !== undefined)
           return refuse(`MASQUERADE finds no address on ${this.oif} or elsewhere on ${place(this.ns)}, and drops the packet`);
-        if (addr === undefined) entry.anyAddr.src = `an address of ${this.oif ?? 'the output interface'}`;
+        if (addr === undefined) entry.anyAddr.src = { what: `an address of ${this.oif ?? 'the output interface'}`, owner: place(this.ns) };
         const chosen = addr ?? unspecified(this.packet);
         return { ...statement, addrs: [chosen, chosen] };
       }
@@ -278,7 +301,7 @@ export class Visit implements Visitor, Router {
         const addr = this.redirectAddress();
         if (addr === undefined && this.ns.captured.addresses && this.iif !== undefined)
           return refuse(`REDIRECT finds no address on ${this.iif}, and drops the packet`);
-        if (addr === undefined) entry.anyAddr.dst = `an address of ${this.iif ?? 'the input interface'}`;
+        if (addr === undefined) entry.anyAddr.dst = { what: `an address of ${this.iif ?? 'the input interface'}`, owner: place(this.ns) };
         const chosen = addr ?? unspecified(this.packet);
         return { ...statement, addrs: [chosen, chosen] };
       }
@@ -310,6 +333,7 @@ export class Visit implements Visitor, Router {
   sight(supposed: ReadonlyMap<Pred, boolean>): Sight {
     const ns = this.ns;
     return {
+      visit: this.visit,
       packet: this.packet,
       hook: this.hook,
       // INPUT knows no output device, OUTPUT no input device; POSTROUTING knows both for forwarded packets (P9)
@@ -320,9 +344,20 @@ export class Visit implements Visitor, Router {
       tracked: this.tracked(),
       supposed,
       set: (name): IpSet | undefined => (Object.hasOwn(ns.sets, name) ? ns.sets[name] : undefined),
-      addressType: (addr, device) => Fib.of(ns, familyOf(addr)).addressType(addr, device),
+      supposedNames: (field) => this.devices[field],
+      addressType: (side, device) => this.addressType(side, device),
       reversePath: (pred) => rpfilterMatch(ns, this.packet, this.iif, pred, this),
     };
+  }
+
+  private addressType(side: 'src' | 'dst', device: string | undefined): { type: number; at?: Span } | undefined {
+    const unknown = this.packet.undetermined?.[side];
+    if (unknown && unknown.owner !== place(this.ns)) return undefined;
+    const addr = this.packet[side];
+    const found = unknown ? undefined : Fib.of(this.ns, familyOf(addr)).addressType(addr, device);
+    if (found) return found;
+    const own = unknown ? true : this.choices.recall(localKey(place(this.ns), addr));
+    return own === false ? { type: ADDR_TYPE.UNICAST } : own === true && device === undefined ? { type: ADDR_TYPE.LOCAL } : undefined;
   }
 
   private tracked(): Tracked {
@@ -330,6 +365,10 @@ export class Visit implements Visitor, Router {
     // before conntrack has looked, xt_conntrack finds nothing and calls that INVALID (ORACLE: true for every packet in raw)
     if (!c) return { state: CT_STATE.INVALID };
     return 'entry' in c ? c : { state: c.state };
+  }
+
+  supposeName(field: DeviceField, glob: string, matches: boolean): void {
+    this.devices[field].push({ glob, matches });
   }
 
   apply(statement: Passing): string | undefined {
@@ -347,6 +386,15 @@ export class Visit implements Visitor, Router {
   }
 
   // Router: what routing asks and notes
+  private router(): Router {
+    return {
+      decide: (key, what) => this.decide(key, what),
+      pick: this.pick,
+      assume: (what, at) => this.assume(what, at),
+      note: (step) => this.note(step),
+    };
+  }
+
   decide(key: string, what: string): boolean {
     return this.choices.choose(key, [
       { value: true, what },
@@ -395,6 +443,11 @@ function changesRoute(a: Packet, b: Packet): boolean {
 
 function unspecified(p: Packet): Addr {
   return p.family === 4 ? (0 as Addr) : [0, 0, 0, 0];
+}
+
+function clashed(cause: Cause | undefined): Stop {
+  const why = 'another connection already has the tuple that this one was translated to, and no port is free: conntrack drops the packet';
+  return { kind: 'refused', outcome: 'dropped', why, ...(cause?.at && { at: cause.at }) };
 }
 
 function misplaced(where: string, at: Span): Stop {

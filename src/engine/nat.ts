@@ -65,7 +65,9 @@ function uniqueTuple(table: ConntrackTable, entry: Entry, current: Tuple, manip:
   }
   const tuple = range.addrs ? { ...current, [manip]: pickAddress(current, range, entry.zone) } : current;
   if (!range.random) {
-    if (range.ports) {
+    if (range.base !== undefined) {
+      // shifted below
+    } else if (range.ports) {
       const [lo, hi] = range.ports;
       const port = portOf(tuple, manip);
       if (port >= lo && port <= hi && (lo === hi || free(tuple))) return { tuple, clash: false };
@@ -102,6 +104,13 @@ function uniquePort(tuple: Tuple, manip: Manip, range: NatRange, free: (t: Tuple
   }
   if (lo === hi) return { tuple: withPort(lo) };
   const kept = portOf(tuple, manip);
+  if (range.base !== undefined) {
+    // NF_NAT_RANGE_PROTO_OFFSET: the port keeps its distance from the base, around the range
+    for (let tries = 0; tries <= hi - lo; tries++) {
+      const shifted = withPort(lo + (((kept - range.base + tries) & 0xffff) % (hi - lo + 1)));
+      if (free(shifted) || tries === hi - lo) return { tuple: shifted };
+    }
+  }
   let port = kept >= lo && kept <= hi ? kept : lo;
   for (let tries = 0; tries <= hi - lo && !free(withPort(port)); tries++) port = port >= hi ? lo : port + 1;
   return { tuple: withPort(port), anyPort: [lo, hi] };
@@ -202,15 +211,15 @@ export function translate(packet: Packet, entry: Entry, direction: Direction, ma
 
 /** What stays, or becomes, undetermined when one side is rewritten: a fresh pick, the old one where the port is kept, or what the sender's was. */
 function looseAfter(before: Undetermined, packet: Packet, entry: Entry, direction: Direction, manip: Manip, port: number): Undetermined {
-  const portField = manip === 'src' ? 'sport' : 'dport';
+  const portField = packet.icmp ? 'id' : manip === 'src' ? 'sport' : 'dport';
   const { [manip]: _addr, [portField]: oldPort, ...others } = before;
   const origin = manip === 'src' ? 'dst' : 'src'; // the side of the first packet that this side of an answer goes back to
   const original = direction === 'original';
   const addr = original ? entry.anyAddr[manip] : entry.loose[origin];
-  const picked = original
-    ? (entry.anyPort[manip] ?? (port === packet[portField] ? oldPort : undefined))
-    : entry.loose[origin === 'src' ? 'sport' : 'dport'];
-  return { ...others, ...(addr !== undefined && { [manip]: addr }), ...(picked && !packet.icmp && { [portField]: picked }) };
+  const kept = port === (packet.icmp ? packet.icmp.id : packet[manip === 'src' ? 'sport' : 'dport']);
+  const atOrigin = packet.icmp ? entry.loose.id : entry.loose[origin === 'src' ? 'sport' : 'dport'];
+  const picked = original ? (entry.anyPort[manip] ?? (kept ? oldPort : undefined)) : atOrigin;
+  return { ...others, ...(addr !== undefined && { [manip]: addr }), ...(picked && { [portField]: picked }) };
 }
 
 /** An ICMP error about a translated connection: the quoted packet is put back, and so is the outer address that names its sender. */
@@ -230,7 +239,7 @@ export function translateError(packet: Packet, entry: Entry, direction: Directio
 /** One end of a packet in words: `192.168.21.20:40000`, a range for a port the kernel picks. */
 export function endpoint(p: Packet, side: Manip): string {
   const port = side === 'src' ? 'sport' : 'dport';
-  return formatEndpoint(p.undetermined?.[side] ?? p[side], p.undetermined?.[port] ?? p[port]);
+  return formatEndpoint(p.undetermined?.[side]?.what ?? p[side], p.undetermined?.[port] ?? p[port]);
 }
 
 function isIcmp(proto: number): boolean {

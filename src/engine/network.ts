@@ -7,7 +7,7 @@ import type { Hop, Outcome, Question, Step, Trace, Translation } from '../model/
 import { explore, type Choices } from './choice.ts';
 import { ConntrackTable } from './conntrack.ts';
 import { localKey } from './fib.ts';
-import { Visit, type Passage, type Walk } from './namespace.ts';
+import { Visit, type Passage, type UnknownDevices, type Walk } from './namespace.ts';
 import { endpoint } from './nat.ts';
 import { resolve } from './neighbour.ts';
 import { place } from './routing.ts';
@@ -29,6 +29,8 @@ interface Start {
   readonly local: boolean;
   readonly device?: string;
   readonly bound: boolean;
+  /** For an answer from outside: what the request supposed of the devices it passed. */
+  readonly devices?: UnknownDevices;
 }
 
 /** Namespaces that one packet may visit before it is called a loop; more than any TTL allows in earnest. */
@@ -43,6 +45,7 @@ export function walkQuestion(world: World, question: Question, options: WalkOpti
 function roundTrip(world: World, question: Question, choices: Choices, options: WalkOptions): Trace {
   const tables = new Map<Namespace, ConntrackTable>();
   let prescribed = options.state;
+  let visits = 0;
   const walk: Walk = {
     choices,
     all: options.all ?? false,
@@ -51,6 +54,7 @@ function roundTrip(world: World, question: Question, choices: Choices, options: 
       if (!table) tables.set(ns, (table = new ConntrackTable(ns)));
       return table;
     },
+    nextVisit: () => String(visits++),
     takePrescribedState: () => {
       const state = prescribed;
       prescribed = undefined;
@@ -67,7 +71,7 @@ function roundTrip(world: World, question: Question, choices: Choices, options: 
     ...(question.device !== undefined && { device: question.device }),
   };
   // what comes in from outside is not of this host
-  if (question.arrives) choices.settle(localKey(question.packet.src), false);
+  if (question.arrives) choices.settle(localKey(place(ns), question.packet.src), false);
   const there = oneWay(world, start, walk);
   const back = answerTo(world, there, choices);
   const reply = back && oneWay(world, back, walk);
@@ -80,8 +84,9 @@ interface Passed {
   readonly outcome: Outcome;
   readonly sent: Packet;
   readonly final: Packet;
-  /** Where it ended. */
+  /** Where it ended, and what was supposed of the devices there. */
   readonly end: Station;
+  readonly devices?: UnknownDevices;
 }
 
 function oneWay(world: World, start: Start, walk: Walk): Passed {
@@ -90,7 +95,7 @@ function oneWay(world: World, start: Start, walk: Walk): Passed {
   let packet = start.packet;
   let sent = packet;
   for (let n = 0; n < FARTHEST; n++) {
-    const visit = new Visit(at.ns, packet, walk);
+    const visit = n === 0 ? new Visit(at.ns, packet, walk, start.devices) : new Visit(at.ns, packet, walk);
     const passage: Passage = n === 0 && start.local ? visit.send(start.bound) : visit.receive(n === 0 ? start.device : at.device);
     if (n === 0) sent = visit.steps.find((s) => s.step === 'enter')?.packet ?? packet;
     hops.push({ node: at.ns.node, namespace: at.ns.name, steps: visit.steps });
@@ -102,13 +107,14 @@ function oneWay(world: World, start: Start, walk: Walk): Passed {
       sent,
       final: packet,
       end: at,
+      devices: visit.devices,
     });
     if (passage.kind === 'refused') return done({ kind: passage.outcome, why: passage.why, ...(passage.at && { at: passage.at }) });
     if (passage.kind === 'delivered') return done({ kind: 'delivered', why: `delivered to ${place(at.ns)}` });
     const next = carry(world, at.ns, passage, packet, visit);
     if ('outcome' in next) return done(next.outcome);
-    // a wire carries neither the mark nor the sender's socket
-    const { uid: _uid, gid: _gid, ...bare } = packet;
+    // a wire carries neither the mark nor the sender's socket, and the frame gets other addresses
+    const { uid: _uid, gid: _gid, mac: _mac, ...bare } = packet;
     packet = { ...bare, mark: 0 };
     at = next;
   }
@@ -182,7 +188,7 @@ function answerTo(world: World, there: Passed, choices: Choices): Start | undefi
   // from outside: the world beyond is supposed to route the answer back to where the packet left
   const last = there.hops.at(-1)!;
   const ns = world.namespaces.find((n) => n.node === last.node && n.name === last.namespace)!;
-  const src = final.undetermined?.src ?? formatAddr(final.src);
+  const src = final.undetermined?.src?.what ?? formatAddr(final.src);
   const own = final.undetermined?.src !== undefined || ns.addresses.some((a) => formatAddr(a.addr) === src);
   const by = outcome.device === undefined ? '' : ` by ${outcome.device}`;
   choices.assume(
@@ -190,7 +196,11 @@ function answerTo(world: World, there: Passed, choices: Choices): Start | undefi
       ? `the network beyond answers to ${src}, an address of ${place(ns)}, and the answer comes in${by}`
       : `the network beyond${outcome.device ? ` ${outcome.device}` : ''} routes ${src} back to ${place(ns)}: the reply arrives only if it does`,
   );
-  return { ns, packet, local: false, bound: true, ...(outcome.device !== undefined && { device: outcome.device }) };
+  // it comes in where the request went out, and would go out where that came in
+  const passed = there.devices && {
+    devices: { iif: there.devices.oif, oif: there.devices.iif, physin: there.devices.physout, physout: there.devices.physin },
+  };
+  return { ns, packet, local: false, bound: true, ...passed, ...(outcome.device !== undefined && { device: outcome.device }) };
 }
 
 /** What a willing peer sends back: the same connection seen from the other side. */
@@ -202,6 +212,7 @@ function answer(p: Packet): Packet | undefined {
     ...(undetermined.dst !== undefined && { src: undetermined.dst }),
     ...(undetermined.sport && { dport: undetermined.sport }),
     ...(undetermined.dport && { sport: undetermined.dport }),
+    ...(undetermined.id && { id: undetermined.id }),
   };
   const base: Packet = { ...swapped, ...(loose && { undetermined: loose }) };
   if (p.icmp) {

@@ -18,6 +18,8 @@ export interface Tracked {
 
 /** Everything a predicate may look at: struct xt_action_param, plus the namespace behind it. */
 export interface Sight {
+  /** Tells this visit of this packet from others: what is supposed of its devices holds for it alone. */
+  readonly visit: string;
   readonly packet: Packet;
   readonly hook: Hook;
   /** Input and output device; '' for none, undefined for one that is not known. */
@@ -27,17 +29,27 @@ export interface Sight {
   readonly physout: string;
   readonly tracked: Tracked;
   set(name: string): IpSet | undefined;
-  /** ADDR_TYPE bit of an address by the FIB, on any device or on one; undefined when not captured. */
-  addressType(addr: Addr, device: string | undefined): { readonly type: number; readonly at?: Span } | undefined;
+  /** Names of devices that an unknown one has been supposed to match, or not to. */
+  supposedNames(field: DeviceField): readonly SupposedName[];
+  /** ADDR_TYPE bit of a side's address by the FIB, on any device or on one; undefined when not captured. */
+  addressType(side: 'src' | 'dst', device: string | undefined): { readonly type: number; readonly at?: Span } | undefined;
   /** The reverse-path question of xt_rpfilter. */
   reversePath(pred: Pred & { kind: 'rpfilter' }): { readonly ok: Truth; readonly saw: string; readonly at?: Span };
   /** Truths already supposed for undecidable predicates of this evaluation. */
   readonly supposed: ReadonlyMap<Pred, boolean>;
 }
 
+/** What was supposed of a device that nobody knows: that its name matches a glob, or does not. */
+export interface SupposedName {
+  readonly glob: string;
+  readonly matches: boolean;
+}
+
+export type DeviceField = (Pred & { kind: 'name' })['field'];
+
 type Say = (saw: string, at?: Span) => void;
 
-/** Value of a field: `ABSENT` when the packet has no such thing (then even a negated match fails), `HIDDEN` when unknown. */
+/** Value of a field: `ABSENT` when the packet has no such thing (nothing is true of it), `HIDDEN` when unknown. */
 const ABSENT = Symbol('absent');
 const HIDDEN = Symbol('hidden');
 type Value = Word | typeof ABSENT | typeof HIDDEN;
@@ -50,7 +62,6 @@ export function evaluate(pred: Pred, s: Sight, say?: Say): Truth {
     case 'any':
       return every(pred.of, s, true);
     case 'not': {
-      if (isAbsent(pred.of, s)) return (say?.('the packet has none'), false);
       const truth = evaluate(pred.of, s, say);
       return truth === 'unknown' ? truth : !truth;
     }
@@ -73,18 +84,16 @@ export function evaluate(pred: Pred, s: Sight, say?: Say): Truth {
     case 'name':
       return matchName(pred, s, say);
     case 'member': {
-      const supposed = s.supposed.get(pred);
-      if (supposed !== undefined) return supposed;
       const result = testSet(pred.set, pred.by, s);
       say?.(result.saw, result.at);
-      return result.truth;
+      return result.truth === 'unknown' ? (s.supposed.get(pred) ?? 'unknown') : result.truth;
     }
     case 'addrtype': {
-      const addr = pred.side === 'src' ? s.packet.src : s.packet.dst;
       const device = pred.limit && s[pred.limit];
-      const found = s.addressType(addr, device);
-      if (!found) return (say?.(`whether ${formatAddr(addr)} is local here was not captured`), s.supposed.get(pred) ?? 'unknown');
-      say?.(`${formatAddr(addr)} is ${typeName(found.type)}${device ? ` on ${device}` : ''}`, found.at);
+      const found = s.addressType(pred.side, device);
+      const name = sideName(s.packet, pred.side);
+      if (!found) return (say?.(`whether ${name} is ${typeName(pred.types)} was not captured`), s.supposed.get(pred) ?? 'unknown');
+      say?.(`${name} is ${typeName(found.type)}${device ? ` on ${device}` : ''}`, found.at);
       return (found.type & pred.types) !== 0;
     }
     case 'rpfilter': {
@@ -131,8 +140,16 @@ export function explain(pred: Pred, s: Sight): Reason {
   return { pred, truth, ...(saw !== undefined && { saw }), ...(at && { at }) };
 }
 
-/** The first leaf that keeps `pred` from being decided, and a key under which the same question would be asked again. */
-export function undecided(pred: Pred, s: Sight): { leaf: Pred; key?: string; probability?: number; why: string } | undefined {
+/** A leaf that cannot be decided, as a claim that holds or does not, and a key under which the same claim would be asked again. */
+export interface Open {
+  readonly leaf: Pred;
+  readonly claim: string;
+  readonly key?: string;
+  readonly probability?: number;
+}
+
+/** The first leaf that keeps `pred` from being decided. */
+export function undecided(pred: Pred, s: Sight): Open | undefined {
   switch (pred.kind) {
     case 'all':
     case 'any':
@@ -144,54 +161,77 @@ export function undecided(pred: Pred, s: Sight): { leaf: Pred; key?: string; pro
     case 'not':
       return undecided(pred.of, s);
     case 'chance':
-      return { leaf: pred, probability: pred.probability, why: pred.as };
+      return { leaf: pred, probability: pred.probability, claim: pred.as };
     case 'opaque':
-      return { leaf: pred, ...(pred.key !== undefined && { key: pred.key }), why: `${pred.as}: ${pred.why}` };
+      return { leaf: pred, ...(pred.key !== undefined && { key: `${s.visit}:${pred.key}` }), claim: `'${pred.as}' holds (${pred.why})` };
     case 'in':
     case 'masked': {
-      const text = pred.text ?? pred.field;
       const range = undetermined(pred.field, s.packet);
-      return {
-        leaf: pred,
-        key: `field:${pred.field}:${text}`,
-        why: range ? `${text}: the port is picked by the kernel between ${range[0]} and ${range[1]}` : `${text}: not given in the question`,
-      };
+      const why = range
+        ? `the kernel picks the port from ${range[0]}-${range[1]}`
+        : pred.field === 'src' || pred.field === 'dst'
+          ? 'the address was not captured'
+          : 'not given in the question';
+      const text = pred.text ?? pred.field;
+      return { leaf: pred, key: `${s.visit}:${text}`, claim: `'${text}' holds (${why})` };
     }
     case 'name':
-      return {
-        leaf: pred,
-        key: `${pred.field}:${pred.glob}`,
-        why: `whether the ${pred.field === 'iif' ? 'input' : 'output'} interface is ${pred.glob} is not known`,
-      };
-    case 'member':
-      return {
-        leaf: pred,
-        key: `set:${pred.set}:${pred.by.map((side) => formatAddr(s.packet[side])).join()}`,
-        why: testSet(pred.set, pred.by, s).saw,
-      };
+      // what was supposed of the device is remembered with the device
+      return { leaf: pred, claim: `the ${DEVICES[pred.field]} is ${pred.glob}` };
+    case 'member': {
+      const values = pred.by.map((side) => sideName(s.packet, side)).join();
+      return { leaf: pred, key: `${s.visit}:set:${pred.set}:${values}`, claim: `${values} is in ${pred.set} (${testSet(pred.set, pred.by, s).saw})` };
+    }
     case 'addrtype': {
-      const addr = formatAddr(pred.side === 'src' ? s.packet.src : s.packet.dst);
-      return { leaf: pred, key: `addrtype:${addr}:${pred.types}`, why: `whether ${addr} is ${typeName(pred.types)} was not captured` };
+      const device = pred.limit && s[pred.limit];
+      const claim = `${sideName(s.packet, pred.side)} is ${typeName(pred.types)}${pred.limit ? ` on ${device ?? 'that interface'}` : ''}`;
+      return { leaf: pred, key: `${s.visit}:${claim}`, claim: `${claim} (not captured)` };
     }
     case 'rpfilter':
-      return { leaf: pred, key: 'rpfilter', why: s.reversePath(pred).saw };
+      return { leaf: pred, key: `${s.visit}:rpfilter`, claim: `the reverse-path check passes (${s.reversePath(pred).saw})` };
     case 'bridged':
       return undefined;
   }
 }
 
-function matchName(pred: Pred & { kind: 'name' }, s: Sight, say?: Say): Truth {
-  const name = s[pred.field];
-  if (name === undefined) return (say?.('the interface is not known'), s.supposed.get(pred) ?? 'unknown');
-  say?.(name === '' ? 'none' : name);
-  // ifname_compare_aligned(): a name without the wildcard is compared to its end, `+` alone takes even no device
-  return pred.glob.endsWith('+') ? name.startsWith(pred.glob.slice(0, -1)) : name === pred.glob;
+const DEVICES: Readonly<Record<DeviceField, string>> = {
+  iif: 'input interface',
+  oif: 'output interface',
+  physin: 'input bridge port',
+  physout: 'output bridge port',
+};
+
+function sideName(p: Packet, side: 'src' | 'dst'): string {
+  return p.undetermined?.[side]?.what ?? formatAddr(p[side]);
 }
 
-function isAbsent(pred: Pred, s: Sight): boolean {
-  if (pred.kind === 'in' || pred.kind === 'masked') return read(pred.field, s) === ABSENT;
-  // every way of being NEW, or one of several ports, looks at the same field
-  return (pred.kind === 'any' || pred.kind === 'all') && pred.of.length > 0 && pred.of.every((p) => isAbsent(p, s));
+function matchName(pred: Pred & { kind: 'name' }, s: Sight, say?: Say): Truth {
+  const name = s[pred.field];
+  if (name === undefined) {
+    say?.(`the ${DEVICES[pred.field]} is not known`);
+    return s.supposed.get(pred) ?? impliedName(pred.glob, s.supposedNames(pred.field));
+  }
+  say?.(name === '' ? 'none' : name);
+  return globHas(pred.glob, name);
+}
+
+/** ifname_compare_aligned(): a name without the wildcard is compared to its end; `+` alone takes even no device. */
+function globHas(glob: string, name: string): boolean {
+  return glob.endsWith('+') ? name.startsWith(glob.slice(0, -1)) : name === glob;
+}
+
+/** What follows for `glob` from what an unknown device was already supposed to be, or not to be. */
+function impliedName(glob: string, supposed: readonly SupposedName[]): Truth {
+  const stem = glob.replace(/\+$/, '');
+  for (const { glob: other, matches } of supposed) {
+    const otherStem = other.replace(/\+$/, '');
+    const covers = globHas(glob, otherStem) && (glob.endsWith('+') || !other.endsWith('+')); // all that `other` takes, `glob` takes
+    const covered = globHas(other, stem) && (other.endsWith('+') || !glob.endsWith('+'));
+    if (matches && covers) return true;
+    if (matches && !covers && !covered) return false;
+    if (!matches && covered) return false;
+  }
+  return 'unknown';
 }
 
 function within(set: Ranges, [lo, hi]: readonly [number, number]): Truth {
@@ -232,6 +272,8 @@ function read(field: Field, s: Sight): Value {
           : PKT_TYPE.unicast;
     case 'macsrc':
       return p.mac ? macWord(p.mac.src) : s.iif === '' ? ABSENT : HIDDEN;
+    case 'socket':
+      return s.iif === '' ? 1 : 0;
     case 'uid':
     case 'gid':
       // xt_owner: a packet without a socket (forwarded) has no owner

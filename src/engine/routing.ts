@@ -59,6 +59,9 @@ function flowOf(p: Packet, extra: Partial<Flow> & { iif: string | undefined }): 
 
 /** Decides what becomes of a packet that came in by `iif`. */
 export function routeInput(ns: Namespace, p: Packet, iif: string | undefined, router: Router): Routed {
+  const unknown = p.undetermined?.dst;
+  if (unknown?.owner === place(ns)) return { kind: 'local', device: 'lo', text: `${unknown.what}, which is this host's own` };
+  if (unknown) return { kind: 'refused', outcome: 'cannot-tell', why: `${place(ns)} cannot route to ${unknown.what}: it was not captured` };
   const martian = martianAddress(ns, p, iif);
   if (martian) return martian;
   if (isLimitedBroadcast(p.dst) || (isZeronet(p.src) && isZeronet(p.dst))) return { kind: 'local', device: iif, text: 'broadcast' };
@@ -91,8 +94,13 @@ export function routeInput(ns: Namespace, p: Packet, iif: string | undefined, ro
 
 /** Which way a packet of this host goes, and with which source. `bound` is false when the socket left the source open. */
 export function routeOutput(ns: Namespace, p: Packet, bound: boolean, router: Router, again = false): Routed {
+  const unknown = p.undetermined?.dst;
+  if (unknown)
+    return unknown.owner === place(ns)
+      ? { kind: 'local', device: 'lo', text: unknown.what }
+      : { kind: 'forward', device: undefined, text: `to ${unknown.what}` };
   const fib = Fib.of(ns, p.family);
-  if (bound && !again) {
+  if (bound && !again && !p.undetermined?.src) {
     if (isMulticast(p.src) || isLimitedBroadcast(p.src))
       return { kind: 'refused', outcome: 'no-route', why: `${formatAddr(p.src)} cannot be a source address` };
     const type = fib.addressType(p.src);
@@ -143,6 +151,7 @@ function unrouted(ns: Namespace, p: Packet, result: Exclude<FibResult, { kind: '
 /** The checks on the addresses themselves, before any lookup. */
 function martianAddress(ns: Namespace, p: Packet, iif: string | undefined): Refusal | undefined {
   const refuse = (why: string, at?: Span): Refusal => ({ kind: 'refused', outcome: 'martian', why, ...(at && { at }) });
+  if (p.undetermined?.src) return undefined;
   const src = formatAddr(p.src);
   if (isMulticast(p.src) || isLimitedBroadcast(p.src)) return refuse(`${src} cannot be a source: martian`);
   if (iif === 'lo') return undefined;
@@ -170,53 +179,53 @@ function martianAddress(ns: Namespace, p: Packet, iif: string | undefined): Refu
 
 /** fib_validate_source(): strict (1) wants the route back on the same device, loose (2) any route, 0 only that the source is not our own. */
 function validateSource(ns: Namespace, p: Packet, iif: string | undefined, out: string | undefined, router: Router): Refusal | undefined {
-  if (p.family === 6 || iif === undefined || iif === 'lo') return undefined;
+  if (p.family === 6 || iif === undefined || iif === 'lo' || p.undetermined?.src) return undefined;
   const fib = Fib.of(ns, 4);
   const filter = maxOf(ns, iif, 'rp_filter');
-  const acceptLocal = eitherOf(ns, iif, 'accept_local').value !== 0;
+  const mode = filter.value;
   const refuse = (why: string, at: Span | undefined): Refusal => ({ kind: 'refused', outcome: 'martian', why, ...(at && { at }) });
-  if (filter.value === 0) {
-    const redirects = out !== iif || !eitherOf(ns, iif, 'send_redirects').value;
-    if (redirects && !acceptLocal && fib.isLocal(p.src))
+  // without a filter only the host's own addresses are refused, unless redirects or policy routing ask for the whole check
+  const brief = mode === 0 && (out !== iif || !eitherOf(ns, iif, 'send_redirects', 1).value) && !fib.isCustom;
+  if (brief) {
+    if (!eitherOf(ns, iif, 'accept_local').value && fib.isLocal(p.src))
       return refuse(`${formatAddr(p.src)} is an address of ${place(ns)} itself, and came in by ${iif}: martian source`, fib.addressType(p.src)?.at);
     if (!filter.at && fib.knowsRoutes) {
-      const strict = reversePath(ns, p, iif, router, 1, acceptLocal);
+      const strict = reversePath(ns, p, iif, out, router, 1);
       if (!strict.ok) router.assume(`${filter.key} is 0, the kernel's default: it was not captured, and strict mode would drop this (${strict.saw})`);
     }
     return undefined;
   }
-  const check = reversePath(ns, p, iif, router, filter.value, acceptLocal);
-  router.note({ step: 'route', purpose: 'source', result: check.ok ? 'believed' : 'martian', text: check.saw, ...(check.at && { at: check.at }) });
+  const check = reversePath(ns, p, iif, out, router, mode);
+  if (mode !== 0 || !check.ok)
+    router.note({ step: 'route', purpose: 'source', result: check.ok ? 'believed' : 'martian', text: check.saw, ...(check.at && { at: check.at }) });
   if (check.ok) return undefined;
-  return refuse(
-    `${filter.key} = ${filter.value} on ${iif} of ${place(ns)}: ${check.saw}, so the source ${formatAddr(p.src)} is not believed`,
-    filter.at,
-  );
+  if (mode === 0) return refuse(`${check.saw} on ${place(ns)}, so a packet from it that comes in by ${iif} is a martian`, check.at);
+  return refuse(`${filter.key} = ${mode} on ${iif} of ${place(ns)}: ${check.saw}, so the source ${formatAddr(p.src)} is not believed`, filter.at);
 }
 
-/** __fib_validate_source() for rp_filter `mode`. */
+/** __fib_validate_source() for rp_filter `mode`: the packet turned round, as if it came in by the device it leaves by. */
 function reversePath(
   ns: Namespace,
   p: Packet,
   iif: string,
+  out: string | undefined,
   router: Router,
   mode: number,
-  acceptLocal: boolean,
 ): { ok: boolean; saw: string; at?: Span } {
   const mark = eitherOf(ns, iif, 'src_valid_mark').value ? p.mark : 0;
-  const back: Flow = { family: p.family, dst: p.src, src: p.dst, iif: 'lo', mark, tos: p.tos };
+  const back: Flow = { family: p.family, dst: p.src, src: p.dst, iif: out ?? 'lo', mark, tos: p.tos };
   const result = Fib.of(ns, p.family).lookup(back, router);
   const src = formatAddr(p.src);
   if (result.kind === 'unknown') {
     router.assume(`the way back to ${src} passes the reverse-path check on ${iif} (${result.why})`);
     return { ok: true, saw: `the way back to ${src} is not known` };
   }
-  if (result.kind !== 'hit') return { ok: false, saw: `there is no route back to ${src}` };
+  if (result.kind !== 'hit') return { ok: mode === 0, saw: `there is no route back to ${src}` };
   const { route } = result;
   const at = route.at.line > 0 ? { at: route.at } : {};
-  if (route.type !== 'unicast' && !(route.type === 'local' && acceptLocal))
+  if (route.type !== 'unicast' && !(route.type === 'local' && eitherOf(ns, iif, 'accept_local').value))
     return { ok: false, saw: `the way back to ${src} is '${route.text}'`, ...at };
-  if (route.nextHops.some((h) => h.device === iif) || route.type === 'local') return { ok: true, saw: `the way back to ${src} is ${iif}`, ...at };
+  if (route.nextHops.some((h) => h.device === iif)) return { ok: true, saw: `the way back to ${src} is ${iif}`, ...at };
   if (mode !== 1) return { ok: true, saw: `there is a route back to ${src}: '${route.text}'`, ...at };
   return { ok: false, saw: `the way back to ${src} is ${result.hop.device ?? '?'} ('${route.text}'), not ${iif}`, ...at };
 }

@@ -30,10 +30,10 @@ export function maxOf(ns: Namespace, name: string, what: string): Setting {
   return own.value > all.value || !all.at ? own : all.value > own.value || !own.at ? all : own;
 }
 
-/** On when `all` or the device has it on (accept_local, route_localnet, src_valid_mark, proxy_arp). */
-export function eitherOf(ns: Namespace, name: string, what: string): Setting {
-  const all = device(ns, 4, 'all', what, 0);
-  return all.value ? all : device(ns, 4, name, what, 0);
+/** On when `all` or the device has it on (accept_local, route_localnet, src_valid_mark, proxy_arp, send_redirects). */
+export function eitherOf(ns: Namespace, name: string, what: string, byDefault = 0): Setting {
+  const all = device(ns, 4, 'all', what, byDefault);
+  return all.value ? all : device(ns, 4, name, what, byDefault);
 }
 
 /** Whether packets that come in by this device may be forwarded; undefined when nothing about it was captured. */

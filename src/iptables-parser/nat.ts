@@ -92,9 +92,7 @@ const translation = (name: 'DNAT' | 'SNAT', flag: string, hooks: readonly string
     check: (o, context) => checkChain(context, name, hooks) ?? checkRange(o, flag, context),
     lower: (o): readonly Statement[] => {
       const base = valueOf<To>(o, flag)?.base;
-      if (base !== undefined)
-        return [{ kind: 'opaque', as: `-j ${name} ${flag} ${to.print(valueOf<To>(o, flag)!)}`, why: 'shifting a range of ports is not modelled' }];
-      return [{ kind: name === 'DNAT' ? 'dnat' : 'snat', ...lowerRange(o, flag) }];
+      return [{ kind: name === 'DNAT' ? 'dnat' : 'snat', ...lowerRange(o, flag), ...(base !== undefined && { base }) }];
     },
   });
 

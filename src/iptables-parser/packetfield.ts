@@ -46,12 +46,12 @@ const ownerOption = (name: string, field: 'uid' | 'gid'): Option => option(name,
 /** -m owner */
 export const owner = match({
   name: 'owner',
-  summary: 'The user and group of the sending socket (whether there is one stays unknown).',
+  summary: 'The user and group of the sending socket, and whether there is one.',
   options: [
     option('--socket-exists', {
       value: nothing,
       negatable: true,
-      lower: () => unknown('--socket-exists', 'sockets are not part of the packet', 'socket-exists'),
+      lower: () => fieldIn('socket', [1, 1]),
     }),
     ownerOption('--uid-owner', 'uid'),
     ownerOption('--gid-owner', 'gid'),

@@ -25,7 +25,13 @@ const Packet = z
     tos: z.int(),
     mark: z.int(),
     undetermined: z
-      .strictObject({ src: z.string().optional(), dst: z.string().optional(), sport: PortRange.optional(), dport: PortRange.optional() })
+      .strictObject({
+        src: z.string().optional(),
+        dst: z.string().optional(),
+        sport: PortRange.optional(),
+        dport: PortRange.optional(),
+        id: PortRange.optional(),
+      })
       .optional()
       .describe('values that the kernel picks, or that were not captured: the packet shows one of them'),
     oif: z.string().optional(),
@@ -138,7 +144,7 @@ export const TraceAnswer = z
     outcomes: z.array(
       z.strictObject({
         verdict: VerdictName,
-        probability: z.number().optional(),
+        probability: z.number().describe('given what is supposed without a probability'),
         assumptions: z.array(z.strictObject({ what: z.string(), forked: z.boolean(), probability: z.number().optional(), at: Place.optional() })),
         ...oneWay,
         summary: z.string(),

@@ -14,12 +14,20 @@ export interface Mac {
   readonly dst: string;
 }
 
-/** A value that the kernel picks at random: the packet shows one, any of [lo, hi] is possible. An address: what it is, in words. */
+/** An address that was not captured, of a namespace that was: what it is in words, and whose (`node` or `node/namespace`). */
+export interface UnknownAddress {
+  readonly what: string;
+  readonly owner: string;
+}
+
+/** Values that the packet does not really show: an address nobody captured, a port that the kernel picks from [lo, hi]. */
 export interface Undetermined {
-  readonly src?: string;
-  readonly dst?: string;
+  readonly src?: UnknownAddress;
+  readonly dst?: UnknownAddress;
   readonly sport?: readonly [number, number];
   readonly dport?: readonly [number, number];
+  /** The ICMP echo identifier. */
+  readonly id?: readonly [number, number];
 }
 
 /** An IP packet as the hooks see it. Ports are there only where the protocol has them. */

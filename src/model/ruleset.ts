@@ -23,6 +23,7 @@ export type Field =
   | 'pkttype'
   | 'macsrc'
   | 'uid'
+  | 'socket'
   | 'gid'
   | 'ctstate'
   | 'ctstatus'
@@ -38,7 +39,7 @@ export type Field =
   | 'ctorigdstport'
   | 'ctreplsrcport'
   | 'ctrepldstport';
-// icmp: type * 256 + code.   macsrc: the 48-bit address as [0, 0, high 16 bits, low 32 bits].   fragment: 1 for a later fragment, else 0.
+// icmp: type * 256 + code.   macsrc: the 48-bit address as [0, 0, high 16 bits, low 32 bits].   fragment: 1 for a later fragment, else 0.   socket: 1 for a packet that a socket of this host sent, else 0.
 
 /** Values of the field `ctstate`. */
 export const CT_STATE = { INVALID: 0, NEW: 1, ESTABLISHED: 2, RELATED: 3, UNTRACKED: 4 } as const;
@@ -93,6 +94,8 @@ export type Pred = (
 export interface NatRange {
   readonly addrs?: readonly [Addr, Addr];
   readonly ports?: readonly [number, number];
+  /** The port that the first of `ports` stands for: others keep their distance (DNAT ADDR:A-B/BASE). */
+  readonly base?: number;
   /** --random: port chosen by hash; --random-fully: by a random number. Undetermined either way. */
   readonly random?: 'random' | 'fully';
   readonly persistent?: boolean;

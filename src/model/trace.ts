@@ -165,8 +165,8 @@ export interface Trace {
   readonly final: Packet;
   readonly translated: { readonly src?: Translation; readonly dst?: Translation };
   readonly assumptions: readonly Assumption[];
-  /** How likely it is, given what is supposed without a probability; absent where that differs with what is supposed. */
-  readonly probability?: number;
+  /** How likely it is, given what is supposed without a probability. */
+  readonly probability: number;
   readonly reply?: Trace;
 }
 

@@ -295,9 +295,9 @@ export function isLimitedBroadcast(addr: Addr): boolean {
   return addr === 0xffffffff;
 }
 
-/** 0.0.0.0/8, or `::`. */
+/** 0.0.0.0 or `::`; since Linux 5.3 the rest of 0.0.0.0/8 is an ordinary network (ipv4_is_zeronet()). */
 export function isZeronet(addr: Addr): boolean {
-  return typeof addr === 'number' ? addr >>> 24 === 0 : equal(addr, ANY6);
+  return typeof addr === 'number' ? addr === 0 : equal(addr, ANY6);
 }
 
 export function isLinkLocal(addr: Addr): boolean {

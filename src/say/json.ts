@@ -50,6 +50,7 @@ function courseJson(c: Course, all: boolean): Json {
       node: m.node,
       namespace: m.namespace,
       hook: m.hook,
+      family: m.family,
       backend: m.backend,
       table: m.table,
       chain: m.chain,
@@ -185,7 +186,13 @@ function packetJson(p: Packet): Json {
     length: p.length,
     tos: p.tos,
     mark: p.mark,
-    undetermined: p.undetermined && { src: p.undetermined.src, dst: p.undetermined.dst, sport: p.undetermined.sport, dport: p.undetermined.dport },
+    undetermined: p.undetermined && {
+      src: p.undetermined.src?.what,
+      dst: p.undetermined.dst?.what,
+      sport: p.undetermined.sport,
+      dport: p.undetermined.dport,
+      id: p.undetermined.id,
+    },
   };
 }
 

@@ -8,7 +8,7 @@ import type { Course, Hop, MissKind, NearMiss, Outcome, Reason, Step, Trace, Tra
 /** One end of a packet: `192.168.21.20:40000`, a range for a port the kernel picks. */
 export function endpoint(p: Packet, side: 'src' | 'dst'): string {
   const port = side === 'src' ? 'sport' : 'dport';
-  return formatEndpoint(p.undetermined?.[side] ?? p[side], p.undetermined?.[port] ?? p[port]);
+  return formatEndpoint(p.undetermined?.[side]?.what ?? p[side], p.undetermined?.[port] ?? p[port]);
 }
 
 /** `tcp 10.0.0.1:40000 -> 10.0.0.2:80 SYN` */

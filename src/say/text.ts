@@ -67,11 +67,14 @@ function groupByFate(courses: readonly Course[]): Course[][] {
 }
 
 function likelihood(fate: readonly Course[]): string {
-  const known = fate.map((c) => c.trace.probability);
-  if (known.some((p) => p === undefined)) return '';
-  const sum = known.reduce<number>((a, b) => a + b!, 0);
+  // sums make sense only where nothing else is supposed
+  if (fate.some((c) => c.trace.assumptions.some((a) => a.forked && a.probability === undefined))) return '';
+  const sum = fate.reduce((n, c) => n + c.trace.probability, 0);
   return sum >= 1 - 1e-9 ? '' : ` (probability ${probability(sum)})`;
 }
+
+/** Ways to one fate that are told one by one. */
+const MOST_WAYS = 6;
 
 function fateText(fate: readonly Course[], level: Level, wide: boolean, palette: Palette): string[] {
   const [first] = fate as [Course, ...Course[]];
@@ -80,7 +83,8 @@ function fateText(fate: readonly Course[], level: Level, wide: boolean, palette:
   out.push(...(level === 'detailed' ? detailed(first.trace, wide) : summary(first.trace)), '');
   if (fate.length > 1) {
     out.push(`${fate.length} ways to end like this, told for the first:`);
-    for (const c of fate) out.push(...variant(c, fate));
+    for (const c of fate.slice(0, MOST_WAYS)) out.push(...variant(c, fate));
+    if (fate.length > MOST_WAYS) out.push(`  ... and ${fate.length - MOST_WAYS} more (-o json lists them all)`);
   }
   const verdict = verdictOf(first);
   out.push(first.verdict === 'yes' ? palette.good(verdict) : first.verdict === 'no' ? palette.bad(verdict) : palette.doubtful(verdict));
@@ -96,7 +100,7 @@ function fateText(fate: readonly Course[], level: Level, wide: boolean, palette:
 }
 
 function variant(c: Course, fate: readonly Course[]): string[] {
-  const chance = c.trace.probability === undefined ? '' : `${probability(c.trace.probability)}  `;
+  const chance = c.trace.probability > 1 - 1e-9 ? '' : `${probability(c.trace.probability)}  `;
   const to = c.trace.translated.dst ? `to ${c.trace.translated.dst.to}` : `as ${packet(c.trace.final)}`;
   const why = c.trace.assumptions.filter((a) => a.probability !== undefined).at(-1);
   const own = c.trace.assumptions.filter(
@@ -109,9 +113,10 @@ function variant(c: Course, fate: readonly Course[]): string[] {
 }
 
 function minimal(fate: readonly Course[]): string[] {
-  return fate.flatMap((c) => {
+  const more = fate.length > MOST_WAYS ? [`... and ${fate.length - MOST_WAYS} more ways`] : [];
+  const ways = fate.slice(0, MOST_WAYS).flatMap((c) => {
     const { trace } = c;
-    const chance = trace.probability === undefined || trace.probability > 1 - 1e-9 ? '' : ` probability ${probability(trace.probability)}`;
+    const chance = trace.probability > 1 - 1e-9 ? '' : ` probability ${probability(trace.probability)}`;
     const lines = [`${path(trace.hops)}: ${trace.reply ? requestEnd(trace) : trace.outcome.kind}${chance}`];
     const { src, dst } = trace.translated;
     for (const s of dst?.steps ?? []) lines.push(`  ${place(s)} dst ${s.from} -> ${s.to}`);
@@ -122,6 +127,7 @@ function minimal(fate: readonly Course[]): string[] {
     if (trace.outcome.kind === 'reply-lost') lines.push(`reply-lost at ${place(trace.outcome)}`);
     return lines;
   });
+  return [...ways, ...more];
 }
 
 /** How the request itself ended, where the round trip ended otherwise. */
