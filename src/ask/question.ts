@@ -56,6 +56,10 @@ export function ask(world: World, request: Request): Asked | Misunderstood {
   if (isMisunderstood(packet)) return packet;
   const begin = readOrigin(world, request, packet, notes);
   if (isMisunderstood(begin)) return begin;
+  const origin = world.namespaces.find((n) => n.node === begin.node && n.name === begin.namespace);
+  const routes = packet.family === 4 ? 'routes4' : 'routes6';
+  if (origin && !origin.stub && !origin.captured.addresses && !origin.captured[routes])
+    notes.push(`addresses and routes of ${nameOf(origin)} were not captured: with ip addr and ip route show table all there would be fewer ifs`);
   const state = request.ctState === undefined ? undefined : CT_STATE[request.ctState.toUpperCase() as keyof typeof CT_STATE];
   if (request.ctState !== undefined && state === undefined)
     return { error: `'${request.ctState}' is not a connection state`, option: 'ctState', hint: 'NEW, ESTABLISHED, RELATED, INVALID or UNTRACKED' };

@@ -146,6 +146,8 @@ type RuleStep = Extract<Step, { step: 'rule' }>;
 function misses(t: Trace, verdict: Verdict): NearMiss[] {
   return t.hops.flatMap((hop, i) => {
     const last = i === t.hops.length - 1;
+    // where the packet did not even get away, its source does not matter
+    const toldSource = t.outcome.kind === 'left' || t.outcome.kind === 'delivered' || t.outcome.kind === 'reply-lost';
     const sentHere = hop.steps[0]?.step === 'enter' && hop.steps[0].local;
     const translated = (manip: 'src' | 'dst'): boolean => hop.steps.some((s) => s.step === 'nat' && s.manip === manip);
     const ended = last && (t.outcome.kind === 'dropped' || t.outcome.kind === 'rejected') ? hop.steps.at(-1) : undefined;
@@ -155,7 +157,7 @@ function misses(t: Trace, verdict: Verdict): NearMiss[] {
       const direct = s.then.find((x) => isNat(x) || x.kind === 'verdict');
       if (s.table === 'nat') {
         const source = direct ? direct.kind === 'snat' || direct.kind === 'masquerade' : s.hook === 'POSTROUTING' || s.hook === 'INPUT';
-        if (source) return !translated('src') && (verdict !== 'yes' || (direct !== undefined && !sentHere));
+        if (source) return toldSource && !translated('src') && (verdict !== 'yes' || (direct !== undefined && !sentHere));
         return !translated('dst') && (verdict !== 'yes' || missed(s) === 'port');
       }
       // an ACCEPT that did not come, in the table that then dropped it
@@ -170,7 +172,7 @@ function misses(t: Trace, verdict: Verdict): NearMiss[] {
       );
     };
     return hop.steps
-      .filter((s): s is RuleStep => s.step === 'rule' && s.truth === false && explains(s))
+      .filter((s): s is RuleStep => s.step === 'rule' && s.near === true && explains(s))
       .map((s) => ({ ...s, node: hop.node, namespace: hop.namespace }));
   });
 }
@@ -209,6 +211,8 @@ function asSkipped(s: RuleStep): Step {
   return { step: 'skipped', hook, backend, family, table, chain, from: number, to: number, count: 1, misses: { [missed(s)]: 1 } };
 }
 
+const WHOLE_FILE = new Set(['truncated', 'missing-commit', 'duplicate-table', 'table-twice', 'incompatible-table', 'not-understood', 'not-captured']);
+
 /** Findings about lines the answer rests on, and those that cost a file or its end. */
 function relevant(findings: readonly Finding[], courses: readonly Course[]): Finding[] {
   const lines = new Set<string>();
@@ -217,5 +221,7 @@ function relevant(findings: readonly Finding[], courses: readonly Course[]): Fin
     if (t.reply) visit(t.reply);
   };
   for (const c of courses) visit(c.trace);
-  return findings.filter((f) => f.severity === 'error' || f.code === 'truncated' || lines.has(`${f.at.file}:${f.at.line}`));
+  return findings.filter(
+    (f) => f.severity === 'error' || WHOLE_FILE.has(f.code) || (f.code !== 'no-target' && lines.has(`${f.at.file}:${f.at.line}`)),
+  );
 }

@@ -4,6 +4,7 @@ import { formatAddr, type Family } from '../net/addr.ts';
 import type { Finding } from '../model/finding.ts';
 import type { CaptureKind, ConntrackEntry, InterfaceAddress, Link, Namespace, Neighbour, Route, RoutingRule, Sysctl } from '../model/host.ts';
 import type { Backend, IpSet } from '../model/ruleset.ts';
+import { readForeignChains, readVirtualServers } from './beyond.ts';
 import { readConntrack } from './conntrack.ts';
 import { readIpset } from './ipset.ts';
 import { readLinks } from './links.ts';
@@ -245,6 +246,15 @@ function countLines(text: string): number {
   return n + (text === '' || text.endsWith('\n') ? 0 : 1);
 }
 
+/** Signs of what is not modelled yet. Of an nft ruleset only what iptables-save did not show counts. */
+function beyond(r: Reader, withoutTables: boolean): Pick<Namespace, 'virtualServers' | 'foreignChains'> {
+  const virtualServers = r.of('ipvsadm').map((f) => readVirtualServers(f.text, f.path));
+  const foreignChains = r.of('nft').map((f) => readForeignChains(f.text, f.path, withoutTables));
+  const fullest = <T>(lists: readonly (readonly T[])[]): readonly T[] => lists.find((l) => l.length > 0) ?? [];
+  const [servers, chains] = [fullest(virtualServers), fullest(foreignChains)];
+  return { ...(servers.length > 0 && { virtualServers: servers }), ...(chains.length > 0 && { foreignChains: chains }) };
+}
+
 /** Reads the files of one namespace; '' is the name of a node's root namespace. */
 export function readNamespace(files: readonly CaptureFile[], node: string, name: string): NamespaceReading {
   const all = files.map((f): Read => ({ path: f.path, text: f.text.replace(/^\ufeff/, ''), as: recognise(f.path, f.text) }));
@@ -294,6 +304,7 @@ export function readNamespace(files: readonly CaptureFile[], node: string, name:
     neighbours: r.neighbours,
     sysctls: Object.fromEntries(r.sysctls),
     conntrack: r.conntrack,
+    ...beyond(r, tables.tables.length === 0),
     ...(kernel === undefined ? {} : { kernel }),
   };
   const reports = all.map((f): FileReport => ({ path: f.path, kind: f.as.kind, used: r.used.has(f.path), lines: countLines(f.text) }));

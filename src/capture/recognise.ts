@@ -150,13 +150,13 @@ function kindByContent(head: string, json: boolean): FileKind | undefined {
 }
 
 function isBinary(head: string): boolean {
+  // a stray NUL in a comment does not make a dump binary
   let odd = 0;
   for (let i = 0; i < head.length; i++) {
     const c = head.charCodeAt(i);
-    if (c === 0) return true;
-    if (c === 0xfffd || (c < 32 && c !== 9 && c !== 10 && c !== 13 && c !== 27)) odd++;
+    if (c === 0 || c === 0xfffd || (c < 32 && c !== 9 && c !== 10 && c !== 13 && c !== 27)) odd++;
   }
-  return odd > head.length * 0.1;
+  return odd > head.length / 20;
 }
 
 function details(path: string, head: string, kind: FileKind): { family?: Family; backend?: Backend; table?: string } {

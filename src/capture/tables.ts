@@ -32,7 +32,7 @@ export function readTables(files: readonly RulesFile[], usual: Backend): Tables 
   const rank = (f: RulesFile): number => (f.as.kind === 'iptables-save' ? 0 : 2) + (f.as.backend ? 0 : 1);
   for (const file of files.toSorted((a, b) => rank(a) - rank(b))) {
     const read = readSave(file.text, { file: file.path, ...(file.as.family ? { family: file.as.family } : {}) });
-    findings.push(...read.findings);
+    findings.push(...read.findings, ...idleRules(read.tables));
     for (const found of read.tables) {
       const table: Table = found.backend === 'unknown' ? { ...found, backend: file.as.backend ?? usual } : found;
       const twin = kept.find(
@@ -54,6 +54,19 @@ export function readTables(files: readonly RulesFile[], usual: Backend): Tables 
     }
   }
   return { tables: kept.map((k) => k.table), findings, used };
+}
+
+/** Rules without -j: legal, and easily taken for rules that do something. */
+function idleRules(tables: readonly Table[]): Finding[] {
+  const idle = tables.flatMap((t) => Object.values<Chain>(t.chains).flatMap((c) => c.rules.filter((r) => r.then.length === 0)));
+  const told = idle.slice(0, 100).map((r): Finding => ({
+    severity: 'note',
+    code: 'no-target',
+    message: 'a rule without -j counts packets and does nothing else',
+    at: r.at,
+    line: r.text.slice(0, 200),
+  }));
+  return told;
 }
 
 function isSameBackend(a: Backend, b: Backend): boolean {

@@ -177,5 +177,8 @@ async function loadScenario(file: CaptureFile, files: readonly CaptureFile[]): P
     const { line, col } = lines.linePos(offsetOf(path));
     return { file: file.path.slice(base.length), line, column: col };
   });
+  const missing = world.findings.find((f) => f.code === 'no-captures' || f.code === 'no-such-interface' || f.code === 'bad-address');
+  if (missing)
+    throw new UsageError(`${missing.at.file}:${missing.at.line}: ${missing.message}${missing.hint === undefined ? '' : `\n  ${missing.hint}`}`);
   return { world, files: reports, scenario: checked.data };
 }

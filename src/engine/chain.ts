@@ -205,9 +205,10 @@ class Skipped {
     const sight = this.v.sight(supposed);
     const parts = rule.match.kind === 'all' ? rule.match.of : [rule.match];
     const first = parts.findIndex((p) => evaluate(p, sight) === false);
-    if (this.v.all || isNearMiss(this.table, rule, parts, first, sight)) {
+    const near = isNearMiss(this.table, rule, parts, first, sight);
+    if (this.v.all || near) {
       this.flush();
-      this.v.steps.push(ruleStep(this.table, chain, rule, false, explain(rule.match, sight), this.v));
+      this.v.steps.push({ ...ruleStep(this.table, chain, rule, false, explain(rule.match, sight), this.v), ...(near && { near }) });
       return;
     }
     const kind = missKind(parts[first]);

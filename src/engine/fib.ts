@@ -12,6 +12,7 @@ import {
   isLinkLocal,
   isLoopback,
   isMulticast,
+  isZeronet,
   maskOf,
   or,
   not,
@@ -205,6 +206,7 @@ export class Fib {
   addressType(addr: Addr, device?: string): { readonly type: number; readonly at?: Span } | undefined {
     if (addr === 0) return { type: ADDR_TYPE.BROADCAST };
     if (isLimitedBroadcast(addr)) return { type: ADDR_TYPE.BROADCAST };
+    if (this.family === 6) return this.addressTypes6(addr, device);
     if (isMulticast(addr)) return { type: ADDR_TYPE.MULTICAST };
     if (!this.knowsLocal) return isLoopback(addr) ? { type: ADDR_TYPE.LOCAL } : undefined;
     for (const { value } of this.tables.get('local')?.covering(addr) ?? []) {
@@ -224,8 +226,21 @@ export class Fib {
     return { type: ADDR_TYPE.UNICAST };
   }
 
+  /** match_type6(): the class of the address by itself, and by the tables whether it is local, anycast or without a route. */
+  private addressTypes6(addr: Addr, device: string | undefined): { readonly type: number; readonly at?: Span } | undefined {
+    const itself = isMulticast(addr) ? ADDR_TYPE.MULTICAST : isZeronet(addr) ? ADDR_TYPE.UNSPEC : ADDR_TYPE.UNICAST;
+    if (!this.knowsLocal) return isLoopback(addr) ? { type: itself | ADDR_TYPE.LOCAL } : undefined;
+    const route = [...(this.tables.get('local')?.covering(addr) ?? [])]
+      .flatMap(({ value }) => value)
+      .find((r) => (r.type === 'local' || r.type === 'anycast') && (device === undefined || r.nextHops.some((h) => h.device === device)));
+    if (route)
+      return { type: itself | (route.type === 'local' ? ADDR_TYPE.LOCAL : ADDR_TYPE.ANYCAST), ...(route.at !== NOWHERE && { at: route.at }) };
+    const there = this.lookup({ family: 6, dst: addr, iif: 'lo', mark: 0, tos: 0 }, { decide: () => false, pick: (_key, hops) => hops[0]! });
+    return { type: itself | (there.kind === 'none' || there.kind === 'error' ? ADDR_TYPE.UNREACHABLE : 0) };
+  }
+
   isLocal(addr: Addr): boolean {
-    return this.addressType(addr)?.type === ADDR_TYPE.LOCAL;
+    return ((this.addressType(addr)?.type ?? 0) & ADDR_TYPE.LOCAL) !== 0;
   }
 
   /** fib_info_update_nhc_saddr(): the source that packets of this host get on this route. */

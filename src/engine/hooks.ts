@@ -38,7 +38,7 @@ export function stagesAt(ns: Namespace, hook: Hook, family: Family, conntrack: b
     const chain = Object.hasOwn(table.chains, hook) ? table.chains[hook] : undefined;
     if (table.family !== family || chain?.base?.hook !== hook) continue;
     if (table.name === 'nat') nat.push({ table, chain });
-    else stages.push({ kind: 'table', priority: chain.base.priority ?? tablePriority(table.name), table, chain });
+    else stages.push({ kind: 'table', priority: chain.base.priority ?? tablePriority(table), table, chain });
   }
   const manip = hook === 'PREROUTING' || hook === 'OUTPUT' ? 'dst' : 'src';
   if (conntrack) {
@@ -54,7 +54,9 @@ export function stagesAt(ns: Namespace, hook: Hook, family: Family, conntrack: b
   );
 }
 
-function tablePriority(name: string): number {
+function tablePriority({ name, backend }: Table): number {
+  // iptables-nft hangs its security table after nat, legacy before it (xtables_ipv4[], iptables/nft.c)
+  if (name === 'security' && backend === 'nft') return 150;
   return name in PRIORITY ? PRIORITY[name as keyof typeof PRIORITY] : PRIORITY.filter;
 }
 

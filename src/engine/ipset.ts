@@ -112,8 +112,7 @@ function covers(part: SetPart, value: Value): boolean {
     case 'mac':
       return 'name' in value && value.name === part.mac;
     case 'iface':
-      // hash_netiface4_data_equal() compares whole names; a trailing + in the element is a wildcard (kernel 5.5)
-      return 'name' in value && (part.name.endsWith('+') ? value.name.startsWith(part.name.slice(0, -1)) : value.name === part.name);
+      return 'name' in value && value.name === part.name;
     case 'mark':
       return 'mark' in value && value.mark === part.mark;
     case 'set':

@@ -1,6 +1,7 @@
 // One packet's visit to one network namespace: the hooks in their order, with conntrack, NAT and routing in between.
 // ip_rcv() ... ip_forward() ... ip_output(), net/ipv4/ip_*.c; net/ipv6/ip6_*.c
-import { familyOf, formatAddr, type Addr } from '../net/addr.ts';
+import { equal, familyOf, formatAddr, isZeronet, type Addr } from '../net/addr.ts';
+import { TCP } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { Namespace } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
@@ -13,7 +14,7 @@ import { Fib, localKey } from './fib.ts';
 import { stagesAt, tracksConnections } from './hooks.ts';
 import { bind, endpoint, netmap, translate, translateError, type NatStatement } from './nat.ts';
 import type { DeviceField, Sight, SupposedName, Tracked } from './pred.ts';
-import { mtuOf, place, routeInput, routeOutput, rpfilterMatch, type Router, type Way } from './routing.ts';
+import { martianBeforeHooks, mtuOf, place, routeInput, routeOutput, rpfilterMatch, unforwardable, type Router, type Way } from './routing.ts';
 import { carryOut, type Passing } from './statement.ts';
 import { setting } from './sysctl.ts';
 
@@ -72,27 +73,28 @@ export class Visit implements Visitor, Router {
   receive(device: string | undefined): Passage {
     this.iif = device;
     this.steps.push({ step: 'enter', local: false, ...(device !== undefined && { device }), packet: this.packet });
-    this.noteMissingRules();
-    return this.arrive() ?? this.routeAndGo();
+    return martianBeforeHooks(this.ns, this.packet, device) ?? this.missingRules() ?? this.arrive() ?? this.routeAndGo();
   }
 
   /** A packet that a socket here sends; `bound` tells whether its source address is settled. */
   send(bound: boolean): Passage {
     this.iif = '';
+    const toItself = this.packet.undetermined?.dst === undefined && isZeronet(this.packet.dst);
+    if (toItself) this.packet = { ...this.packet, dst: bound ? this.packet.src : loopbackOf(this.packet) };
     // where nobody knows which addresses are local, OUTPUT may yet change the destination: that question can wait
     const waits = !Fib.of(this.ns, this.packet.family).knowsLocal;
     const first = routeOutput(this.ns, this.packet, bound, waits ? { ...this.router(), decide: () => false } : this);
     if (first.kind === 'refused') {
+      if (!bound) this.packet = this.fromUnknown();
       this.steps.push({ step: 'enter', local: true, packet: this.packet });
       return this.refuseRoute('output', first);
     }
     if (!bound) this.packet = first.src !== undefined ? { ...this.packet, src: first.src } : this.fromUnknown();
     this.steps.push({ step: 'enter', local: true, packet: this.packet });
-    this.noteMissingRules();
     this.take('output', first);
-    const stopped = this.runHook('OUTPUT') ?? (waits && this.out === first ? this.reroute() : undefined) ?? this.postrouting();
+    const stopped = this.missingRules() ?? this.runHook('OUTPUT') ?? (waits && this.out === first ? this.reroute() : undefined) ?? this.postrouting();
     if (stopped) return stopped;
-    if (this.out?.kind !== 'local') return this.leave();
+    if (this.out?.kind !== 'local') return this.tooBigHere() ?? this.leave();
     // the loopback device: conntrack and the route stay with the packet (loopback_xmit())
     this.iif = 'lo';
     this.oif = '';
@@ -122,6 +124,8 @@ export class Visit implements Visitor, Router {
 
   private deliver(): Passage {
     this.oif = '';
+    const server = this.virtualServer();
+    if (server) return server;
     const stopped = this.runHook('INPUT');
     if (stopped) return stopped;
     this.steps.push({ step: 'deliver', packet: this.packet });
@@ -130,20 +134,28 @@ export class Visit implements Visitor, Router {
 
   /** ip_forward(): TTL and size are checked, and the TTL lowered, before the FORWARD chains see the packet. */
   private forward(way: Way): Passage {
+    const refused = unforwardable(this.ns, this.packet);
+    if (refused) return refused;
     if (this.packet.ttl <= 1)
       return { kind: 'refused', outcome: 'ttl-exceeded', why: `its TTL reached 0 at ${place(this.ns)}, which answers ICMP time exceeded` };
-    const limit = mtuOf(this.ns, way);
-    if (limit && this.packet.length > limit.mtu) {
-      return {
-        kind: 'refused',
-        outcome: 'too-big',
-        why: `${this.packet.length} bytes do not fit the MTU ${limit.mtu} of ${way.device ?? '?'} on ${place(this.ns)}`,
-        ...(limit.at && { at: limit.at }),
-      };
-    }
+    const tooBig = this.tooBig(way);
+    if (tooBig) return tooBig;
     this.packet = { ...this.packet, ttl: this.packet.ttl - 1 };
     const stopped = this.runHook('FORWARD') ?? this.postrouting();
     return stopped ?? this.leave();
+  }
+
+  /** The packet is taken not to be fragmented (DF), as TCP sends it. */
+  private tooBig(way: Way): Stop | undefined {
+    const limit = mtuOf(this.ns, way);
+    if (!limit || this.packet.length <= limit.mtu) return undefined;
+    const why = `${this.packet.length} bytes do not fit the MTU ${limit.mtu} of ${way.device ?? '?'} on ${place(this.ns)}`;
+    return { kind: 'refused', outcome: 'too-big', why, ...(limit.at && { at: limit.at }) };
+  }
+
+  /** A socket's own datagrams are cut to fit; a TCP segment is never sent larger than the device takes. */
+  private tooBigHere(): Stop | undefined {
+    return this.packet.proto === TCP ? this.tooBig(this.out!) : undefined;
   }
 
   private postrouting(): Passage | undefined {
@@ -171,6 +183,8 @@ export class Visit implements Visitor, Router {
 
   private runHook(hook: Hook): Stop | undefined {
     this.hook = hook;
+    const unread = this.foreignChain(hook);
+    if (unread) return unread;
     for (const stage of stagesAt(this.ns, hook, this.packet.family, this.usesConntrack, this.choices)) {
       switch (stage.kind) {
         case 'conntrack':
@@ -318,7 +332,7 @@ export class Visit implements Visitor, Router {
 
   /** nf_nat_redirect_ipv4(): loopback for packets of this host, else the first address of the input device. */
   private redirectAddress(): Addr | undefined {
-    if (this.hook === 'OUTPUT') return this.packet.family === 4 ? (0x7f000001 as Addr) : [0, 0, 0, 1];
+    if (this.hook === 'OUTPUT') return loopbackOf(this.packet);
     return this.ns.addresses.find((a) => a.device === this.iif && familyOf(a.addr) === this.packet.family && !a.secondary)?.addr;
   }
 
@@ -380,9 +394,57 @@ export class Visit implements Visitor, Router {
     return effect.did;
   }
 
-  private noteMissingRules(): void {
-    if (this.ns.stub || this.ns.captured[this.packet.family === 4 ? 'rules4' : 'rules6']) return;
-    this.choices.assume(`${place(this.ns)} has no ${this.packet.family === 4 ? 'iptables' : 'ip6tables'} rules (none were captured)`);
+  /** IPVS takes what is for a virtual server between INPUT's filter and its nat, or in OUTPUT. */
+  private virtualServer(): Stop | undefined {
+    const { proto, dst, dport, mark } = this.packet;
+    const found = this.ns.virtualServers?.find(
+      (v) => (v.mark !== undefined && v.mark === mark) || (v.proto === proto && v.port === dport && v.addr !== undefined && equal(v.addr, dst)),
+    );
+    if (!found) return undefined;
+    return {
+      kind: 'refused',
+      outcome: 'cannot-tell',
+      why: `'${found.text}' is a virtual server of IPVS on ${place(this.ns)}: where it sends the packet is not modelled yet`,
+      at: found.at,
+    };
+  }
+
+  /** nft chains at this hook that are not read yet may do anything. */
+  private foreignChain(hook: Hook): Stop | undefined {
+    for (const c of this.ns.foreignChains ?? []) {
+      if (c.hook !== hook || (c.family !== 'both' && c.family !== this.packet.family)) continue;
+      if (
+        this.choices.choose(`nft:${place(this.ns)}:${c.name}`, [
+          { value: true, what: `the nft chain ${c.name} lets it pass unchanged (nft rules are not read yet)`, at: c.at },
+          { value: false, what: `${NOT}the nft chain ${c.name} lets it pass unchanged (nft rules are not read yet)`, at: c.at },
+        ])
+      )
+        continue;
+      return {
+        kind: 'refused',
+        outcome: 'cannot-tell',
+        why: `the nft chain ${c.name} on ${place(this.ns)} decides, and nft rules are not read yet`,
+        at: c.at,
+      };
+    }
+    return undefined;
+  }
+
+  /** Rules that nobody captured may do anything; those of a container's namespace are taken to be none, as they mostly are. */
+  private missingRules(): Stop | undefined {
+    const { family } = this.packet;
+    if (this.ns.stub || this.ns.foreignChains || this.ns.captured[family === 4 ? 'rules4' : 'rules6']) return undefined;
+    const claim = `${place(this.ns)} has no ${family === 4 ? 'iptables' : 'ip6tables'} rules that matter (none were captured)`;
+    if (this.ns.name !== '') {
+      this.choices.assume(claim);
+      return undefined;
+    }
+    if (this.decide(`rules:${place(this.ns)}:${family}`, claim)) return undefined;
+    return {
+      kind: 'refused',
+      outcome: 'cannot-tell',
+      why: `the ${family === 4 ? 'iptables' : 'ip6tables'} rules of ${place(this.ns)} were not captured: they may drop or translate it`,
+    };
   }
 
   // Router: what routing asks and notes
@@ -439,6 +501,10 @@ function prescribe(found: Connection, state: number): Connection {
 
 function changesRoute(a: Packet, b: Packet): boolean {
   return a.mark !== b.mark || a.tos !== b.tos || formatAddr(a.src) !== formatAddr(b.src) || formatAddr(a.dst) !== formatAddr(b.dst);
+}
+
+function loopbackOf(p: Packet): Addr {
+  return p.family === 4 ? (0x7f000001 as Addr) : [0, 0, 0, 1];
 }
 
 function unspecified(p: Packet): Addr {

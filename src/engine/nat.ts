@@ -63,7 +63,7 @@ function uniqueTuple(table: ConntrackTable, entry: Entry, current: Tuple, manip:
       }
     }
   }
-  const tuple = range.addrs ? { ...current, [manip]: pickAddress(current, range, entry.zone) } : current;
+  const tuple = range.addrs ? { ...current, [manip]: pickAddress(current, manip, range, entry.zone) } : current;
   if (!range.random) {
     if (range.base !== undefined) {
       // shifted below
@@ -117,23 +117,23 @@ function uniquePort(tuple: Tuple, manip: Manip, range: NatRange, free: (t: Tuple
 }
 
 /** find_best_ips_proto(): one address of the range by a hash of the source (and, unless --persistent, the destination). */
-function pickAddress(t: Tuple, range: NatRange, zone: number): Addr {
+function pickAddress(t: Tuple, manip: Manip, range: NatRange, zone: number): Addr {
   const [lo, hi] = range.addrs!;
   if (equal(lo, hi)) return lo;
-  const last = words(t.dst).length - 1;
-  let j = jhash2(
-    [...words(t.src).map(swap), ...new Array<number>(3 - last).fill(0)],
-    range.persistent ? 0 : (swap(words(t.dst)[last]!) ^ zone) >>> 0,
-  );
+  const dst = [...words(t.dst)];
+  const last = dst.length - 1;
+  let j = jhash2([...words(t.src).map(swap), ...new Array<number>(3 - last).fill(0)], range.persistent ? 0 : (swap(dst[last]!) ^ zone) >>> 0);
   const out: number[] = [];
-  let full = false;
+  let full = false; // the words after the first that is below its maximum may take any value, as the kernel counts them: 2^32-1 of them
   for (const [i, min] of words(lo).entries()) {
-    const max = full ? 0xffffffff : words(hi)[i]!;
-    const from = full ? 0 : min;
-    const picked = (from + Number((BigInt(j) * (BigInt(max - from) + 1n)) >> 32n)) >>> 0;
+    const max = words(hi)[i]!;
+    const [from, size] = full ? [0n, 0xffffffffn] : [BigInt(min), BigInt(max - min) + 1n];
+    const picked = Number((from + ((BigInt(j) * size) >> 32n)) & 0xffffffffn);
     out.push(picked);
-    if (picked !== words(hi)[i]) full = true;
-    if (!range.persistent) j = (j ^ swap(words(t.dst)[i]!)) >>> 0;
+    if (picked !== max) full = true;
+    // for DNAT the tuple's destination is what has just been picked
+    if (manip === 'dst') dst[i] = picked;
+    if (!range.persistent) j = (j ^ swap(dst[i]!)) >>> 0;
   }
   return (typeof lo === 'number' ? out[0]! : out) as Addr;
 }

@@ -3,7 +3,6 @@
 import { familyOf, formatAddr, type Addr } from '../net/addr.ts';
 import type { Span } from '../model/finding.ts';
 import type { Neighbour, World } from '../model/host.ts';
-import { ADDR_TYPE } from '../model/ruleset.ts';
 import { Fib } from './fib.ts';
 import { place, type Router } from './routing.ts';
 import { eitherOf, forwarding, maxOf } from './sysctl.ts';
@@ -70,7 +69,7 @@ function macOf(s: Station): string | undefined {
 /** Reports whether the station would answer an ARP request for `addr` that came in by its device. */
 function answers(s: Station, addr: Addr, router: Router): boolean {
   const fib = Fib.of(s.ns, familyOf(addr));
-  if (fib.addressType(addr)?.type === ADDR_TYPE.LOCAL) {
+  if (fib.isLocal(addr)) {
     // arp_ignore 1 and 2: only addresses of the device itself (IPv6 behaves like that always)
     const strict = familyOf(addr) === 6 || maxOf(s.ns, s.device, 'arp_ignore').value > 0;
     return !strict || s.ns.addresses.some((a) => a.device === s.device && formatAddr(a.addr) === formatAddr(addr));

@@ -193,7 +193,7 @@ function answerTo(world: World, there: Passed, choices: Choices): Start | undefi
   const by = outcome.device === undefined ? '' : ` by ${outcome.device}`;
   choices.assume(
     own
-      ? `the network beyond answers to ${src}, an address of ${place(ns)}, and the answer comes in${by}`
+      ? `the network beyond answers to ${src}${src.startsWith('an address') ? '' : `, an address of ${place(ns)}`}, and the answer comes in${by}`
       : `the network beyond${outcome.device ? ` ${outcome.device}` : ''} routes ${src} back to ${place(ns)}: the reply arrives only if it does`,
   );
   // it comes in where the request went out, and would go out where that came in

@@ -1,11 +1,11 @@
 // Deciding a predicate. `evaluate` is the only place that says whether a packet satisfies one; `explain` runs the same
 // function loudly and keeps what it saw.
-import { and, compare, equal, formatAddr, type Addr, type Word } from '../net/addr.ts';
+import { and, compare, equal, formatAddr, formatMasked, type Addr, type Word } from '../net/addr.ts';
 import { has, intersect, type Ranges } from '../net/intervals.ts';
 import { formatProtocol, formatTcpFlags, ICMP, ICMPV6 } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { Packet, Tuple } from '../model/packet.ts';
-import { ADDR_TYPE, CT_STATE, PKT_TYPE, type Field, type Hook, type IpSet, type Pred, type SetKey, type Truth } from '../model/ruleset.ts';
+import { ADDR_TYPE, CT_STATE, CT_STATUS, PKT_TYPE, type Field, type Hook, type IpSet, type Pred, type SetKey, type Truth } from '../model/ruleset.ts';
 import type { Reason } from '../model/trace.ts';
 import { testSet } from './ipset.ts';
 
@@ -94,7 +94,7 @@ export function evaluate(pred: Pred, s: Sight, say?: Say): Truth {
       const name = sideName(s.packet, pred.side);
       if (!found) return (say?.(`whether ${name} is ${typeName(pred.types)} was not captured`), s.supposed.get(pred) ?? 'unknown');
       say?.(`${name} is ${typeName(found.type)}${device ? ` on ${device}` : ''}`, found.at);
-      return (found.type & pred.types) !== 0;
+      return hasType(found.type, pred.types, s.packet.family);
     }
     case 'rpfilter': {
       const found = s.reversePath(pred);
@@ -114,6 +114,14 @@ export function evaluate(pred: Pred, s: Sight, say?: Say): Truth {
       say?.(pred.why);
       return s.supposed.get(pred) ?? 'unknown';
   }
+}
+
+/** match_type() and match_type6(), net/netfilter/xt_addrtype.c: IPv6 wants each class of address that is asked for, and one of the kinds of route. */
+function hasType(seen: number, asked: number, family: 4 | 6): boolean {
+  if (family === 4) return (seen & asked) !== 0;
+  const classes = asked & (ADDR_TYPE.UNSPEC | ADDR_TYPE.UNICAST | ADDR_TYPE.MULTICAST);
+  const kinds = asked & (ADDR_TYPE.LOCAL | ADDR_TYPE.ANYCAST | ADDR_TYPE.UNREACHABLE);
+  return (seen & classes) === classes && (kinds === 0 || (seen & kinds) !== 0);
 }
 
 /** Three-valued conjunction (`stop` false) or disjunction (`stop` true): a settled part outweighs an unknown one. */
@@ -163,16 +171,21 @@ export function undecided(pred: Pred, s: Sight): Open | undefined {
     case 'chance':
       return { leaf: pred, probability: pred.probability, claim: pred.as };
     case 'opaque':
-      return { leaf: pred, ...(pred.key !== undefined && { key: `${s.visit}:${pred.key}` }), claim: `'${pred.as}' holds (${pred.why})` };
+      return {
+        leaf: pred,
+        ...(pred.key !== undefined && { key: `${s.visit}:${pred.key}` }),
+        claim: pred.claim ?? `'${pred.as}' holds (${pred.why})`,
+      };
     case 'in':
     case 'masked': {
       const range = undetermined(pred.field, s.packet);
-      const why = range
-        ? `the kernel picks the port from ${range[0]}-${range[1]}`
-        : pred.field === 'src' || pred.field === 'dst'
-          ? 'the address was not captured'
-          : 'not given in the question';
+      if ((pred.field === 'src' || pred.field === 'dst') && pred.kind === 'masked') {
+        const block = formatMasked({ addr: pred.value as Addr, mask: pred.mask as Addr });
+        const claim = `${sideName(s.packet, pred.field)} is in ${block}`;
+        return { leaf: pred, key: `${s.visit}:${claim}`, claim: `${claim} (not captured)` };
+      }
       const text = pred.text ?? pred.field;
+      const why = range ? `the kernel picks the port from ${range[0]}-${range[1]}` : 'not given in the question';
       return { leaf: pred, key: `${s.visit}:${text}`, claim: `'${text}' holds (${why})` };
     }
     case 'name':
@@ -339,7 +352,7 @@ function sayValue(field: Field, value: Value, s: Sight, say: Say): void {
     case 'ctstate':
       return say(STATE_NAMES[value] ?? String(value));
     case 'ctstatus':
-      return say(`0x${value.toString(16)}`);
+      return say(statusNames(value));
     case 'ctdir':
       return say(s.tracked.direction ?? 'none');
     case 'sport':
@@ -354,6 +367,11 @@ function sayValue(field: Field, value: Value, s: Sight, say: Say): void {
 
 export function formatMark(mark: number): string {
   return mark === 0 ? '0' : `0x${mark.toString(16)}`;
+}
+
+function statusNames(bits: number): string {
+  const names = Object.entries(CT_STATUS).filter(([, bit]) => bits & bit);
+  return names.map(([name]) => name).join(',') || 'no status';
 }
 
 export function typeName(bits: number): string {

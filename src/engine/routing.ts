@@ -1,6 +1,7 @@
 // Routing decisions about one packet: who gets it (input), which way it goes (output), and whether its source is believed.
 // ip_route_input_slow(), ip_route_output_key_hash_rcu(), net/ipv4/route.c; fib_validate_source(), net/ipv4/fib_frontend.c.
-import { formatAddr, isLimitedBroadcast, isLoopback, isMulticast, isZeronet, type Addr } from '../net/addr.ts';
+import { formatAddr, isLimitedBroadcast, isLinkLocal, isLoopback, isMulticast, isZeronet, type Addr } from '../net/addr.ts';
+import { TCP } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { Namespace } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
@@ -104,7 +105,7 @@ export function routeOutput(ns: Namespace, p: Packet, bound: boolean, router: Ro
     if (isMulticast(p.src) || isLimitedBroadcast(p.src))
       return { kind: 'refused', outcome: 'no-route', why: `${formatAddr(p.src)} cannot be a source address` };
     const type = fib.addressType(p.src);
-    if (type && type.type !== ADDR_TYPE.LOCAL)
+    if (type && (type.type & ADDR_TYPE.LOCAL) === 0)
       return {
         kind: 'refused',
         outcome: 'no-route',
@@ -114,6 +115,13 @@ export function routeOutput(ns: Namespace, p: Packet, bound: boolean, router: Ro
   const { src, ...rest } = flowOf(p, { iif: 'lo' });
   const result = fib.lookup(bound && src !== undefined ? { ...rest, src } : rest, router);
   if (result.kind !== 'hit') return unrouted(ns, p, result, router);
+  if (result.route.type === 'broadcast' && p.proto === TCP)
+    return {
+      kind: 'refused',
+      outcome: 'no-route',
+      why: `${formatAddr(p.dst)} is a broadcast address: TCP cannot connect to it`,
+      ...(result.route.at.line > 0 && { at: result.route.at }),
+    };
   const chosen = bound ? p.src : fib.sourceFor(result.route, result.hop, p.dst);
   const local = result.route.type === 'local' || result.route.type === 'anycast';
   return { ...way(result, local ? 'local' : 'forward'), ...(local && { device: 'lo' }), ...(chosen !== undefined && { src: chosen }) };
@@ -148,6 +156,22 @@ function unrouted(ns: Namespace, p: Packet, result: Exclude<FibResult, { kind: '
   }
 }
 
+/** ip6_rcv_core(): what an IPv6 host drops before any hook sees it. */
+export function martianBeforeHooks(ns: Namespace, p: Packet, iif: string | undefined): Refusal | undefined {
+  if (p.family !== 6 || iif === 'lo') return undefined;
+  const wrong = isMulticast(p.src) || isLoopback(p.src) ? p.src : isLoopback(p.dst) ? p.dst : undefined;
+  if (!wrong) return undefined;
+  const why = isMulticast(wrong) ? 'a group cannot be a source' : '::1 belongs to lo alone';
+  return { kind: 'refused', outcome: 'martian', why: `${formatAddr(wrong)} came in by ${iif ?? 'an interface'} of ${place(ns)}: ${why}` };
+}
+
+/** ip6_forward(): sources that are never forwarded. */
+export function unforwardable(ns: Namespace, p: Packet): Refusal | undefined {
+  if (p.family !== 6 || !(isZeronet(p.src) || isLinkLocal(p.src))) return undefined;
+  const why = `${formatAddr(p.src)} is ${isZeronet(p.src) ? 'no address' : 'link-local'}, and ${place(ns)} forwards no packet from such a source`;
+  return { kind: 'refused', outcome: 'martian', why };
+}
+
 /** The checks on the addresses themselves, before any lookup. */
 function martianAddress(ns: Namespace, p: Packet, iif: string | undefined): Refusal | undefined {
   const refuse = (why: string, at?: Span): Refusal => ({ kind: 'refused', outcome: 'martian', why, ...(at && { at }) });
@@ -155,12 +179,7 @@ function martianAddress(ns: Namespace, p: Packet, iif: string | undefined): Refu
   const src = formatAddr(p.src);
   if (isMulticast(p.src) || isLimitedBroadcast(p.src)) return refuse(`${src} cannot be a source: martian`);
   if (iif === 'lo') return undefined;
-  if (p.family === 6) {
-    // ip6_rcv_core(): ::1 does not come from a wire
-    if (isLoopback(p.src) || isLoopback(p.dst))
-      return refuse(`${isLoopback(p.src) ? src : formatAddr(p.dst)} came in by ${iif ?? 'an interface'}: ::1 belongs to lo alone`);
-    return undefined;
-  }
+  if (p.family === 6) return undefined; // martianBeforeHooks()
   if (isLimitedBroadcast(p.dst) || (isZeronet(p.src) && isZeronet(p.dst))) return undefined;
   if (isZeronet(p.src)) return refuse(`${src} cannot be a source: martian`);
   if (isZeronet(p.dst)) return refuse(`${formatAddr(p.dst)} cannot be a destination: martian`);
@@ -185,9 +204,10 @@ function validateSource(ns: Namespace, p: Packet, iif: string | undefined, out: 
   const mode = filter.value;
   const refuse = (why: string, at: Span | undefined): Refusal => ({ kind: 'refused', outcome: 'martian', why, ...(at && { at }) });
   // without a filter only the host's own addresses are refused, unless redirects or policy routing ask for the whole check
-  const brief = mode === 0 && (out !== iif || !eitherOf(ns, iif, 'send_redirects', 1).value) && !fib.isCustom;
-  if (brief) {
-    if (!eitherOf(ns, iif, 'accept_local').value && fib.isLocal(p.src))
+  const brief = mode === 0 && (out !== iif || !eitherOf(ns, iif, 'send_redirects', 1).value);
+  const acceptsLocal = eitherOf(ns, iif, 'accept_local').value !== 0;
+  if (brief && (acceptsLocal || !fib.isCustom)) {
+    if (!acceptsLocal && fib.isLocal(p.src))
       return refuse(`${formatAddr(p.src)} is an address of ${place(ns)} itself, and came in by ${iif}: martian source`, fib.addressType(p.src)?.at);
     if (!filter.at && fib.knowsRoutes) {
       const strict = reversePath(ns, p, iif, out, router, 1);

@@ -143,7 +143,8 @@ export const recent = match({
     if (action === undefined || action === '--set') return [{ ...(action && o[action]!.not ? negate(ALWAYS) : ALWAYS), text }];
     // Two rules that ask the same list the same question get the same answer.
     const name = valueOf<string>(o, '--name') ?? 'DEFAULT';
-    const p = unknown(`-m recent ${text}`, recent.why, `recent:${name}:${text.replace(/^! /, '')}`);
+    const claim = `the ${has(o, '--rdest') ? 'destination' : 'source'} was seen lately by the recent list ${name} (not captured)`;
+    const p = { ...unknown(`-m recent ${text}`, recent.why, `recent:${name}:${text.replace(/^! /, '')}`), claim };
     return [{ ...(o[action]!.not ? negate(p) : p), text }];
   },
 });

@@ -64,7 +64,7 @@ export const BUILT_IN: Readonly<Record<string, readonly string[]>> = {
 };
 const TABLE = /^[\w-]{1,31}$/;
 /** The longest line that is read; no kernel keeps a longer rule. */
-const LONGEST = 65536;
+const LONGEST = 4 * 1024 * 1024;
 /** `-s A,B -d C,D` is four rules; more than this is refused. */
 const MOST_COPIES = 1024;
 

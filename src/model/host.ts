@@ -2,7 +2,7 @@
 import type { Addr, Family, Prefix } from '../net/addr.ts';
 import type { Finding, Span } from './finding.ts';
 import type { Tuple } from './packet.ts';
-import type { IpSet, Table } from './ruleset.ts';
+import type { Hook, IpSet, Table } from './ruleset.ts';
 
 export interface Link {
   /** Interface index (ifindex), or 0 when it was not captured. */
@@ -128,6 +128,26 @@ export interface ConntrackEntry {
   readonly at: Span;
 }
 
+/** An IPVS virtual server, as far as it is read yet: what reaches it is decided by machinery that is not modelled. */
+export interface VirtualServer {
+  readonly proto?: number;
+  readonly addr?: Addr;
+  readonly port?: number;
+  /** Of a fwmark service. */
+  readonly mark?: number;
+  readonly text: string;
+  readonly at: Span;
+}
+
+/** A base chain of an nft table that is not read yet. */
+export interface ForeignChain {
+  /** `inet firewalld filter_INPUT` */
+  readonly name: string;
+  readonly family: Family | 'both';
+  readonly hook: Hook;
+  readonly at: Span;
+}
+
 /** A thing that a capture holds or lacks. */
 export type CaptureKind =
   'rules4' | 'rules6' | 'sets' | 'links' | 'addresses' | 'routes4' | 'routes6' | 'rules' | 'neighbours' | 'sysctls' | 'conntrack';
@@ -149,6 +169,8 @@ export interface Namespace {
   /** Keys with dots: `net.ipv4.conf.eth0.100.rp_filter` is stored as the kernel prints it. */
   readonly sysctls: Readonly<Record<string, Sysctl>>;
   readonly conntrack: readonly ConntrackEntry[];
+  readonly virtualServers?: readonly VirtualServer[];
+  readonly foreignChains?: readonly ForeignChain[];
   /** `uname -r`, where captured. */
   readonly kernel?: string;
   /** Made from a scenario's `addresses:` and `routes:` instead of captures: it forwards and filters nothing. */

@@ -87,7 +87,14 @@ export type Pred = (
   /** True with `probability` (0 to 1) independently for each packet that reaches it. */
   | { readonly kind: 'chance'; readonly probability: number; readonly as: string }
   /** Undecidable from packet and captures. Equal `key`s within one walk have equal answers (the same hidden state is asked). */
-  | { readonly kind: 'opaque'; readonly as: string; readonly why: string; readonly key?: string }
+  | {
+      readonly kind: 'opaque';
+      readonly as: string;
+      readonly why: string;
+      readonly key?: string;
+      /** What would have to be so for it to hold, where that can be said shorter than in its words. */
+      readonly claim?: string;
+    }
 ) & { readonly text?: string };
 
 /** What `masquerade`, `snat`, `dnat`, `redirect` may choose from, both ends included. */

@@ -44,6 +44,8 @@ export type Step =
       readonly then: readonly Statement[];
       /** What it did, in words: `mark 0 -> 0x4000`, `jump KUBE-SEP-...`. */
       readonly did?: string;
+      /** One single condition kept it from deciding, and that condition is worth telling. */
+      readonly near?: true;
     })
   /** Rules `from`..`to` of a chain that did not match. */
   | (InChain & {

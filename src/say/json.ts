@@ -85,9 +85,16 @@ function traceJson(t: Trace, all: boolean): Json {
     hops: t.hops.map((h) => ({
       node: h.node,
       namespace: h.namespace,
-      steps: h.steps.filter((s) => all || s.step !== 'rule' || s.truth !== false).map(stepJson),
+      steps: h.steps.map((s) => stepJson(all ? s : counted(s))),
     })),
   };
+}
+
+/** Without --all a rule that did not match is told as a count, like those around it; near misses stand apart. */
+function counted(s: Step): Step {
+  if (s.step !== 'rule' || s.truth !== false) return s;
+  const { hook, backend, family, table, chain, number } = s;
+  return { step: 'skipped', hook, backend, family, table, chain, from: number, to: number, count: 1, misses: { other: 1 } };
 }
 
 function translationJson(t: Translation | undefined): Json | undefined {

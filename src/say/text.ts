@@ -41,7 +41,7 @@ function overall(answer: Answer, palette: Palette): string {
     case 'no':
       return palette.bad(answer.courses.some((c) => c.verdict === 'yes') ? 'It works only sometimes.' : 'It does not work.');
     case 'cannot-tell':
-      return palette.doubtful(`CANNOT TELL: it depends on ${dependsOn(answer)}`);
+      return palette.doubtful(`CANNOT TELL: ${dependsOn(answer)}`);
   }
 }
 
@@ -50,7 +50,8 @@ function dependsOn(answer: Answer): string {
   const open = answer.courses.flatMap((c) =>
     c.trace.assumptions.filter((a) => a.forked && a.probability === undefined).map((a) => a.what.replace(/^not so: /, '')),
   );
-  return [...new Set(open)].join('; ') || answer.courses.find((c) => c.verdict === 'cannot-tell')?.trace.outcome.why || 'what was not captured';
+  if (open.length > 0) return `it depends on whether ${[...new Set(open)].join(', and whether ')}`;
+  return answer.courses.find((c) => c.verdict === 'cannot-tell')?.trace.outcome.why || 'what was not captured';
 }
 
 /** Courses whose fate reads the same are told once, with the ways in which they differ. */

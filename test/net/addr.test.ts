@@ -366,7 +366,7 @@ describe('special addresses', () => {
     ['loopback', isLoopback, ['127.0.0.0/8', '::1/128']],
     ['multicast', isMulticast, ['224.0.0.0/4', 'ff00::/8']],
     ['limited broadcast', isLimitedBroadcast, ['255.255.255.255/32']],
-    ['of this network', isZeronet, ['0.0.0.0/8', '::/128']],
+    ['no address at all', isZeronet, ['0.0.0.0/32', '::/128']],
     ['link-local', isLinkLocal, ['169.254.0.0/16', 'fe80::/10']],
   ];
   it.each(kinds)('an address is %s in its blocks and nowhere else', (_name, test, texts) => {
