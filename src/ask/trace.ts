@@ -211,7 +211,7 @@ function asSkipped(s: RuleStep): Step {
   return { step: 'skipped', hook, backend, family, table, chain, from: number, to: number, count: 1, misses: { [missed(s)]: 1 } };
 }
 
-const WHOLE_FILE = new Set(['truncated', 'missing-commit', 'duplicate-table', 'table-twice', 'incompatible-table', 'not-understood', 'not-captured']);
+const WHOLE_FILE = new Set(['truncated', 'missing-commit', 'duplicate-table', 'table-twice', 'incompatible-table', 'not-understood']);
 
 /** Findings about lines the answer rests on, and those that cost a file or its end. */
 function relevant(findings: readonly Finding[], courses: readonly Course[]): Finding[] {

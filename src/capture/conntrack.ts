@@ -101,6 +101,8 @@ function readEntry(text: string): Omit<ConntrackEntry, 'text' | 'at'> | string {
         if (key === 'mark') mark = Number(value);
         else if (key === 'zone') zone = Number(value);
         break;
+      default: // words of other kernels and options
+        break;
     }
   }
   const orig = build(tuples[0], proto);

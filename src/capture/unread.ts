@@ -69,6 +69,8 @@ export function unreadOf(file: { readonly path: string; readonly text: string; r
         note('note', 'not-recognised', 'no command that is known printed this', 'name the file after its command: iptables-save.txt, ip-route.txt');
       }
       break;
+    default: // the other kinds have readers
+      break;
   }
   return out;
 }

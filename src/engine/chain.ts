@@ -1,7 +1,7 @@
 // Walking the rules of one base chain: ipt_do_table(), net/ipv4/netfilter/ip_tables.c.
 import type { Packet } from '../model/packet.ts';
 import type { Span } from '../model/finding.ts';
-import type { Chain, Hook, Pred, Rule, Statement, Table, Truth } from '../model/ruleset.ts';
+import type { Chain, Hook, Pred, Rule, Table, Truth } from '../model/ruleset.ts';
 import type { MissKind, Reason, Step } from '../model/trace.ts';
 import { NOT, type Choices, type Option } from './choice.ts';
 import { isNat, type NatStatement } from './nat.ts';

@@ -1,6 +1,6 @@
 // Deciding a predicate. `evaluate` is the only place that says whether a packet satisfies one; `explain` runs the same
 // function loudly and keeps what it saw.
-import { and, compare, equal, formatAddr, formatMasked, type Addr, type Word } from '../net/addr.ts';
+import { and, compare, equal, formatAddr, formatMasked, formatRange, type Addr, type Word } from '../net/addr.ts';
 import { has, intersect, type Ranges } from '../net/intervals.ts';
 import { formatProtocol, formatTcpFlags, ICMP, ICMPV6 } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
@@ -179,8 +179,11 @@ export function undecided(pred: Pred, s: Sight): Open | undefined {
     case 'in':
     case 'masked': {
       const range = undetermined(pred.field, s.packet);
-      if ((pred.field === 'src' || pred.field === 'dst') && pred.kind === 'masked') {
-        const block = formatMasked({ addr: pred.value as Addr, mask: pred.mask as Addr });
+      if (pred.field === 'src' || pred.field === 'dst') {
+        const block =
+          pred.kind === 'masked'
+            ? formatMasked({ addr: pred.value as Addr, mask: pred.mask as Addr })
+            : pred.ranges.map(([lo, hi]) => formatRange(lo as Addr, hi as Addr)).join(', ');
         const claim = `${sideName(s.packet, pred.field)} is in ${block}`;
         return { leaf: pred, key: `${s.visit}:${claim}`, claim: `${claim} (not captured)` };
       }
@@ -381,4 +384,3 @@ export function typeName(bits: number): string {
     .join(',');
 }
 
-export type { SetKey };

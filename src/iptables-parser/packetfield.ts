@@ -1,5 +1,5 @@
 // Matches on plain fields of the packet or its socket: ttl, hl, length, owner; and comment, which matches everything.
-import { match, option, unknown, type MatchExtension, type Option } from './extension.ts';
+import { match, option, type MatchExtension, type Option } from './extension.ts';
 import { fieldIn } from './predicate.ts';
 import { nothing, number, range, text, type Span2, type Value } from './value.ts';
 

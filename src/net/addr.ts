@@ -191,6 +191,13 @@ export function formatPrefix(p: Prefix): string {
   return p.length === bitsOf(familyOf(p.addr)) ? formatAddr(p.addr) : `${formatAddr(p.addr)}/${p.length}`;
 }
 
+/** `10.0.0.0/8` where the two ends are those of a prefix, else `10.0.0.1-10.0.0.9`. */
+export function formatRange(lo: Addr, hi: Addr): string {
+  const length = familyOf(lo) === familyOf(hi) ? maskLength(not(xor(lo, hi))) : undefined;
+  const isBlock = length !== undefined && equal(and(lo, maskOf(familyOf(lo), length)), lo);
+  return isBlock ? formatPrefix({ addr: lo, length }) : `${formatAddr(lo)}-${formatAddr(hi)}`;
+}
+
 /** As iptables-save prints it: `/32` kept, a mask with holes dotted. */
 export function formatMasked(m: Masked): string {
   const length = maskLength(m.mask);
@@ -244,6 +251,11 @@ export function or(a: Word, b: Word): Word {
 export function not<W extends Word>(a: W): W;
 export function not(a: Word): Word {
   return typeof a === 'number' ? ~a >>> 0 : [~a[0] >>> 0, ~a[1] >>> 0, ~a[2] >>> 0, ~a[3] >>> 0];
+}
+
+export function xor<W extends Word>(a: W, b: W): W;
+export function xor(a: Word, b: Word): Word {
+  return and(or(a, b), not(and(a, b)));
 }
 
 export function equal(a: Word, b: Word): boolean {

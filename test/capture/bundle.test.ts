@@ -42,7 +42,7 @@ describe('the captures of a real kube-proxy node', () => {
 
   it('read tables, sets and settings without a complaint', () => {
     expect(serious(findings)).toEqual([]);
-    expect(node.tables.map((t) => [t.backend, t.family, t.name]).toSorted()).toEqual(
+    expect(node.tables.map((t) => [t.backend, t.family, t.name]).toSorted((a, b) => a.join().localeCompare(b.join()))).toEqual(
       [
         ['legacy', 4, 'filter'],
         ['legacy', 4, 'mangle'],

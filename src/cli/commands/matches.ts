@@ -2,15 +2,14 @@
 import { extensions, type Extension } from '../../iptables-parser/index.ts';
 import { print } from '../terminal.ts';
 
+/** What an extension asks or does, and, where it is not simply evaluated, why not. */
+function whatOf(e: Extension): string {
+  return e.status === 'evaluated' || e.why === '' ? e.summary : `${e.summary} ${e.why[0]!.toUpperCase()}${e.why.slice(1)}.`.replace('..', '.');
+}
+
 /** The registry as a table. */
 export function matchesText(): string {
-  const rows = extensions.map((e) => [
-    e.kind,
-    [e.name, ...e.aliases].join(', '),
-    e.families.map((f) => `v${f}`).join(' '),
-    e.status,
-    e.why === '' ? e.summary : `${e.summary} ${e.why}`,
-  ]);
+  const rows = extensions.map((e) => [e.kind, [e.name, ...e.aliases].join(', '), e.families.map((f) => `v${f}`).join(' '), e.status, whatOf(e)]);
   const head = ['KIND', 'NAME', 'FAMILY', 'STATUS', 'WHAT'];
   const widths = head.map((h, i) => (i === head.length - 1 ? 0 : Math.max(h.length, ...rows.map((r) => r[i]!.length))));
   return (
@@ -27,7 +26,7 @@ export function matchesText(): string {
 
 /** The registry as a Markdown table, as the README holds it. */
 export function matchesMarkdown(): string {
-  const row = (e: Extension): string => `| \`${e.name}\` | ${e.kind} | ${e.status} | ${e.summary}${e.why === '' ? '' : ` ${e.why}`} |`;
+  const row = (e: Extension): string => `| \`${e.name}\` | ${e.kind} | ${e.status} | ${whatOf(e)} |`;
   return ['| name | kind | status | what |', '|---|---|---|---|', ...extensions.map(row)].join('\n') + '\n';
 }
 

@@ -1,5 +1,7 @@
 // `netwhy show`: what was read of a capture, and what was not.
 import { describeBlock } from '../../net/edge.ts';
+import type { Finding } from '../../model/finding.ts';
+import type { Palette } from '../../say/palette.ts';
 import { coverage, coverageText, unmodelled } from '../../say/coverage.ts';
 import { findingText } from '../../say/finding.ts';
 import { load, type Loaded } from '../load.ts';
@@ -33,12 +35,29 @@ export async function runShow(
       'files:',
       ...files.map((f) => `  ${f.path.padEnd(width)}  ${f.kind.padEnd(13)}  ${String(f.lines).padStart(7)} lines${f.used ? '' : '  (not used)'}`),
     );
-    if (world.findings.length > 0)
-      out.push('', `findings (${world.findings.length}):`, ...world.findings.slice(0, 100).map((f) => findingText(f, palette)));
-    if (world.findings.length > 100) out.push(`... and ${world.findings.length - 100} more (-o json lists them all)`);
+    if (world.findings.length > 0) out.push('', `findings (${world.findings.length}):`, ...findingsText(world.findings, palette));
     await print(`${out.join('\n').replace(/\n\n\n/g, '\n\n')}\n`);
   }
   return world.findings.some((f) => f.severity === 'error') ? EXIT.no : EXIT.yes;
+}
+
+/** Findings one by one, but notes of one kind, which are many and all alike, as one line. */
+function findingsText(findings: readonly Finding[], palette: Palette): string[] {
+  const out: string[] = [];
+  const notes = new Map<string, Finding[]>();
+  for (const f of findings) {
+    if (f.severity === 'note') notes.set(f.code, [...(notes.get(f.code) ?? []), f]);
+    else out.push(findingText(f, palette));
+  }
+  const shown = out.slice(0, 100);
+  if (out.length > shown.length) shown.push(`... and ${out.length - shown.length} more (-o json lists them all)`);
+  for (const [first, ...more] of notes.values())
+    shown.push(
+      more.length < 2
+        ? [first!, ...more].map((f) => findingText(f, palette)).join('\n')
+        : `${findingText(first!, palette)}\n    and ${more.length} more notes of this kind (-o json lists them all)`,
+    );
+  return shown;
 }
 
 /** The IP networks that the nodes' interfaces are in. */

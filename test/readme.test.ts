@@ -1,0 +1,26 @@
+// What the README shows is what the program prints.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { matchesMarkdown } from '../src/cli/commands/matches.ts';
+
+const root = join(import.meta.dirname, '..');
+
+it("the README's trace is the emblem case's answer, line by line", () => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  const block = /<!-- trace -->\s*```[a-z]*\n(?:\$ [^\n]*\n)?([\s\S]*?)\n```/.exec(readme)?.[1];
+  const golden = readFileSync(join(root, 'scenarios/ippool-overlaps-host/expected/pod-to-the-api-server.detailed.txt'), 'utf8');
+  expect(block?.trim()).toBe(golden.trim());
+});
+
+it("the README's list of matches is the registry's", () => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  expect(/<!-- matches -->\n([\s\S]*?)\n<!-- \/matches -->/.exec(readme)?.[1]).toBe(matchesMarkdown().trim());
+});
+
+it("the README's example of a match is the source's", () => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  const example = /```ts\n(export const length[\s\S]*?)```/.exec(readme)?.[1];
+  expect(example).toBeTruthy();
+  expect(readFileSync(join(root, 'src/iptables-parser/packetfield.ts'), 'utf8')).toContain(example!);
+});
