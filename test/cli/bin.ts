@@ -14,6 +14,8 @@ export interface RunOptions {
   readonly input?: string | Uint8Array;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Milliseconds after which it is killed, and its code is null. */
+  readonly timeout?: number;
 }
 
 /** Runs dist/netwhy.js; paths are relative to the repository. */
@@ -25,6 +27,7 @@ export function netwhy(args: readonly string[], options: RunOptions = {}): Run {
     env: { ...env, ...options.env },
     maxBuffer: 256 * 1024 * 1024,
     ...(options.input !== undefined && { input: options.input }),
+    ...(options.timeout !== undefined && { timeout: options.timeout }),
   });
   return { code: done.status, out: done.stdout, err: done.stderr };
 }
