@@ -45,6 +45,8 @@ export interface Shot {
   readonly type?: number;
   readonly code?: number;
   readonly id?: number;
+  /** The acknowledged number of a TCP packet. */
+  readonly ack?: number;
   readonly ttl?: number;
   readonly tos?: number;
   readonly mark?: number;
@@ -65,6 +67,7 @@ export interface Header {
   readonly sport?: number;
   readonly dport?: number;
   readonly id?: number;
+  readonly seq?: number;
 }
 
 /** What the kernel did with a packet. */

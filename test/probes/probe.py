@@ -9,7 +9,7 @@
   {"op": "rules", ...the same, devices excepted}                                               rules only, into the same namespace
   {"op": "packets", "packets": [PACKET...], "fresh"?: true (connections are forgotten before each), "list"?: true (`conntrack -L` before each)}
       PACKET  {"iif" (arrives there) | "local": true (a socket sends it), "src"?, "dst", "proto"?, "sport"?, "dport"?, "flags"?, "type"?,
-               "code"?, "id"?, "ttl"?, "tos"?, "mark"?, "uid"?, "gid"?, "raw"? (a local one with its own IP header), "inner"?: PACKET (an ICMP error)}
+               "code"?, "id"?, "ttl"?, "tos"?, "mark"?, "uid"?, "gid"?, "raw"? (a local one with its own IP header), "ack"? (TCP), "inner"?: PACKET (an ICMP error)}
       -> [{fate: sent|local|gone, device?, path: [{by, family, table, chain, kind, number, mark}], first?, last?: HEADER, mark, answers, error?, conntrack?}]
   {"op": "capture"} -> {file name: what the tool printed}
   {"op": "forget"}, {"op": "run", "command": [...], "given"?}
@@ -64,7 +64,7 @@ TOOLS = (('legacy', 2, 'iptables-legacy-restore'), ('legacy6', 10, 'ip6tables-le
 LISTINGS = {'iptables-legacy-save.txt': 'iptables-legacy-save', 'iptables-nft-save.txt': 'iptables-nft-save', 'ip6tables-legacy-save.txt': 'ip6tables-legacy-save',
             'ip6tables-nft-save.txt': 'ip6tables-nft-save', 'ipset-save.txt': 'ipset save', 'ip-addr.txt': 'ip addr', 'ip-link.txt': 'ip -d link',
             'ip-route.txt': 'ip route show table all', 'ip6-route.txt': 'ip -6 route show table all', 'ip-rule.txt': 'ip rule', 'ip6-rule.txt': 'ip -6 rule',
-            'ip-neigh.txt': 'ip neigh', 'conntrack.txt': 'conntrack -L'}
+            'ip-neigh.txt': 'ip neigh'}
 
 
 def run(*command, given=None, check=True):
@@ -94,14 +94,27 @@ def sysctls():
     return '\n'.join(lines) + '\n'
 
 
+def connections():
+    """`conntrack -L`, which walks a large table for nothing where there are none."""
+    with contextlib.suppress(OSError), open('/proc/sys/net/netfilter/nf_conntrack_count') as count:
+        if count.read().strip() == '0':
+            return ''
+    return run('conntrack', '-L')
+
+
 def packet_bytes(p):
     """packet.build(), and what it does not make: GRE with a whole header, and ICMP errors about another packet."""
     proto = protocol(p.get('proto', 'tcp'))
     if proto == 47:
         return with_body(p, b'\0\0\x08\0' + b'\0' * 20)
+    v6 = ':' in p['src']
+    if proto == 6 and 'ack' in p:
+        body = build(p)[40 if v6 else 20:]
+        body = body[:8] + struct.pack('!I', p['ack']) + body[12:16] + b'\0\0' + body[18:]
+        pseudo = address(p['src']) + address(p['dst']) + struct.pack('!I3xB' if v6 else '!xBH', *((len(body), 6) if v6 else (6, len(body))))
+        return with_body(p, body[:16] + struct.pack('!H', checksum(pseudo + body)) + body[18:])
     if 'inner' not in p:
         return build(p)
-    v6 = ':' in p['src']
     body = struct.pack('!BBHI', p['type'], p.get('code', 0), 0, 0) + build(p['inner'])[:64 if v6 else 28]
     pseudo = address(p['src']) + address(p['dst']) + struct.pack('!I3xB', len(body), 58) if v6 else b''
     return with_body(p, body[:2] + struct.pack('!H', checksum(pseudo + body)) + body[4:])
@@ -163,6 +176,8 @@ class Node:
         for key, value in early.items():
             if '.conf.' in key:
                 sysctl(key, value)
+        if not any(':' in a for d in m.get('devs', []) for a in d.get('addrs', [])):
+            sysctl('net.ipv6.conf.default.disable_ipv6', 1)
         lines = [line for d in m.get('devs', []) for line in self.wire(d)] + m.get('ip', [])
         for flag, mine in (('-4', [x for x in lines if x[:3] != '-6 ']), ('-6', [x[3:] for x in lines if x[:3] == '-6 '])):
             if mine:
@@ -199,8 +214,12 @@ class Node:
                 self.counts[key] = self.counts.get(key, 0) + 1
 
     def capture(self):
-        files = {name: run(*command.split()) for name, command in LISTINGS.items()}
-        files['sysctl.txt'] = sysctls()
+        asked = {name: subprocess.Popen(command.split(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for name, command in LISTINGS.items()}
+        files = {'sysctl.txt': sysctls(), 'conntrack.txt': connections()}
+        for name, process in asked.items():
+            files[name], complaint = process.communicate()
+            if process.returncode:
+                raise RuntimeError('%s: %s' % (LISTINGS[name], complaint))
         return files
 
     # -- one packet
@@ -283,7 +302,8 @@ class Node:
                     data = os.read(fd, 70000)
                     found = parse(data[14:]) if data[12:14] in (b'\x08\0', b'\x86\xdd') else None
                     if found and not found['dst'].startswith('ff02::'):
-                        out.append({'device': name, **found})
+                        ip = 54 if data[12:14] == b'\x86\xdd' else 14 + (data[14] & 15) * 4
+                        out.append({'device': name, **found, **({'seq': struct.unpack('!I', data[ip + 4:ip + 8])[0]} if found['proto'] == 6 else {})})
         return events, out
 
     def result(self, problem):
@@ -326,7 +346,7 @@ class Node:
         for p in m['packets']:
             if m.get('fresh'):
                 self.control.forget_connections()
-            listed = {'conntrack': run('conntrack', '-L')} if m.get('list') else {}
+            listed = {'conntrack': connections()} if m.get('list') else {}
             answers.append({**self.send(p), **listed})
         return answers
 
@@ -336,30 +356,36 @@ def total_length(header):
 
 
 def same(frame, header):
-    return header is not None and all(frame.get(k) == header.get(k) for k in ('src', 'dst', 'proto', 'sport', 'dport', 'type'))
+    return header is not None and ends(frame) == ends(header)
+
+
+def ends(header):
+    return header and tuple(header.get(k) for k in ('src', 'dst', 'proto', 'sport', 'dport', 'type'))
 
 
 def split(events):
     """What the packet met, how many packets the kernel made in answer, the last sight at our own hooks, and the first.
 
     An id first seen in OUTPUT is a packet that the kernel made, unless it is the first of all; an id also changes on lo. A legacy
-    event has none: of a packet that came in, one without an input device belongs to an answer."""
-    main, made, noise, path, seen, first = set(), set(), set(), [], {}, None
-    answering, way, noisy = False, None, False
+    event has none: after an answer began, one without an input device, or on lo, belongs to it."""
+    main, made, noise, path, seen, first, into_lo = set(), set(), set(), [], {}, None, {}
+    answering, way = False, None
     for e in events:
         i = e.get('id')
-        if i is not None:
-            if i not in noise and i not in main | made and e.get('header', {}).get('dst', '').startswith('ff02::'):
-                noise.add(i)                           # multicast listener reports
-            noisy = i in noise
-        if noisy:
+        to = (e.get('header') or {}).get('dst', '')
+        if i is not None and i not in main | made and to.startswith('ff02::'):
+            noise.add(i)                               # multicast listener reports, which come when they like
+        if i in noise or i is None and to.startswith('ff02::'):
             continue
         if i is not None:
             if i not in main and i not in made:
-                (made if main and (e['chain'] == 'output' and e['table'] == OWN or answering and e.get('iif') == 'lo') else main).add(i)
+                again = e.get('iif') == 'lo' and into_lo.get(ends(e.get('header')), False)
+                (made if main and (e['chain'] == 'output' and e['table'] == OWN or again) else main).add(i)
             answering = i in made
+        if e['table'] == OWN and e['chain'] == 'postrouting' and 'header' in e:
+            into_lo[ends(e['header'])] = answering
         if e['table'] != OWN or e['backend'] != 'nft':
-            if not (answering and (i is not None or 'iif' not in e)) and e['kind'] == 'rule':
+            if not (answering and (i is not None or e.get('iif', 'lo') == 'lo')) and e['kind'] == 'rule':
                 path.append(e)
         elif answering:
             way = e.get('oif', way)

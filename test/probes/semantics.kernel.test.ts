@@ -89,6 +89,18 @@ describeClaims('walking chains', ({ both, claim }: Claims) => {
     FROM_OUTSIDE,
     'mangle FORWARD 1, filter FORWARD 1, security FORWARD 1 -> gone',
   );
+  claim(
+    'security comes before nat at INPUT in legacy',
+    load(BASE, { legacy: save({ nat: ['-A INPUT -p tcp -j SNAT --to-source 1.2.3.4'], security: ['-A INPUT -s 8.8.8.8', '-A INPUT -s 1.2.3.4'] }) }),
+    { ...FROM_OUTSIDE, dst: '192.168.21.20' },
+    'security INPUT 1, nat INPUT 1 -> local 1.2.3.4',
+  );
+  claim(
+    'security comes after nat at INPUT in nft',
+    load(BASE, { nft: save({ nat: ['-A INPUT -p tcp -j SNAT --to-source 1.2.3.4'], security: ['-A INPUT -s 8.8.8.8', '-A INPUT -s 1.2.3.4'] }) }),
+    { ...FROM_OUTSIDE, dst: '192.168.21.20' },
+    'nat INPUT 1, security INPUT 2 -> local 1.2.3.4',
+  );
   both('a DROP in raw is final', { raw: ['-A PREROUTING -j DROP'], mangle: ['-A PREROUTING'] }, FROM_OUTSIDE, 'raw PREROUTING 1 -> gone');
   claim(
     'a DROP of one backend is final whatever the other accepts',
