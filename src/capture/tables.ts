@@ -32,7 +32,7 @@ export function readTables(files: readonly RulesFile[], usual: Backend): Tables 
   const rank = (f: RulesFile): number => (f.as.kind === 'iptables-save' ? 0 : 2) + (f.as.backend ? 0 : 1);
   for (const file of files.toSorted((a, b) => rank(a) - rank(b))) {
     const read = readSave(file.text, { file: file.path, ...(file.as.family ? { family: file.as.family } : {}) });
-    findings.push(...read.findings, ...idleRules(read.tables));
+    findings.push(...read.findings, ...idleRules(read.tables), ...circles(read.tables));
     for (const found of read.tables) {
       const table: Table = found.backend === 'unknown' ? { ...found, backend: file.as.backend ?? usual } : found;
       const twin = kept.find(
@@ -67,6 +67,35 @@ function idleRules(tables: readonly Table[]): Finding[] {
     line: r.text.slice(0, 200),
   }));
   return told;
+}
+
+/** Rules that lead back to a chain the packet is in already: no kernel loads such a table (mark_source_chains()). */
+function circles(tables: readonly Table[]): Finding[] {
+  const out: Finding[] = [];
+  for (const t of tables) {
+    const state = new Map<string, 'open' | 'done'>();
+    const visit = (name: string): void => {
+      state.set(name, 'open');
+      for (const r of (Object.hasOwn(t.chains, name) ? t.chains[name] : undefined)?.rules ?? []) {
+        for (const s of r.then) {
+          if (s.kind !== 'jump' && s.kind !== 'goto') continue;
+          const seen = state.get(s.chain);
+          if (seen === 'open')
+            out.push({
+              severity: 'error',
+              code: 'circle',
+              message: `this leads back to the chain ${s.chain}: iptables refuses the table`,
+              at: r.at,
+              line: r.text.slice(0, 200),
+            });
+          else if (seen === undefined) visit(s.chain);
+        }
+      }
+      state.set(name, 'done');
+    };
+    for (const name of Object.keys(t.chains)) if (!state.has(name)) visit(name);
+  }
+  return out;
 }
 
 function isSameBackend(a: Backend, b: Backend): boolean {

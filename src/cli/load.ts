@@ -8,6 +8,7 @@ import { readScenarioWorld } from '../capture/world.ts';
 import type { Finding } from '../model/finding.ts';
 import type { World } from '../model/host.ts';
 import type { Scenario } from '../model/scenario.ts';
+import { makeRoomFor, NeedsLargerHeap } from './memory.ts';
 import { UsageError } from './terminal.ts';
 
 export interface Loaded {
@@ -85,10 +86,11 @@ function isReadableFile(path: string): boolean {
 function readBytes(path: string): Buffer {
   try {
     const { size } = statSync(path);
+    makeRoomFor(path, size);
     if (size > LARGEST) throw new UsageError(`${path}: ${Math.round(size / 1e6)} MB; at most ${Math.round(LARGEST / 1e6)} MB are read of one file`);
     return readFileSync(path);
   } catch (error) {
-    if (error instanceof UsageError) throw error;
+    if (error instanceof UsageError || error instanceof NeedsLargerHeap) throw error;
     throw new UsageError(`${path}: ${reason(error)}`);
   }
 }

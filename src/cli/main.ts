@@ -1,6 +1,7 @@
 // The command line. Everything a person can type is declared here; the verbs live in commands/.
 import { Command, CommanderError, Option } from 'commander';
 import type { TraceOptions } from './commands/trace.ts';
+import { NeedsLargerHeap, runAgainWith } from './memory.ts';
 import { EXIT, UsageError } from './terminal.ts';
 
 const program = new Command('netwhy');
@@ -101,6 +102,7 @@ async function main(): Promise<number> {
     return code;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.yes : EXIT.usage;
+    if (error instanceof NeedsLargerHeap) return runAgainWith(error);
     if (error instanceof UsageError) {
       process.stderr.write(`netwhy: ${error.message}\n`);
       return EXIT.usage;

@@ -30,12 +30,11 @@ export interface Visitor {
   apply(statement: Passing): string | undefined;
 }
 
-/** A jump loop cannot be loaded into a kernel (mark_source_chains()), but a dump can be edited. */
-const DEEPEST = 1024;
-
 /** Runs the packet through a base chain and everything it jumps to. */
 export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
   const stack: { chain: Chain; next: number }[] = [];
+  // the chains that each frame of the stack went through: meeting one again is a circle, which no kernel loads (mark_source_chains())
+  const open: Chain[][] = [[base]];
   const skipped = new Skipped(table, v);
   let chain = base;
   let next = 0;
@@ -45,6 +44,7 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
       skipped.flush();
       const caller = stack.pop();
       if (!caller) return policy(table, base, v);
+      open.pop();
       v.steps.push({ step: 'return', ...where(table, chain, v) });
       ({ chain, next } = caller);
       continue;
@@ -69,6 +69,7 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
             return { kind: 'drop', why: `${table.name} ${chain.name} ${rule.number} drops it: ${rule.text}`, at: rule.at };
           const caller = stack.pop();
           if (!caller) return policy(table, base, v);
+          open.pop();
           ({ chain, next } = caller);
           moved = true;
           break;
@@ -83,9 +84,13 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
             if (lost) return lost;
             break;
           }
-          if (statement.kind === 'jump') stack.push({ chain, next });
-          if (stack.length > DEEPEST)
-            return { kind: 'cannot-tell', why: `jumps without end at ${table.name} ${chain.name} ${rule.number}`, at: rule.at };
+          if (open.some((frame) => frame.includes(target)))
+            return { kind: 'cannot-tell', why: `${table.name} ${chain.name} ${rule.number} leads back to ${target.name}, in a circle`, at: rule.at };
+          if (statement.kind === 'jump') {
+            stack.push({ chain, next });
+            open.push([]);
+          }
+          open.at(-1)!.push(target);
           chain = target;
           next = 0;
           break;

@@ -57,7 +57,8 @@ export class ConntrackTable {
     const k = key(tuple, zone);
     const entry = this.entries.get(k) ?? this.open(k);
     if (!entry || this.dead.has(entry)) return undefined;
-    return { entry, direction: sameTuple(entry.orig, tuple) ? 'original' : 'reply' };
+    // of a connection that is its own answer the reply is found first, as the kernel put it into the hash last
+    return { entry, direction: sameTuple(entry.orig, tuple) && !sameTuple(entry.reply, tuple) ? 'original' : 'reply' };
   }
 
   /** Reports whether another connection already answers to this reply tuple: nf_conntrack_tuple_taken(). */

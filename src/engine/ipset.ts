@@ -14,10 +14,10 @@ export interface SetResult {
 }
 
 /** Reports whether the packet's values, one per direction in `by`, are in the set. */
-export function testSet(name: string, by: readonly SetKey[], s: Sight): SetResult {
+export function testSet(name: string, by: readonly SetKey[], s: Sight, within: readonly string[] = []): SetResult {
   const set = s.set(name);
   if (!set) return { truth: 'unknown', saw: `the set ${name} was not captured` };
-  if (set.type === 'list:set') return testList(set, by, s);
+  if (set.type === 'list:set') return testList(set, by, s, within);
   const dimensions = set.dimensions;
   // ip_set_test(): fewer directions than dimensions never match; more are ignored
   if (by.length < dimensions.length) {
@@ -35,12 +35,15 @@ export function testSet(name: string, by: readonly SetKey[], s: Sight): SetResul
 }
 
 /** list_set_ktest(): the member sets are tried in order, each with the same directions. */
-function testList(list: IpSet, by: readonly SetKey[], s: Sight): SetResult {
+function testList(list: IpSet, by: readonly SetKey[], s: Sight, within: readonly string[]): SetResult {
+  // list_set_uadd(): a list cannot hold a list; a damaged capture can say so
+  if (within.length > 0)
+    return { truth: 'unknown', saw: `${list.name} is a list within the list ${within.join(' within ')}, which ipset refuses`, at: list.at };
   let unknown: SetResult | undefined;
   for (const member of list.members) {
     const part = member.parts[0];
     if (part?.kind !== 'set') continue;
-    const result = testSet(part.name, by, s);
+    const result = testSet(part.name, by, s, [list.name]);
     if (result.truth === true) return { ...result, saw: `${result.saw} (${part.name})` };
     if (result.truth === 'unknown') unknown ??= result;
   }

@@ -5,7 +5,7 @@ import { has, intersect, type Ranges } from '../net/intervals.ts';
 import { formatProtocol, formatTcpFlags, ICMP, ICMPV6 } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { Packet, Tuple } from '../model/packet.ts';
-import { ADDR_TYPE, CT_STATE, CT_STATUS, PKT_TYPE, type Field, type Hook, type IpSet, type Pred, type SetKey, type Truth } from '../model/ruleset.ts';
+import { ADDR_TYPE, CT_STATE, CT_STATUS, PKT_TYPE, type Field, type Hook, type IpSet, type Pred, type Truth } from '../model/ruleset.ts';
 import type { Reason } from '../model/trace.ts';
 import { testSet } from './ipset.ts';
 
@@ -383,4 +383,3 @@ export function typeName(bits: number): string {
     .map(([name]) => name)
     .join(',');
 }
-

@@ -233,7 +233,9 @@ function reversePath(
   mode: number,
 ): { ok: boolean; saw: string; at?: Span } {
   const mark = eitherOf(ns, iif, 'src_valid_mark').value ? p.mark : 0;
-  const back: Flow = { family: p.family, dst: p.src, src: p.dst, iif: out ?? 'lo', mark, tos: p.tos };
+  // fib4_rules_early_flow_dissect(): the ports take part, swapped like the addresses
+  const ports = { ...(p.dport !== undefined && { sport: p.dport }), ...(p.sport !== undefined && { dport: p.sport }) };
+  const back: Flow = { family: p.family, dst: p.src, src: p.dst, iif: out ?? 'lo', mark, tos: p.tos, proto: p.proto, ...ports };
   const result = Fib.of(ns, p.family).lookup(back, router);
   const src = formatAddr(p.src);
   if (result.kind === 'unknown') {

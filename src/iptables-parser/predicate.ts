@@ -5,8 +5,6 @@ import type { Field, Pred } from '../model/ruleset.ts';
 
 /** Matches every packet. */
 export const ALWAYS: Pred = { kind: 'all', of: [] };
-/** Matches no packet. */
-const NEVER: Pred = { kind: 'any', of: [] };
 
 const TOP6: Word = [0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff];
 const PORT = 65535;
