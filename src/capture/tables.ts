@@ -2,7 +2,7 @@
 // dumps of one table counts.
 import type { Family } from '../net/addr.ts';
 import type { Finding } from '../model/finding.ts';
-import type { Backend, Chain, Table } from '../model/ruleset.ts';
+import type { Backend, Chain, Rule, Table } from '../model/ruleset.ts';
 import { readSave } from '../iptables-parser/index.ts';
 import type { Recognised } from './recognise.ts';
 
@@ -74,28 +74,32 @@ function circles(tables: readonly Table[]): Finding[] {
   const out: Finding[] = [];
   for (const t of tables) {
     const state = new Map<string, 'open' | 'done'>();
-    const visit = (name: string): void => {
-      state.set(name, 'open');
-      for (const r of (Object.hasOwn(t.chains, name) ? t.chains[name] : undefined)?.rules ?? []) {
-        for (const s of r.then) {
-          if (s.kind !== 'jump' && s.kind !== 'goto') continue;
-          const seen = state.get(s.chain);
-          if (seen === 'open')
-            out.push({
-              severity: 'error',
-              code: 'circle',
-              message: `this leads back to the chain ${s.chain}: iptables refuses the table`,
-              at: r.at,
-              line: r.text.slice(0, 200),
-            });
-          else if (seen === undefined) visit(s.chain);
+    for (const start of Object.keys(t.chains)) {
+      if (state.has(start)) continue;
+      const path = [{ name: start, calls: callsOf(t, start), at: 0 }];
+      state.set(start, 'open');
+      for (let here = path.at(-1); here; here = path.at(-1)) {
+        const call = here.calls[here.at++];
+        if (!call) {
+          state.set(here.name, 'done');
+          path.pop();
+          continue;
         }
+        const seen = state.get(call.to);
+        const message = `this leads back to the chain ${call.to}: iptables refuses the table`;
+        if (seen === 'open') out.push({ severity: 'error', code: 'circle', message, at: call.rule.at, line: call.rule.text.slice(0, 200) });
+        if (seen !== undefined) continue;
+        state.set(call.to, 'open');
+        path.push({ name: call.to, calls: callsOf(t, call.to), at: 0 });
       }
-      state.set(name, 'done');
-    };
-    for (const name of Object.keys(t.chains)) if (!state.has(name)) visit(name);
+    }
   }
   return out;
+}
+
+function callsOf(t: Table, name: string): { readonly to: string; readonly rule: Rule }[] {
+  const rules = (Object.hasOwn(t.chains, name) ? t.chains[name] : undefined)?.rules ?? [];
+  return rules.flatMap((rule) => rule.then.flatMap((s) => (s.kind === 'jump' || s.kind === 'goto' ? [{ to: s.chain, rule }] : [])));
 }
 
 function isSameBackend(a: Backend, b: Backend): boolean {

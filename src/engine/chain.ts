@@ -34,7 +34,9 @@ export interface Visitor {
 export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
   const stack: { chain: Chain; next: number }[] = [];
   // the chains that each frame of the stack went through: meeting one again is a circle, which no kernel loads (mark_source_chains())
-  const open: Chain[][] = [[base]];
+  const frames: Chain[][] = [[base]];
+  const open = new Set<Chain>([base]);
+  const leaveFrame = (): void => frames.pop()?.forEach((c) => open.delete(c));
   const skipped = new Skipped(table, v);
   let chain = base;
   let next = 0;
@@ -44,7 +46,7 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
       skipped.flush();
       const caller = stack.pop();
       if (!caller) return policy(table, base, v);
-      open.pop();
+      leaveFrame();
       v.steps.push({ step: 'return', ...where(table, chain, v) });
       ({ chain, next } = caller);
       continue;
@@ -69,7 +71,7 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
             return { kind: 'drop', why: `${table.name} ${chain.name} ${rule.number} drops it: ${rule.text}`, at: rule.at };
           const caller = stack.pop();
           if (!caller) return policy(table, base, v);
-          open.pop();
+          leaveFrame();
           ({ chain, next } = caller);
           moved = true;
           break;
@@ -84,13 +86,14 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
             if (lost) return lost;
             break;
           }
-          if (open.some((frame) => frame.includes(target)))
+          if (open.has(target))
             return { kind: 'cannot-tell', why: `${table.name} ${chain.name} ${rule.number} leads back to ${target.name}, in a circle`, at: rule.at };
           if (statement.kind === 'jump') {
             stack.push({ chain, next });
-            open.push([]);
+            frames.push([]);
           }
-          open.at(-1)!.push(target);
+          frames.at(-1)!.push(target);
+          open.add(target);
           chain = target;
           next = 0;
           break;
