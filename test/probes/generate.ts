@@ -406,3 +406,41 @@ export function makeShot(d: Dice, load: Load): Shot {
     ...(d.chance(15) && { ttl: d.pick([1, 2, 63, 255]) }),
   };
 }
+
+/** The same node in IPv6: a.b.c.d/n is fd00::a.b.c.d/(96 + n), and what IPv6 calls otherwise is called so. */
+export function toSix(load: Load): Load {
+  const six = (text: string): string =>
+    text
+      .replaceAll(/(--to-destination|--to-source) ([\d.]+):(\d+)/g, '$1 [$2]:$3')
+      .replaceAll(/(--to-destination|--to-source) ([\d.]+)-([\d.]+):(\d+)/g, '$1 [$2-$3]:$4')
+      .replaceAll(/\b(\d+\.\d+\.\d+\.\d+)(?:\/(\d+))?/g, (_, a: string, n?: string) => `fd00::${a}${n === undefined ? '' : `/${96 + Number(n)}`}`)
+      .replaceAll(/^create (\S+) (hash:\S+)$/gm, 'create $1 $2 family inet6')
+      .replaceAll(/icmp:([80])\/0/g, (_, t: string) => `icmpv6:${t === '8' ? 128 : 129}/0`)
+      .replaceAll(/-p icmp(?=\s|$)/gm, '-p ipv6-icmp')
+      .replaceAll(/--icmp-type (?:echo-request|8)/g, '--icmpv6-type 128')
+      .replaceAll(/LOCAL,BROADCAST|BROADCAST/g, 'MULTICAST')
+      .replaceAll(/-m ttl --ttl-/g, '-m hl --hl-')
+      .replaceAll(/TTL --ttl-/g, 'HL --hl-')
+      .replaceAll('icmp-admin-prohibited', 'icmp6-adm-prohibited');
+  const { legacy, nft, ipset, ...rest } = load;
+  return {
+    ...rest,
+    devs: load.devs.map((d) => ({ ...d, ...(d.addrs && { addrs: d.addrs.map(six) }) })),
+    ip: load.ip!.map((l) => `-6 ${six(l)}${l.startsWith('addr') ? ' nodad' : ''}`),
+    sysctls: {},
+    ...(ipset !== undefined && { ipset: six(ipset) }),
+    ...(legacy !== undefined && { legacy6: six(legacy) }),
+    ...(nft !== undefined && { nft6: six(nft) }),
+  };
+}
+
+export function shotToSix(shot: Shot): Shot {
+  const { type, ...rest } = shot;
+  return {
+    ...rest,
+    dst: `fd00::${shot.dst}`,
+    ...(shot.src !== undefined && { src: `fd00::${shot.src}` }),
+    ...(shot.proto === 'icmp' && { proto: 'icmpv6' }),
+    ...(type === 0 && { type: 129 }),
+  };
+}

@@ -318,6 +318,13 @@ describeClaims('REDIRECT and hairpins', ({ both, claim }) => {
     'out eth0 192.168.21.8:40000 > 192.168.21.9',
   );
   both(
+    'a packet out of the device it came in by is forwarded, redirect or not',
+    { nat: ['-A PREROUTING -d 10.96.0.1 -j DNAT --to-destination 192.168.21.9'], filter: ['-A OUTPUT -p icmp'] },
+    { iif: 'eth0', src: '192.168.21.8', dst: '10.96.0.1', proto: 'udp' },
+    /^nat PREROUTING 1 -> out eth0 192.168.21.8:40000 > 192.168.21.9/,
+    { sysctls: { 'net.ipv4.conf.eth0.send_redirects': 1 } },
+  );
+  both(
     'a pod that reaches itself by a service is masqueraded by ctstate DNAT',
     {
       nat: [

@@ -324,6 +324,30 @@ describeClaims('sets with interfaces, marks and sets', ({ claim, same }) => {
     ),
     from('8.8.8.8', '8.8.8.9', '9.9.9.9'),
   );
+  same(
+    'hash:ip,mark compares the mark under the markmask',
+    {
+      ...asking('create m hash:ip,mark markmask 0xff\nadd m 8.8.8.8,0x11', ['--match-set m src,src', '! --match-set m src,src']),
+      nft: save({ raw: ['-A PREROUTING -p tcp --dport 81 -j MARK --set-mark 0x111', '-A PREROUTING -p tcp --dport 82 -j MARK --set-mark 0x12'] }),
+    },
+    [...to(80, 81, 82), ...from('8.8.8.9')],
+  );
+  for (const [type, element] of [
+    ['hash:mac', '06:00:00:00:00:01'],
+    ['hash:ip,mac', '8.8.8.8,06:00:00:00:00:01'],
+    ['bitmap:ip,mac range 8.8.8.0/24', '8.8.8.8,06:00:00:00:00:01'],
+  ]) {
+    same(
+      `${type} looks at the sender of the frame`,
+      asking(`create m ${type}\nadd m ${element}`, [
+        '--match-set m src,src',
+        '! --match-set m src,src',
+        '--match-set m src',
+        '--match-set m src,dst',
+      ]),
+      [...from('8.8.8.8', '8.8.8.9'), { ...FROM_OUTSIDE, mac: '06:00:00:00:00:02' }],
+    );
+  }
 });
 
 describeClaims('sets in either backend and hook', ({ both, same }) => {
