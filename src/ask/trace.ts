@@ -144,6 +144,7 @@ type RuleStep = Extract<Step, { step: 'rule' }>;
 
 /** Near misses that explain this fate: why it was not translated, or not accepted. */
 function misses(t: Trace, verdict: Verdict): NearMiss[] {
+  if (t.outcome.kind === 'cannot-tell') return [];
   return t.hops.flatMap((hop, i) => {
     const last = i === t.hops.length - 1;
     // where the packet did not even get away, its source does not matter

@@ -390,21 +390,33 @@ function supposedLocal(dst: Addr): Route {
   };
 }
 
-/** The rules of RFC 6724 that decide in practice: same scope, outgoing interface, longest common prefix. */
+/** ipv6_get_saddr_eval(): the rules of RFC 6724 that decide in practice: same address, scope, outgoing interface, longest common prefix. */
 function bestSource(own: readonly InterfaceAddress[], device: string | undefined, towards: Addr | undefined): Addr | undefined {
-  const wantLink = towards !== undefined && (isLinkLocal(towards) || isMulticast(towards));
-  const candidates = own.filter((a) => !isLoopback(a.addr) && (wantLink ? a.device === device : true));
-  const score = (a: InterfaceAddress): readonly number[] => [
-    towards !== undefined && equal(a.addr, towards) ? 1 : 0,
-    isLinkLocal(a.addr) === wantLink ? 1 : 0,
-    a.device === device ? 1 : 0,
-    towards === undefined ? 0 : commonBits(a.addr, towards),
-  ];
+  const wanted = towards === undefined ? SCOPE.global : scopeOf(towards);
+  const candidates = own.filter((a) => wanted !== SCOPE.link || isLoopback(towards!) || a.device === device);
+  const score = (a: InterfaceAddress): readonly number[] => {
+    const scope = scopeOf(a.addr);
+    return [
+      towards !== undefined && equal(a.addr, towards) ? 1 : 0,
+      // rule 2: wide enough, and then no wider than needed
+      scope >= wanted ? SCOPE.global + 1 - scope : scope - SCOPE.global,
+      a.device === device ? 1 : 0,
+      // rule 8: no further than the address's own prefix; of equals the first listed, which is the newest
+      towards === undefined ? 0 : Math.min(commonBits(a.addr, towards), a.length),
+    ];
+  };
   return candidates.toSorted((a, b) => {
     const [x, y] = [score(a), score(b)];
     const i = x.findIndex((v, k) => v !== y[k]);
     return i < 0 ? 0 : y[i]! - x[i]!;
   })[0]?.addr;
+}
+
+// ipv6_addr_scope(), as far as it matters here; ::1 counts as link-local (__ipv6_addr_type())
+const SCOPE = { link: 2, global: 14 } as const;
+
+function scopeOf(addr: Addr): number {
+  return isLinkLocal(addr) || isLoopback(addr) ? SCOPE.link : SCOPE.global;
 }
 
 function commonBits(a: Addr, b: Addr): number {

@@ -86,32 +86,31 @@ function deepest(r: Reason): Reason {
 /** What a near miss would have done, and the condition that kept it from it. */
 export function nearMiss(m: NearMiss): string {
   const missed = conditions(m.reason).find((c) => c.truth === 'NO');
-  const would = wouldHave(m);
-  const rule = `${m.chain} ${m.number} (${location(m.at)})`;
-  if (!missed) return `${rule} did not match`;
-  return `${rule} would have ${would}, but not: ${missed.text}; ${missed.saw}${missed.at ? ` (${missed.at})` : ''}`;
+  const rule = `${m.chain} ${m.number} (${location(m.at)}) did not ${effect(m)}`;
+  if (!missed) return rule;
+  return `${rule}: '${missed.text}' is false${missed.saw === '' ? '' : `, ${missed.saw}`}${missed.at ? ` (${missed.at})` : ''}`;
 }
 
-function wouldHave(m: NearMiss): string {
+function effect(m: NearMiss): string {
   const statement = m.then.find((s) => s.kind !== 'note');
   switch (statement?.kind) {
     case 'masquerade':
-      return 'masqueraded it';
+      return 'masquerade it';
     case 'snat':
-      return 'translated its source';
+      return 'translate its source';
     case 'dnat':
     case 'redirect':
     case 'netmap':
-      return 'translated its destination';
+      return 'translate its destination';
     case 'verdict':
-      return statement.verdict === 'accept' ? 'accepted it' : statement.verdict === 'drop' ? 'dropped it' : 'returned';
+      return statement.verdict === 'accept' ? 'accept it' : statement.verdict === 'drop' ? 'drop it' : 'return';
     case 'jump':
     case 'goto':
-      return `sent it on to ${statement.chain}`;
+      return `send it on to ${statement.chain}`;
     case 'reject':
-      return 'rejected it';
+      return 'reject it';
     default:
-      return 'applied';
+      return 'apply';
   }
 }
 
@@ -213,6 +212,7 @@ const ADVICE: Readonly<Partial<Record<Outcome['kind'], (o: Outcome) => string>>>
   'not-forwarding': (o) => `sysctl -w net.ipv4.ip_forward=1 on ${place(o)} if it is meant to forward`,
   'too-big': (o) => `raise the MTU or lower the packet size on the way through ${place(o)}`,
   'ttl-exceeded': (o) => `look for a loop, or send with a larger TTL than reaches ${place(o)}`,
-  'cannot-tell': (o) => `decide it by reading the line at ${location(o.at) || place(o)}: netwhy does not model it`,
+  'cannot-tell': (o) =>
+    o.at ? `decide it by reading the line at ${location(o.at)}: netwhy does not model it` : `capture what is missing on ${place(o)} (netwhy capture)`,
   loop: (o) => `correct the routes that send it back to ${place(o)}`,
 };
