@@ -1,10 +1,11 @@
 // The connection table of one network namespace, as one walk changes it.
 import { formatAddr } from '../net/addr.ts';
-import { hasPorts, ICMP, ICMPV6, TCP } from '../net/proto.ts';
+import { formatTcpFlags, hasPorts, ICMP, ICMPV6, TCP } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { ConntrackEntry, Namespace } from '../model/host.ts';
 import type { Packet, Tuple, Undetermined, UnknownAddress } from '../model/packet.ts';
 import { CT_STATE, CT_STATUS } from '../model/ruleset.ts';
+import { isTcpState, reopens, tcpNext, type TcpState } from './tcpstate.ts';
 
 export type Manip = 'src' | 'dst';
 export type Direction = 'original' | 'reply';
@@ -32,8 +33,8 @@ export interface Entry {
   readonly loose: Undetermined;
   /** Where the translated address was not captured: what it is. */
   readonly anyAddr: { src?: UnknownAddress; dst?: UnknownAddress };
-  /** TCP state as captured. */
-  readonly tcpState?: string;
+  /** Of TCP: as captured, and as segments change it. */
+  tcp?: TcpState;
   readonly at?: Span;
 }
 
@@ -44,7 +45,8 @@ export type Connection =
 
 /** The connections of one namespace: the captured ones, and those the walk has confirmed. */
 export class ConntrackTable {
-  private readonly captured: ReadonlyMap<string, ConntrackEntry>;
+  private readonly captured: CapturedIndex;
+  private readonly bySource = new Map<string, Entry[]>();
   private readonly entries = new Map<string, Entry>();
   private readonly opened = new Map<ConntrackEntry, Entry>();
   private readonly dead = new Set<Entry>();
@@ -69,15 +71,8 @@ export class ConntrackTable {
 
   /** Entries whose original source is that of `tuple`: find_appropriate_src(), net/netfilter/nf_nat_core.c. */
   sameSource(tuple: Tuple): Entry[] {
-    for (const k of this.captured.keys()) this.open(k);
-    return [...new Set(this.entries.values())].filter(
-      (e) =>
-        !this.dead.has(e) &&
-        e.bound.src &&
-        e.orig.proto === tuple.proto &&
-        e.orig.sport === tuple.sport &&
-        formatAddr(e.orig.src) === formatAddr(tuple.src),
-    );
+    for (const line of this.captured.bySource.get(sourceKey(tuple)) ?? []) this.open(key(line.orig, line.zone));
+    return (this.bySource.get(sourceKey(tuple)) ?? []).filter((e) => !this.dead.has(e) && e.bound.src);
   }
 
   /** __nf_conntrack_confirm(): from now on later packets find it. */
@@ -86,6 +81,12 @@ export class ConntrackTable {
     entry.status |= CT_STATUS.CONFIRMED;
     this.entries.set(key(entry.orig, entry.zone), entry);
     this.entries.set(key(entry.reply, entry.zone), entry);
+    this.remember(entry);
+  }
+
+  private remember(entry: Entry): void {
+    const source = sourceKey(entry.orig);
+    this.bySource.set(source, [...(this.bySource.get(source) ?? []), entry]);
   }
 
   kill(entry: Entry): void {
@@ -93,32 +94,47 @@ export class ConntrackTable {
   }
 
   private open(k: string): Entry | undefined {
-    const line = this.captured.get(k);
+    const line = this.captured.byTuple.get(k);
     if (!line) return undefined;
     let entry = this.opened.get(line);
     if (!entry) {
       entry = fromCapture(line);
       this.opened.set(line, entry);
       for (const t of [entry.orig, entry.reply]) if (!this.entries.has(key(t, entry.zone))) this.entries.set(key(t, entry.zone), entry);
+      this.remember(entry);
     }
     return entry;
   }
 }
 
-const indexes = new WeakMap<Namespace, ReadonlyMap<string, ConntrackEntry>>();
+/** Captured entries by both tuples, and by original source. */
+interface CapturedIndex {
+  readonly byTuple: ReadonlyMap<string, ConntrackEntry>;
+  readonly bySource: ReadonlyMap<string, readonly ConntrackEntry[]>;
+}
 
-/** Captured entries by both tuples, built once for all walks. */
-function capturedIndex(ns: Namespace): ReadonlyMap<string, ConntrackEntry> {
+const indexes = new WeakMap<Namespace, CapturedIndex>();
+
+/** Built once for all walks: a busy node has hundreds of thousands of entries. */
+function capturedIndex(ns: Namespace): CapturedIndex {
   let index = indexes.get(ns);
   if (!index) {
-    const map = new Map<string, ConntrackEntry>();
+    const byTuple = new Map<string, ConntrackEntry>();
+    const bySource = new Map<string, ConntrackEntry[]>();
     for (const e of ns.conntrack) {
-      map.set(key(e.orig, e.zone), e);
-      map.set(key(e.reply, e.zone), e);
+      byTuple.set(key(e.orig, e.zone), e);
+      byTuple.set(key(e.reply, e.zone), e);
+      const same = bySource.get(sourceKey(e.orig));
+      if (same) same.push(e);
+      else bySource.set(sourceKey(e.orig), [e]);
     }
-    indexes.set(ns, (index = map));
+    indexes.set(ns, (index = { byTuple, bySource }));
   }
   return index;
+}
+
+function sourceKey(t: Tuple): string {
+  return `${t.proto}|${String(t.src)}|${t.sport}`;
 }
 
 function fromCapture(line: ConntrackEntry): Entry {
@@ -140,7 +156,7 @@ function fromCapture(line: ConntrackEntry): Entry {
     anyPort: {},
     anyAddr: {},
     loose: {},
-    ...(line.state !== undefined && { tcpState: line.state }),
+    ...(line.state !== undefined && isTcpState(line.state) && { tcp: line.state }),
     at: line.at,
   };
 }
@@ -159,11 +175,15 @@ export function track(table: ConntrackTable, packet: Packet, zone: number, loose
   if (packet.proto === TCP && !validFlags(packet.flags ?? 0)) return { state: CT_STATE.INVALID, why: 'an impossible combination of TCP flags' };
   const tuple = tupleOf(packet);
   const found = table.find(tuple, zone);
-  const syn = packet.proto === TCP && ((packet.flags ?? 0) & 0x17) === 2;
-  // tcp_packet(): a SYN on a closed connection kills the entry and starts anew (NF_REPEAT)
-  if (found && syn && (found.entry.tcpState === 'TIME_WAIT' || found.entry.tcpState === 'CLOSE')) table.kill(found.entry);
+  const flags = packet.flags ?? 0;
+  if (found?.entry.tcp && reopens(found.entry.tcp, flags, found.direction)) table.kill(found.entry);
   else if (found) {
     const { entry, direction } = found;
+    if (entry.tcp) {
+      const next = tcpNext(entry.tcp, flags, direction);
+      if (next === 'invalid') return { state: CT_STATE.INVALID, why: `its flags do not fit a connection that is ${entry.tcp}` };
+      entry.tcp = next;
+    }
     if (direction === 'reply') entry.status |= CT_STATUS.SEEN_REPLY;
     const state =
       direction === 'reply' || entry.status & CT_STATUS.SEEN_REPLY
@@ -175,7 +195,9 @@ export function track(table: ConntrackTable, packet: Packet, zone: number, loose
   }
   const why = cannotStart(packet, loose);
   if (why !== undefined) return { state: CT_STATE.INVALID, why };
-  return { state: CT_STATE.NEW, direction: 'original', entry: newEntry(tuple, zone, packet.undetermined) };
+  const entry = newEntry(tuple, zone, packet.undetermined);
+  if (packet.proto === TCP) entry.tcp = tcpNext('NONE', flags, 'original') as TcpState;
+  return { state: CT_STATE.NEW, direction: 'original', entry };
 }
 
 export function newEntry(orig: Tuple, zone: number, loose: Undetermined = {}): Entry {
@@ -198,11 +220,9 @@ export function newEntry(orig: Tuple, zone: number, loose: Undetermined = {}): E
 function cannotStart(packet: Packet, loose: boolean): string | undefined {
   if (packet.proto === TCP) {
     const flags = packet.flags ?? 0;
-    if (flags & 4) return 'a RST without a known connection';
-    if (flags & 2) return flags & 16 ? 'a SYN,ACK without a known connection' : undefined;
-    if (flags & 1) return 'a FIN without a known connection';
-    if (!(flags & 16)) return 'no SYN, and no known connection';
-    return loose ? undefined : 'not a SYN, and net.netfilter.nf_conntrack_tcp_loose is 0';
+    const first = tcpNext('NONE', flags, 'original');
+    if (first === 'invalid') return `a ${formatTcpFlags(flags)} without a known connection`;
+    return first === 'SYN_SENT' || loose ? undefined : 'not a SYN, and net.netfilter.nf_conntrack_tcp_loose is 0';
   }
   if (packet.proto === ICMP && packet.icmp && ![8, 13, 15, 17].includes(packet.icmp.type)) return 'an ICMP answer to no known request';
   if (packet.proto === ICMPV6 && packet.icmp && ![128, 139].includes(packet.icmp.type)) return 'an ICMPv6 answer to no known request';

@@ -43,4 +43,38 @@ describeClaims('corners', ({ claim, both, both6 }) => {
     { local: true, src: 'fd00:9::20', dst: 'fd00:8::8' },
     'nat OUTPUT 1, nat POSTROUTING 1 -> local ::1:40000 > ::1:80',
   );
+
+  const states = { filter: ['INVALID', 'NEW', 'ESTABLISHED'].map((state) => `-A FORWARD -m conntrack --ctstate ${state}`) };
+  const there = { iif: 'eth0', src: '8.8.8.8', dst: '10.1.0.1', sport: 4000, dport: 80 };
+  const back = { iif: 'cali1', src: '10.1.0.1', dst: '8.8.8.8', sport: 80, dport: 4000 };
+  both(
+    'an ACK before the answer to a SYN is invalid, a second SYN is not',
+    states,
+    [
+      { ...there, flags: 'SYN' },
+      { ...there, flags: 'ACK' },
+      { ...there, flags: 'SYN' },
+    ],
+    [/FORWARD 2/, /FORWARD 1/, /FORWARD 2/],
+  );
+  both(
+    'a connection opens with SYN, SYN,ACK, ACK, and a SYN from the server in it is invalid',
+    states,
+    [
+      { ...there, flags: 'SYN' },
+      { ...back, flags: 'SYN,ACK', ack: 1001 },
+      { ...there, flags: 'ACK', seq: 1001, ack: 1001 },
+      { ...back, flags: 'SYN', seq: 1001 },
+    ],
+    [/FORWARD 2/, /FORWARD 3/, /FORWARD 3/, /FORWARD 1/],
+  );
+  both(
+    'a FIN into a connection that is only half open is invalid',
+    states,
+    [
+      { ...there, flags: 'SYN' },
+      { ...there, flags: 'FIN,ACK', seq: 1001, ack: 1 },
+    ],
+    [/FORWARD 2/, /FORWARD 1/],
+  );
 });
