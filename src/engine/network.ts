@@ -11,6 +11,7 @@ import { Visit, type Passage, type UnknownDevices, type Walk } from './namespace
 import { endpoint } from './nat.ts';
 import { resolve } from './neighbour.ts';
 import { place } from './routing.ts';
+import { setting } from './sysctl.ts';
 import { masterOf, type Station } from './wire.ts';
 
 export interface WalkOptions {
@@ -165,15 +166,27 @@ function carry(
     case 'station': {
       leave({ step: 'neighbour', addr: to, device, result: delivery.how, ...(delivery.at && { at: delivery.at }) });
       for (const bridge of delivery.segment.bridges) {
-        if (bridge.ns.tables.length > 0 && (bridge.ns !== delivery.to.ns || bridge.device !== delivery.to.device)) {
-          visit.choices.assume(
-            `the bridge ${bridge.device} of ${place(bridge.ns)} passes the frame from port to port (bridge-nf-call-iptables is not modelled)`,
-          );
-        }
+        if (bridge.ns === delivery.to.ns && bridge.device === delivery.to.device) continue;
+        const stopped = crossBridge(bridge, packet.family, visit);
+        if (stopped) return { outcome: stopped };
       }
       return masterOf(delivery.to) ?? delivery.to;
     }
   }
+}
+
+/** br_netfilter, which is not modelled yet: with it a frame from port to port meets the bridge's iptables rules. */
+function crossBridge({ ns, device }: Station, family: 4 | 6, visit: Visit): Omit<Outcome, 'node' | 'namespace'> | undefined {
+  const call = setting(ns, `net.bridge.bridge-nf-call-${family === 4 ? 'iptables' : 'ip6tables'}`, 0);
+  // the setting is there only where the module is
+  if (ns.tables.every((t) => t.family !== family) || (call.value === 0 && ns.captured.sysctls)) return undefined;
+  const claim = `the bridge ${device} of ${place(ns)} passes the frame from port to port (${call.at ? `${call.key} = 1` : `${call.key} was not captured`}; what its rules do to bridged frames is not modelled yet)`;
+  if (visit.decide(`bridge:${place(ns)}:${device}:${family}`, claim)) return undefined;
+  return {
+    kind: 'cannot-tell',
+    why: `frames that cross the bridge ${device} of ${place(ns)} meet its rules (${call.key} = 1), which is not modelled yet`,
+    ...(call.at && { at: call.at }),
+  };
 }
 
 const TUNNELS = new Set(['vxlan', 'ipip', 'gre', 'gretap', 'sit', 'geneve', 'wireguard', 'ip6tnl', 'ip6gre', 'xfrm', 'tun', 'vti']);
