@@ -21,6 +21,8 @@ export interface Request {
   readonly length?: string;
   readonly tos?: string;
   readonly icmpType?: string;
+  /** The packet an ICMP error quotes: `tcp 10.0.0.1:40000 > 8.8.8.8:80`. */
+  readonly about?: string;
   readonly uid?: string;
   readonly gid?: string;
   readonly mac?: string;
@@ -132,7 +134,10 @@ function readPacket(request: Request, to: Target, notes: string[]): Packet | Mis
     const type = given ? Number(given[1]) : types[text]?.[0];
     if (type === undefined || type > 255)
       return { error: `'${text}' is not an ICMP type`, option: 'icmpType', hint: 'a name such as echo-request, TYPE or TYPE/CODE' };
-    return { ...common, icmp: { type, code: given ? Number(given[2] ?? 0) : (types[text]?.[1] ?? 0), id: 1 } };
+    const icmp = { type, code: given ? Number(given[2] ?? 0) : (types[text]?.[1] ?? 0), id: 1 };
+    const inner = request.about === undefined ? undefined : readQuoted(request.about, family);
+    if (inner && isMisunderstood(inner)) return inner;
+    return { ...common, icmp, ...(inner && { inner }) };
   }
   if (!hasPorts(proto)) return common;
   const sport = number('sport', 65535, CLIENT_PORT);
@@ -144,6 +149,34 @@ function readPacket(request: Request, to: Target, notes: string[]): Packet | Mis
   const flags = parseTcpFlags(request.flags ?? 'SYN');
   if (flags === undefined) return { error: `'${request.flags}' are not TCP flags`, option: 'flags', hint: 'for example SYN or SYN,ACK' };
   return { ...ports, flags };
+}
+
+/** The beginning of an earlier packet, as an ICMP error carries it. */
+function readQuoted(text: string, family: Family): Packet | Misunderstood {
+  const wrong = (error: string): Misunderstood => ({
+    error,
+    option: 'about',
+    hint: "write the packet it answers: 'tcp 10.0.0.1:40000 > 8.8.8.8:80'",
+  });
+  const [name = '', from = '', arrow, to = ''] = text.trim().split(/\s+/);
+  const proto = parseProtocol(name);
+  if (proto === undefined || (arrow !== '>' && arrow !== '->')) return wrong(`'${text}' is not PROTO SOURCE > DESTINATION`);
+  const [src, dst] = [readEnd(from), readEnd(to)];
+  if (!src || !dst || familyOf(src.addr) !== family || familyOf(dst.addr) !== family) return wrong(`'${text}' needs two IPv${family} addresses`);
+  const base = { family, src: src.addr, dst: dst.addr, proto, ttl: 64, tos: 0, mark: 0, length: family === 4 ? 60 : 80 };
+  if (proto === ICMP || proto === ICMPV6) return { ...base, icmp: { type: proto === ICMP ? 8 : 128, code: 0, id: 1 } };
+  if (!hasPorts(proto)) return base;
+  if (src.port === undefined || dst.port === undefined) return wrong(`${formatProtocol(proto)} needs both ports`);
+  return { ...base, sport: src.port, dport: dst.port, ...(proto === TCP && { flags: 2 }) };
+}
+
+function readEnd(text: string): Target | undefined {
+  const bracketed = /^\[([^\]]*)\](?::(\d+))?$/.exec(text);
+  const parts = bracketed ?? /^([\d.]+)(?::(\d+))?$/.exec(text) ?? /^([0-9a-fA-F:.]+)()$/.exec(text);
+  const addr = parts && parseAddr(parts[1]!);
+  const port = parts?.[2] ? parsePort(parts[2]) : undefined;
+  if (addr === null || isError(addr)) return undefined;
+  return { addr, ...(port !== undefined && { port }) };
 }
 
 function readProtocol(request: Request, to: Target, family: Family, notes: string[]): number | Misunderstood {

@@ -38,6 +38,7 @@ program
   .option('--flags <flags>', 'TCP flags (default SYN)')
   .option('--ct-state <state>', 'what the first conntrack lookup finds: NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED')
   .option('--icmp-type <type>', 'name, TYPE or TYPE/CODE (default echo-request)')
+  .option('--about <packet>', "the packet an ICMP error quotes: 'tcp 10.0.0.1:40000 > 8.8.8.8:80'")
   .option('--ttl <n>', 'time to live (default 64)')
   .option('--length <bytes>', 'layer-3 length (default 60, IPv6 80)')
   .option('--tos <n>', 'type of service, 0 to 255')

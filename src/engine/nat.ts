@@ -228,11 +228,13 @@ export function translateError(packet: Packet, entry: Entry, direction: Directio
   if (!packet.inner || !(entry.status & bit)) return undefined;
   const target = invert(direction === 'original' ? entry.reply : entry.orig);
   const other = manip === 'src' ? 'dst' : 'src';
-  const inner = {
-    ...packet.inner,
-    [other]: target[manip],
-    ...(packet.inner.sport !== undefined && { [other === 'src' ? 'sport' : 'dport']: manip === 'src' ? target.sport : target.dport }),
-  };
+  const port = manip === 'src' ? target.sport : target.dport;
+  const quoted = packet.inner.icmp
+    ? { icmp: { ...packet.inner.icmp, id: target.sport } }
+    : packet.inner.sport === undefined
+      ? {}
+      : { [other === 'src' ? 'sport' : 'dport']: port };
+  const inner = { ...packet.inner, [other]: target[manip], ...quoted };
   return { ...packet, [manip]: target[manip], inner };
 }
 
