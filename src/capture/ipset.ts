@@ -1,7 +1,7 @@
 // `ipset save` and `ipset list`: sets and their members.
-import type { Family } from '../net/addr.ts';
-import type { IpSet, SetDimension, SetMember } from '../model/ruleset.ts';
-import { readElement } from './setelement.ts';
+import type { Addr, Family } from '../net/addr.ts';
+import type { IpSet, SetDimension, SetMember, SetPart } from '../model/ruleset.ts';
+import { isUnreadable, maskIn, readElement } from './setelement.ts';
 import { isPrompt, Source, type Line } from './source.ts';
 import type { Finding, Span } from '../model/finding.ts';
 
@@ -72,20 +72,33 @@ function readOptions(words: readonly string[]): Record<string, string> {
 export function readMember(head: SetHead, text: string, at: Span): readonly SetMember[] | { readonly error: string } {
   const words = text.match(/"[^"]*"?|\S+/g) ?? [];
   const element = words[0] ?? '';
-  const rest: { nomatch?: true; timeout?: number; packets?: number; bytes?: number } = {};
+  const rest: { nomatch?: true; timeout?: number; packets?: number; bytes?: number; skbmark?: SetMember['skbmark'] & {} } = {};
+  let wildcard = false;
   for (let i = 1; i < words.length; i++) {
     const word = words[i]!;
     if (word === 'nomatch') rest.nomatch = true;
-    else if (word === 'wildcard') return { error: 'an interface name that is a prefix (wildcard) is not modelled' };
+    else if (word === 'wildcard') wildcard = true;
     else if (word === 'timeout' || word === 'packets' || word === 'bytes') {
       const n = Number(words[++i]);
       if (!Number.isFinite(n)) return { error: `'${word}' needs a number` };
       rest[word] = n;
-    } else if (/^(comment|skbmark|skbprio|skbqueue|before|after)$/.test(word)) i++;
+    } else if (word === 'skbmark') {
+      const [, value, mask = '0xffffffff'] = /^(0x[0-9a-f]{1,8}|\d{1,10})(?:\/(0x[0-9a-f]{1,8}|\d{1,10}))?$/i.exec(words[++i] ?? '') ?? [];
+      if (value === undefined) return { error: "'skbmark' needs a mark" };
+      rest.skbmark = { value: Number(value), mask: Number(mask) };
+    } else if (/^(comment|skbprio|skbqueue|before|after)$/.test(word)) i++;
     else if (word !== '-exist' && word !== '-!') return { error: `unknown word '${word}' after the element` };
   }
   const read = readElement(head, element);
-  return 'error' in read ? read : read.map((parts) => ({ parts, text: text.trim(), at, ...rest }));
+  if ('error' in read) return read;
+  const named = (part: SetPart): SetPart => (wildcard && part.kind === 'iface' ? { ...part, wildcard } : part);
+  return read.map((parts) => ({ parts: wildcard ? parts.map(named) : parts, text: text.trim(), at, ...rest }));
+}
+
+function maskOfSet(head: SetHead): { readonly mask?: Addr } {
+  if (head.family === undefined || (head.options['netmask'] === undefined && head.options['bitmask'] === undefined)) return {};
+  const mask = maskIn(head, head.family);
+  return isUnreadable(mask) ? {} : { mask };
 }
 
 /** Reads what `ipset save` or `ipset list` printed. */
@@ -196,6 +209,7 @@ export function readIpset(text: string, file: string): IpsetListing {
   }
   const sets = [...drafts.values()].map((d): IpSet => ({
     ...d.head,
+    ...maskOfSet(d.head),
     members: d.members,
     at: d.at,
     ...(d.incomplete ? { incomplete: d.incomplete } : {}),

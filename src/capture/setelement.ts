@@ -1,5 +1,5 @@
 // The elements of sets: `10.0.0.1,tcp:80,192.168.0.0/24` into its parts.
-import { and, add, bitsOf, compare, equal, familyOf, isError, maskLength, maskOf, or, not, parseAddr, parsePrefix } from '../net/addr.ts';
+import { and, add, bitsOf, compare, equal, familyOf, isError, maskLength, maskOf, or, not, parseAddr, parsePrefix, prefixMask } from '../net/addr.ts';
 import type { Addr, Family, Prefix } from '../net/addr.ts';
 import { ICMP, ICMPV6, ICMPV6_TYPES, ICMP_TYPES, parsePort, parseProtocol, TCP } from '../net/proto.ts';
 import type { SetDimension, SetPart } from '../model/ruleset.ts';
@@ -57,14 +57,14 @@ function one(part: SetPart | Unreadable): readonly SetPart[] | Unreadable {
   return 'error' in part ? part : [part];
 }
 
-// `netmask` and `bitmask` store the masked address and mask the packet's: the element covers the whole block.
-function maskLengthOf(head: SetHead, family: Family): number | Unreadable {
+/** The bits that the elements compare: `netmask` and `bitmask` mask what is stored and what the packet has. */
+export function maskIn(head: SetHead, family: Family): Addr | Unreadable {
   const text = head.options['netmask'] ?? head.options['bitmask'];
-  if (text === undefined) return bitsOf(family);
-  if (/^\d{1,3}$/.test(text)) return Math.min(Number(text), bitsOf(family));
+  if (text === undefined) return maskOf(family, bitsOf(family));
+  if (/^\d{1,3}$/.test(text)) return maskOf(family, Math.min(Number(text), bitsOf(family)));
   const mask = parseAddr(text);
-  const length = isError(mask) ? undefined : maskLength(mask);
-  return length ?? { error: `the set's mask '${text}' has holes, which is not modelled` };
+  if (isError(mask)) return { error: mask.error };
+  return familyOf(mask) === family ? mask : { error: `the set's mask '${text}' is not IPv${family}` };
 }
 
 function readRange(head: SetHead, word: string): readonly [Addr, Addr] | Unreadable {
@@ -91,18 +91,32 @@ function readRange(head: SetHead, word: string): readonly [Addr, Addr] | Unreada
 function readIp(head: SetHead, word: string): readonly SetPart[] | Unreadable {
   const range = readRange(head, word);
   if ('error' in range) return range;
-  const length = maskLengthOf(head, familyOf(range[0]));
-  if (typeof length !== 'number') return length;
-  const mask = maskOf(familyOf(range[0]), length);
-  return [{ kind: 'net', ranges: [[and(range[0], mask), or(range[1], not(mask))]] }];
+  const mask = maskIn(head, familyOf(range[0]));
+  if (isUnreadable(mask)) return mask;
+  const [lo, hi] = [and(range[0], mask), or(range[1], not(mask))];
+  if (maskLength(mask) !== undefined) return [{ kind: 'net', ranges: [[lo, hi]] }];
+  if (!equal(and(range[1], mask), lo)) return { error: `'${word}' is a range, in a set whose mask has holes` };
+  return [{ kind: 'net', ranges: [[lo, hi]], masked: { addr: lo, mask } }];
 }
 
 function readNet(head: SetHead, word: string): readonly SetPart[] | Unreadable {
   const range = readRange(head, word);
   if ('error' in range) return range;
+  const bits = maskIn(head, familyOf(range[0]));
+  if (isUnreadable(bits)) return bits;
+  const isWhole = maskLength(bits) === bitsOf(familyOf(bits));
   const out: SetPart[] = [];
-  for (const prefix of prefixesOf(...range)) out.push({ kind: 'net', ranges: [[prefix.addr, lastOf(prefix)]], prefix });
+  for (const prefix of prefixesOf(...range)) {
+    const mask = and(prefixMask(prefix), bits);
+    const addr = and(prefix.addr, mask);
+    if (isWhole) out.push({ kind: 'net', ranges: [[addr, lastOf(prefix)]], prefix });
+    else out.push({ kind: 'net', ranges: [[addr, or(addr, not(mask))]], prefix: { addr, length: prefix.length }, masked: { addr, mask } });
+  }
   return out;
+}
+
+export function isUnreadable(x: Addr | Unreadable): x is Unreadable {
+  return typeof x === 'object' && 'error' in x;
 }
 
 function lastOf(p: Prefix): Addr {

@@ -6,6 +6,7 @@ import type { MissKind, Reason, Step } from '../model/trace.ts';
 import { NOT, type Choices, type Option } from './choice.ts';
 import { isNat, type NatStatement } from './nat.ts';
 import { evaluate, explain, undecided, type DeviceField, type Sight } from './pred.ts';
+import { changeSet, leaveTraces, mapPacket } from './setchange.ts';
 import type { Passing } from './statement.ts';
 
 export type ChainVerdict =
@@ -19,7 +20,7 @@ export type ChainVerdict =
 export interface Visitor {
   readonly hook: Hook;
   readonly choices: Choices;
-  readonly packet: Packet;
+  packet: Packet;
   readonly steps: Step[];
   /** Tell every rule, not only those that matter. */
   readonly all: boolean;
@@ -28,6 +29,8 @@ export interface Visitor {
   supposeName(field: DeviceField, glob: string, matches: boolean): void;
   /** Carries out a statement that the table goes on after; returns what it did, in words. */
   apply(statement: Passing): string | undefined;
+  /** Notes a set's change, for the rest of the walk. */
+  assume(what: string, at?: Span): void;
 }
 
 /** Runs the packet through a base chain and everything it jumps to. */
@@ -56,10 +59,12 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
     const truth = settle(rule, chain, v, supposed);
     if (!truth.matched) {
       skipped.add(chain, rule, supposed);
+      askedSets(rule, v, supposed);
       continue;
     }
     skipped.flush();
     const step = ruleStep(table, chain, rule, truth.forked ? 'unknown' : true, explain(rule.match, v.sight(supposed)), v);
+    askedSets(rule, v, supposed);
     const did: string[] = [];
     let moved = false;
     for (const statement of rule.then) {
@@ -118,6 +123,26 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
           moved = true;
           const lost = unknownEffect(statement.as, statement.why, rule, v);
           if (lost) return lost;
+          break;
+        }
+        case 'setmember': {
+          const changed = changeSet(statement, v.sight(supposed), rule.at);
+          if (changed.assume !== undefined) v.assume(changed.assume, rule.at);
+          did.push(changed.did);
+          break;
+        }
+        case 'mapset': {
+          const mapped = mapPacket(statement, v.sight(supposed));
+          if (mapped) {
+            v.packet = mapped.packet;
+            did.push(mapped.did);
+            break;
+          }
+          const lost = unknownEffect(`SET --map-set ${statement.set}`, `what ${statement.set} has for the packet was not captured`, rule, v);
+          if (lost) {
+            push(v, step, [...did, `map-set ${statement.set}`]);
+            return lost;
+          }
           break;
         }
         default: {
@@ -187,6 +212,24 @@ function settle(rule: Rule, chain: Chain, v: Visitor, supposed: Map<Pred, boolea
     supposed.set(open.leaf, value);
     if (open.leaf.kind === 'name') v.supposeName(open.leaf.field, open.leaf.glob, value);
   }
+}
+
+/** The parts of a rule that were reached leave their traces in the sets they ask; parts behind one that fails do not. */
+function askedSets(rule: Rule, v: Visitor, supposed: ReadonlyMap<Pred, boolean>): void {
+  const parts = rule.match.kind === 'all' ? rule.match.of : [rule.match];
+  if (!parts.some((p) => setQuestion(p))) return;
+  for (const part of parts) {
+    const sight = v.sight(supposed);
+    const isOver = evaluate(part, sight) === false;
+    const asked = setQuestion(part);
+    if (asked) leaveTraces(asked, sight);
+    if (isOver) return;
+  }
+}
+
+function setQuestion(part: Pred): (Pred & { kind: 'member' }) | undefined {
+  const inner = part.kind === 'not' ? part.of : part;
+  return inner.kind === 'member' ? inner : undefined;
 }
 
 /** A target nobody knows: either it lets the table go on, or what happens next cannot be told. */

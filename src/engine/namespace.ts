@@ -5,13 +5,14 @@ import { TCP } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { Namespace } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
-import { ADDR_TYPE, CT_STATE, type Hook, type IpSet, type NatRange, type Pred } from '../model/ruleset.ts';
+import { ADDR_TYPE, CT_STATE, type Hook, type NatRange, type Pred } from '../model/ruleset.ts';
 import type { OutcomeKind, Step } from '../model/trace.ts';
 import { walkChain, type ChainVerdict, type Visitor } from './chain.ts';
 import { NOT, type Choices } from './choice.ts';
 import { track, type Cause, type Connection, type ConntrackTable, type Manip } from './conntrack.ts';
 import { Fib, localKey } from './fib.ts';
 import { stagesAt, tracksConnections } from './hooks.ts';
+import type { LiveSets } from './liveset.ts';
 import { bind, endpoint, netmap, translate, translateError, type NatStatement } from './nat.ts';
 import type { DeviceField, Sight, SupposedName, Tracked } from './pred.ts';
 import { martianBeforeHooks, mtuOf, place, routeInput, routeOutput, rpfilterMatch, unforwardable, type Router, type Way } from './routing.ts';
@@ -34,6 +35,7 @@ export interface Walk {
   readonly choices: Choices;
   readonly all: boolean;
   connections(ns: Namespace): ConntrackTable;
+  sets(ns: Namespace): LiveSets;
   /** A name for one more visit, the same in every replay. */
   nextVisit(): string;
   /** Connection state the question prescribes for the first time conntrack looks; taken once. */
@@ -357,7 +359,7 @@ export class Visit implements Visitor, Router {
       physout: '',
       tracked: this.tracked(),
       supposed,
-      set: (name): IpSet | undefined => (Object.hasOwn(ns.sets, name) ? ns.sets[name] : undefined),
+      set: (name) => this.walk.sets(ns).get(name),
       supposedNames: (field) => this.devices[field],
       addressType: (side, device) => this.addressType(side, device),
       reversePath: (pred) => rpfilterMatch(ns, this.packet, this.iif, pred, this),
@@ -390,7 +392,6 @@ export class Visit implements Visitor, Router {
     this.packet = effect.packet ?? this.packet;
     this.connection = effect.connection ?? this.connection;
     this.zone = effect.zone ?? this.zone;
-    if (effect.assume !== undefined) this.choices.assume(effect.assume);
     return effect.did;
   }
 

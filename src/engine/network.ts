@@ -7,6 +7,7 @@ import type { Hop, Outcome, Question, Step, Trace, Translation } from '../model/
 import { explore, type Choices } from './choice.ts';
 import { ConntrackTable } from './conntrack.ts';
 import { localKey } from './fib.ts';
+import { LiveSets } from './liveset.ts';
 import { Visit, type Passage, type UnknownDevices, type Walk } from './namespace.ts';
 import { endpoint } from './nat.ts';
 import { resolve } from './neighbour.ts';
@@ -45,6 +46,7 @@ export function walkQuestion(world: World, question: Question, options: WalkOpti
 
 function roundTrip(world: World, question: Question, choices: Choices, options: WalkOptions): Trace {
   const tables = new Map<Namespace, ConntrackTable>();
+  const sets = new Map<Namespace, LiveSets>();
   let prescribed = options.state;
   let visits = 0;
   const walk: Walk = {
@@ -54,6 +56,11 @@ function roundTrip(world: World, question: Question, choices: Choices, options: 
       let table = tables.get(ns);
       if (!table) tables.set(ns, (table = new ConntrackTable(ns)));
       return table;
+    },
+    sets: (ns) => {
+      let live = sets.get(ns);
+      if (!live) sets.set(ns, (live = new LiveSets(ns)));
+      return live;
     },
     nextVisit: () => String(visits++),
     takePrescribedState: () => {

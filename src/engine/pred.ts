@@ -5,9 +5,10 @@ import { has, intersect, type Ranges } from '../net/intervals.ts';
 import { formatProtocol, formatTcpFlags, ICMP, ICMPV6 } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { Packet, Tuple } from '../model/packet.ts';
-import { ADDR_TYPE, CT_STATE, CT_STATUS, PKT_TYPE, type Field, type Hook, type IpSet, type Pred, type Truth } from '../model/ruleset.ts';
+import { ADDR_TYPE, CT_STATE, CT_STATUS, PKT_TYPE, type Field, type Hook, type Pred, type Truth } from '../model/ruleset.ts';
 import type { Reason } from '../model/trace.ts';
 import { testSet } from './ipset.ts';
+import type { LiveSet } from './liveset.ts';
 
 /** What conntrack knows of the packet at this hook (struct nf_conn as the matches see it). */
 export interface Tracked {
@@ -28,7 +29,7 @@ export interface Sight {
   readonly physin: string;
   readonly physout: string;
   readonly tracked: Tracked;
-  set(name: string): IpSet | undefined;
+  set(name: string): LiveSet | undefined;
   /** Names of devices that an unknown one has been supposed to match, or not to. */
   supposedNames(field: DeviceField): readonly SupposedName[];
   /** ADDR_TYPE bit of a side's address by the FIB, on any device or on one; undefined when not captured. */
@@ -84,7 +85,7 @@ export function evaluate(pred: Pred, s: Sight, say?: Say): Truth {
     case 'name':
       return matchName(pred, s, say);
     case 'member': {
-      const result = testSet(pred.set, pred.by, s);
+      const result = testSet(pred, s);
       say?.(result.saw, result.at);
       return result.truth === 'unknown' ? (s.supposed.get(pred) ?? 'unknown') : result.truth;
     }
@@ -196,7 +197,9 @@ export function undecided(pred: Pred, s: Sight): Open | undefined {
       return { leaf: pred, claim: `the ${DEVICES[pred.field]} is ${pred.glob}` };
     case 'member': {
       const values = pred.by.map((side) => sideName(s.packet, side)).join();
-      return { leaf: pred, key: `${s.visit}:set:${pred.set}:${values}`, claim: `${values} is in ${pred.set} (${testSet(pred.set, pred.by, s).saw})` };
+      const more = pred.packets || pred.bytes ? ' with such counters' : pred.nomatch ? ' as nomatch' : '';
+      const key = `${s.visit}:set:${pred.set}:${values}:${JSON.stringify([pred.nomatch, pred.packets, pred.bytes])}`;
+      return { leaf: pred, key, claim: `${values} is in ${pred.set}${more} (${testSet(pred, s).saw})` };
     }
     case 'addrtype': {
       const device = pred.limit && s[pred.limit];

@@ -6,15 +6,14 @@ import type { NatStatement } from './nat.ts';
 import { formatMark } from './pred.ts';
 
 /** A statement after which the next rule is tried. */
-export type Passing = Exclude<Statement, { kind: 'verdict' | 'jump' | 'goto' | 'reject' | 'opaque' } | NatStatement>;
+export type Passing = Exclude<Statement, { kind: 'verdict' | 'jump' | 'goto' | 'reject' | 'opaque' | 'setmember' | 'mapset' } | NatStatement>;
 
-/** What a statement changed. `did` says it in words, `assume` what had to be taken for granted. */
+/** What a statement changed; `did` says it in words. */
 export interface Effect {
   readonly packet?: Packet;
   readonly connection?: Connection;
   readonly zone?: number;
   readonly did?: string;
-  readonly assume?: string;
 }
 
 /** Carries out one statement on a packet and its connection; a connection's mark is changed in place. */
@@ -53,13 +52,6 @@ export function carryOut(statement: Passing, packet: Packet, connection: Connect
     }
     case 'tcpmss':
       return { did: statement.mss === 'clamp' ? 'clamps the TCP MSS to the path MTU' : `sets the TCP MSS to ${statement.mss}` };
-    case 'setmember': {
-      const doing = statement.op === 'add' ? 'adds to' : 'deletes from';
-      return {
-        did: `${statement.op} ${statement.set}`,
-        assume: `later rules see ${statement.set} as it was captured, although a rule ${doing} it on the way`,
-      };
-    }
     case 'note':
       return { did: statement.as };
   }

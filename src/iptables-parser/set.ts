@@ -1,6 +1,6 @@
 // ipset: asking a set, and changing one.
-import type { Pred, SetKey, Statement } from '../model/ruleset.ts';
-import { has, match, option, printOption, target, unknown, valueOf, type Option } from './extension.ts';
+import type { CounterTest, Pred, SetKey, SetQuestion, Statement } from '../model/ruleset.ts';
+import { has, match, option, target, valueOf, type Option, type Options } from './extension.ts';
 import { negate } from './predicate.ts';
 import { nothing, number, type Bad, type Value } from './value.ts';
 
@@ -32,8 +32,15 @@ const counter = (name: string): Option => option(name, { value: number('NUMBER')
 
 const KEEPS = ['--update-counters', '--update-subcounters'];
 
-/** Whether a counter of the set is asked for, which no listing taken earlier can tell. */
 const COUNTERS = ['--packets-eq', '--packets-lt', '--packets-gt', '--bytes-eq', '--bytes-lt', '--bytes-gt'];
+
+function counterTest<N extends 'packets' | 'bytes'>(o: Options, name: N): { readonly [K in N]?: CounterTest } {
+  for (const op of ['eq', 'lt', 'gt'] as const) {
+    const given = o[`--${name}-${op}`];
+    if (given) return { [name]: { op: given.not ? 'ne' : op, value: given.value as number } } as { [K in N]: CounterTest };
+  }
+  return {};
+}
 
 // set_match_v4(), net/netfilter/xt_set.c
 /** -m set */
@@ -49,24 +56,18 @@ export const set = match({
   lower: (o, { family }) => {
     const given = o['--match-set']!;
     const use = given.value as SetUse;
-    const member: Pred = { kind: 'member', set: use.set, by: use.by };
-    const parts: Pred[] = [];
-    if (has(o, '--return-nomatch')) {
-      parts.push(unknown(`-m set ${set.print(o, family)}`, '--return-nomatch answers by the nomatch entries of the set, which is not modelled'));
-    } else {
-      const keeps = KEEPS.filter((n) => has(o, n)).map((n) => ` ${o[n]!.not ? '! ' : ''}${n}`);
-      parts.push({ ...(given.not ? negate(member) : member), text: `${given.not ? '! ' : ''}--match-set ${setUse.print(use)}${keeps.join('')}` });
-    }
-    for (const n of COUNTERS) {
-      const g = o[n];
-      if (!g) continue;
-      const text = printOption(
-        set.options.find((x) => x.name === n)!,
-        g,
-      );
-      parts.push({ ...unknown(`-m set ${text}`, 'the counters of a set element change with every packet'), text });
-    }
-    return parts;
+    const spares = KEEPS.filter((n) => o[n]?.not === true).map((n): 'counters' | 'subcounters' =>
+      n === '--update-counters' ? 'counters' : 'subcounters',
+    );
+    const member: Pred & SetQuestion = {
+      kind: 'member',
+      ...use,
+      ...(has(o, '--return-nomatch') && { nomatch: true }),
+      ...counterTest(o, 'packets'),
+      ...counterTest(o, 'bytes'),
+      ...(spares.length > 0 && { spares }),
+    };
+    return [{ ...(given.not ? negate(member) : member), text: set.print(o, family) }];
   },
 });
 
@@ -87,14 +88,16 @@ export const SET = target({
   ],
   check: (o) =>
     ['--add-set', '--del-set', '--map-set'].some((n) => has(o, n)) ? undefined : { error: 'SET needs --add-set, --del-set or --map-set' },
-  lower: (o, { family }) => {
+  lower: (o) => {
     const out: Statement[] = [];
     const add = valueOf<SetUse>(o, '--add-set');
     const del = valueOf<SetUse>(o, '--del-set');
-    if (add) out.push({ kind: 'setmember', op: 'add', set: add.set, by: add.by });
-    if (del) out.push({ kind: 'setmember', op: 'del', set: del.set, by: del.by });
-    if (has(o, '--map-set'))
-      out.push({ kind: 'opaque', as: `-j SET ${SET.print(o, family)}`, why: 'mark, priority and queue come from the skbinfo of a set element' });
+    const map = valueOf<SetUse>(o, '--map-set');
+    const timeout = valueOf<number>(o, '--timeout');
+    if (add) out.push({ kind: 'setmember', op: 'add', ...add, ...(has(o, '--exist') && { exist: true }), ...(timeout !== undefined && { timeout }) });
+    if (del) out.push({ kind: 'setmember', op: 'del', ...del });
+    const rest = ['--map-prio', '--map-queue'].filter((n) => has(o, n)).map((n) => n.slice(6));
+    if (map) out.push({ kind: 'mapset', ...map, mark: has(o, '--map-mark'), rest });
     return out;
   },
 });

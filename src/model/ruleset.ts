@@ -1,5 +1,5 @@
 // Rules, chains, tables and sets: what iptables, ip6tables and nft programs come down to. Plain data.
-import type { Addr, Family, Prefix, Word } from '../net/addr.ts';
+import type { Addr, Family, Masked, Prefix, Word } from '../net/addr.ts';
 import type { Ranges } from '../net/intervals.ts';
 import type { Span } from './finding.ts';
 
@@ -66,6 +66,24 @@ export const ADDR_TYPE = {
 /** Which packet value fills a dimension of a set: the first letter is the side, ip/port/mac/iface/mark follow from the set's type. */
 export type SetKey = 'src' | 'dst';
 
+/** What a rule wants of a counter of the element that covers the packet. */
+export interface CounterTest {
+  readonly op: 'eq' | 'ne' | 'lt' | 'gt';
+  readonly value: number;
+}
+
+/** What `-m set` asks of a set. */
+export interface SetQuestion {
+  readonly set: string;
+  readonly by: readonly SetKey[];
+  /** --return-nomatch: the elements marked `nomatch` answer, and no others. */
+  readonly nomatch?: true;
+  readonly packets?: CounterTest;
+  readonly bytes?: CounterTest;
+  /** Whose counters the question leaves as they are: `! --update-counters`, `! --update-subcounters`. */
+  readonly spares?: readonly ('counters' | 'subcounters')[];
+}
+
 /**
  * The predicate language that every match is lowered to. In an `all` the parts stand in the order in which the kernel
  * tries them. `text` is the part of the rule that spelled it, where there is one.
@@ -75,7 +93,7 @@ export type Pred = (
   | { readonly kind: 'not'; readonly of: Pred }
   | { readonly kind: 'in'; readonly field: Field; readonly ranges: Ranges }
   | { readonly kind: 'masked'; readonly field: Field; readonly value: Word; readonly mask: Word }
-  | { readonly kind: 'member'; readonly set: string; readonly by: readonly SetKey[] }
+  | ({ readonly kind: 'member' } & SetQuestion)
   /** `glob` ends in `+` for a prefix match, as iptables writes it. */
   | { readonly kind: 'name'; readonly field: 'iif' | 'oif' | 'physin' | 'physout'; readonly glob: string }
   /** The address type by the FIB (xt_addrtype): `types` are ADDR_TYPE bits; `limit` asks on that device only. */
@@ -125,7 +143,18 @@ export type Statement =
   | { readonly kind: 'settos'; readonly clear: number; readonly xor: number }
   | { readonly kind: 'tcpmss'; readonly mss: number | 'clamp' }
   /** Changes a set that later rules of the same walk may ask about. */
-  | { readonly kind: 'setmember'; readonly op: 'add' | 'del'; readonly set: string; readonly by: readonly SetKey[] }
+  | {
+      readonly kind: 'setmember';
+      readonly op: 'add' | 'del';
+      readonly set: string;
+      readonly by: readonly SetKey[];
+      /** --exist: an element that is there already begins anew. */
+      readonly exist?: true;
+      /** Seconds, where they are not the set's own. */
+      readonly timeout?: number;
+    }
+  /** Gives the packet what the set's element has for it; `mark` when the mark is wanted, `rest` names what else is. */
+  | { readonly kind: 'mapset'; readonly set: string; readonly by: readonly SetKey[]; readonly mark: boolean; readonly rest: readonly string[] }
   /** LOG, NFLOG, TRACE, CHECKSUM, ...: no influence on the packet's fate. */
   | { readonly kind: 'note'; readonly as: string }
   /** A target that is not modelled: what it does, and whether the table goes on after it, is unknown. */
@@ -170,11 +199,18 @@ export interface Table {
 
 /** One value of a set element: an address block, a port with its protocol, a name... in the order of the set's type. */
 export type SetPart =
-  | { readonly kind: 'net'; readonly ranges: Ranges; /** for longest-prefix types */ readonly prefix?: Prefix }
+  | {
+      readonly kind: 'net';
+      readonly ranges: Ranges;
+      /** for longest-prefix types */
+      readonly prefix?: Prefix;
+      /** The bits that are compared, where the set's bitmask has holes; `ranges` is then wider than the element. */
+      readonly masked?: Masked;
+    }
   | { readonly kind: 'port'; /** undefined for bitmap:port */ readonly proto?: number; readonly lo: number; readonly hi: number }
   | { readonly kind: 'mac'; readonly mac: string }
   | { readonly kind: 'mark'; readonly mark: number }
-  | { readonly kind: 'iface'; readonly name: string; readonly physdev: boolean }
+  | { readonly kind: 'iface'; readonly name: string; readonly physdev: boolean; /** The name is a prefix of names. */ readonly wildcard?: true }
   | { readonly kind: 'set'; readonly name: string };
 
 export interface SetMember {
@@ -187,6 +223,8 @@ export interface SetMember {
   readonly timeout?: number;
   readonly packets?: number;
   readonly bytes?: number;
+  /** `skbmark VALUE/MASK`. */
+  readonly skbmark?: { readonly value: number; readonly mask: number };
 }
 
 export type SetDimension = 'ip' | 'net' | 'port' | 'mac' | 'iface' | 'mark' | 'set';
@@ -200,6 +238,8 @@ export interface IpSet {
   readonly family?: Family;
   readonly members: readonly SetMember[];
   readonly at: Span;
+  /** The bits of an address that its elements compare, where those are not all (netmask, bitmask). */
+  readonly mask?: Addr;
   /** `timeout 300`, `netmask 24`, `maxelem 65536`, ... as captured. */
   readonly options: Readonly<Record<string, string>>;
   /** Set when members could not be read (a truncated or refused listing): membership is then unknown. */

@@ -24,7 +24,7 @@ function show(part: SetPart): string {
     case 'mark':
       return String(part.mark);
     case 'iface':
-      return `${part.physdev ? 'physdev ' : ''}${part.name}`;
+      return `${part.physdev ? 'physdev ' : ''}${part.name}${part.wildcard ? '*' : ''}`;
     case 'set':
       return part.name;
   }
@@ -190,7 +190,7 @@ describe('an element', () => {
     ['hash:ip', 'example.org', ['unreadable-member']],
     ['hash:ip,port', '10.0.0.1', ['unreadable-member']],
     ['hash:ip,port', '10.0.0.1,icmp:constructor', ['unreadable-member']],
-    ['hash:net,iface', '10.0.0.0/8,eth wildcard', ['unreadable-member']],
+    ['hash:net,iface', '10.0.0.0/8,eth wildcard', ['10.0.0.0/8 eth*']],
     ['hash:vm', '1', ['unknown-set-type']],
   ])('of %s: %s', (type, text, expected) => expect(element(type, text)).toEqual(expected));
 
