@@ -63,8 +63,8 @@ describeClaims('corners', ({ claim, both, both6 }) => {
     [
       { ...there, flags: 'SYN' },
       { ...back, flags: 'SYN,ACK', ack: 1001 },
-      { ...there, flags: 'ACK', seq: 1001, ack: 1001 },
-      { ...back, flags: 'SYN', seq: 1001 },
+      { ...there, flags: 'ACK', ack: 1001 },
+      { ...back, flags: 'SYN' },
     ],
     [/FORWARD 2/, /FORWARD 3/, /FORWARD 3/, /FORWARD 1/],
   );
@@ -73,7 +73,7 @@ describeClaims('corners', ({ claim, both, both6 }) => {
     states,
     [
       { ...there, flags: 'SYN' },
-      { ...there, flags: 'FIN,ACK', seq: 1001, ack: 1 },
+      { ...there, flags: 'FIN,ACK', ack: 1 },
     ],
     [/FORWARD 2/, /FORWARD 1/],
   );
