@@ -1,6 +1,6 @@
 // Membership in an ipset, with the member that decided: ip_set_test(), net/netfilter/ipset/ip_set_core.c and the
 // *_kadt functions of the set types.
-import { and, contains, formatAddr } from '../net/addr.ts';
+import { and, contains, formatAddr, isMulticast } from '../net/addr.ts';
 import { has } from '../net/intervals.ts';
 import { ICMP, ICMPV6, SCTP, TCP, UDP, UDPLITE } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
@@ -9,11 +9,20 @@ import type { LiveSet } from './liveset.ts';
 import type { Sight } from './pred.ts';
 import type { SetValue } from './setindex.ts';
 
-/** An element that a question found, and whether its counters are left alone. */
+/** An element that a question came upon, and whether it answered. A question counts, unless the rule spares the counters. */
 export interface SetHit {
   readonly live: LiveSet;
   readonly member: SetMember;
-  readonly spared: boolean;
+  readonly isSpared: boolean;
+  readonly answers: boolean;
+}
+
+/** What a question gathers on its way: elements, and why some of them do not answer. */
+interface Search {
+  readonly q: SetQuestion;
+  readonly s: Sight;
+  readonly hits: SetHit[];
+  readonly failed: string[];
 }
 
 export interface SetResult {
@@ -40,19 +49,19 @@ function test(name: string, q: SetQuestion, s: Sight, within: readonly string[])
   const open = values.indexOf(undefined);
   if (open >= 0) return { truth: 'unknown', saw: `the packet's ${set.dimensions[open]} is not known`, hits: [] };
   const seen = set.dimensions.map((d, i) => describe(d, values[i], s)).join(',');
-  const failed: string[] = [];
+  const search: Search = { q, s, hits: [], failed: [] };
+  const { hits, failed } = search;
   if (isWhole(values)) {
-    const best = find(live, values, q, failed);
-    if (best === 'unknown') return { truth: 'unknown', saw: `the counters of ${seen} in ${name} were not captured`, at: set.at, hits: [] };
+    const best = find(live, values, search);
+    if (best === 'unknown') return { truth: 'unknown', saw: `the counters of ${seen} in ${name} were not captured`, at: set.at, hits };
     if (best) {
-      const hits = [{ live, member: best, spared: q.spares?.includes('counters') ?? false }];
       const truth = (best.nomatch === true) === (q.nomatch === true && takesNomatch(set));
       const how = best.nomatch ? (truth ? 'is in it as nomatch' : 'is excluded by') : truth ? 'is in it' : 'is in it, and not as nomatch';
       return { truth, saw: `${seen} ${how}: ${best.text}${timeLeft(best)}`, at: best.at, hits };
     }
   }
-  if (set.incomplete) return { truth: 'unknown', saw: `${set.incomplete}; whether ${seen} is in ${name} is not known`, at: set.at, hits: [] };
-  return { truth: false, saw: failed[0] ?? `${seen} is in none of its ${live.size} members`, at: set.at, hits: [] };
+  if (set.incomplete) return { truth: 'unknown', saw: `${set.incomplete}; whether ${seen} is in ${name} is not known`, at: set.at, hits };
+  return { truth: false, saw: failed[0] ?? `${seen} is in none of its ${live.size} members`, at: set.at, hits };
 }
 
 /** list_set_ktest(): the member sets are tried in order, each with the same directions and without a look at their counters. */
@@ -68,8 +77,8 @@ function testList(live: LiveSet, q: SetQuestion, s: Sight, within: readonly stri
     };
   const { packets: _packets, bytes: _bytes, ...bare } = q;
   const inner: SetQuestion = q.spares?.includes('subcounters') ? { ...bare, spares: ['counters'] } : bare;
-  const failed: string[] = [];
-  const hits: SetHit[] = [];
+  const search: Search = { q, s, hits: [], failed: [] };
+  const { hits, failed } = search;
   let unknown: SetResult | undefined;
   for (const member of live.members()) {
     const part = member.parts[0];
@@ -78,10 +87,9 @@ function testList(live: LiveSet, q: SetQuestion, s: Sight, within: readonly stri
     hits.push(...result.hits);
     if (result.truth === 'unknown') unknown ??= result;
     if (result.truth !== true) continue;
-    const passes = passesTests(live, member, q, failed);
+    const passes = passesTests(live, member, search);
     if (passes === 'unknown') unknown ??= { truth: passes, saw: `the counters of ${part.name} in ${list.name} were not captured`, hits: [] };
     if (passes !== true) continue;
-    hits.push({ live, member, spared: q.spares?.includes('counters') ?? false });
     return { ...result, saw: `${result.saw} (${part.name})`, hits };
   }
   return unknown ?? { truth: false, saw: failed[0] ?? `in none of its ${live.size} sets`, at: list.at, hits };
@@ -125,9 +133,11 @@ function valueOf(dimension: SetDimension, side: SetKey, set: IpSet, s: Sight): S
       return { port, proto: bare ? -1 : p.proto };
     }
     case 'mac': {
-      if (s.iif === '') return 'none';
-      const mac = p.mac?.[side];
-      return mac === undefined ? undefined : mac === '00:00:00:00:00:00' ? 'none' : { name: mac };
+      if (s.iif === '' || s.iif === 'lo') return 'none';
+      // a routed packet came to the device's own address
+      const mac = p.mac?.[side] === NO_MAC ? undefined : p.mac?.[side];
+      const seen = mac ?? (side === 'dst' && !isMulticast(p.dst) ? s.ownMac?.() : undefined);
+      return seen === undefined ? undefined : { name: seen };
     }
     case 'iface': {
       const device = side === 'src' ? s.iif : s.oif;
@@ -140,6 +150,8 @@ function valueOf(dimension: SetDimension, side: SetKey, set: IpSet, s: Sight): S
   }
 }
 
+const NO_MAC = '00:00:00:00:00:00';
+
 /** Where no member has a port of the range, it does not matter which of them the kernel picks. */
 function mentionsPorts(set: IpSet, [lo, hi]: readonly [number, number]): boolean {
   return set.members.some((m) => m.parts.some((part) => part.kind === 'port' && part.lo <= hi && part.hi >= lo));
@@ -150,7 +162,7 @@ function mentionsPorts(set: IpSet, [lo, hi]: readonly [number, number]): boolean
  * counters asked for and has not run out; it decides, `nomatch` or not. In hash:net,iface a network that covers the address
  * for other interfaces only ends the search (`multi`).
  */
-function find(live: LiveSet, values: readonly SetValue[], q: SetQuestion, failed: string[]): SetMember | 'unknown' | undefined {
+function find(live: LiveSet, values: readonly SetValue[], search: Search): SetMember | 'unknown' | undefined {
   const isByInterface = live.captured.dimensions.includes('iface');
   const near = live.candidates(values).filter((m) => (isByInterface ? covers(m.parts[0]!, values[0]!) && !isPhysical(m) : coversAll(m, values)));
   if (near.length > 1) near.sort(byLength);
@@ -159,7 +171,7 @@ function find(live: LiveSet, values: readonly SetValue[], q: SetQuestion, failed
     if (ended && byLength(near[i - 1]!, member) !== 0) break;
     if (!coversAll(member, values)) ended = true;
     else {
-      const passes = passesTests(live, member, q, failed);
+      const passes = passesTests(live, member, search);
       if (passes !== false) return passes === true ? member : passes;
       ended = false;
     }
@@ -186,18 +198,23 @@ function isPhysical(m: SetMember): boolean {
   return m.parts.some((part) => part.kind === 'iface' && part.physdev);
 }
 
-/** ip_set_match_extensions() */
-function passesTests(live: LiveSet, member: SetMember, q: SetQuestion, failed: string[]): Truth {
+/** ip_set_match_extensions(): the packet counts before the counters are looked at. */
+function passesTests(live: LiveSet, member: SetMember, { q, s, hits, failed }: Search): Truth {
   if (hasRunOut(member)) return (failed.push(`${member.text} had run out when it was captured`), false);
-  if ((!q.packets && !q.bytes) || live.captured.options['counters'] === undefined) return true;
-  const counters = live.counters(member);
-  if (!counters) return 'unknown';
-  for (const field of ['packets', 'bytes'] as const) {
-    const test = q[field];
-    if (test && !holds(counters[field], test))
-      return (failed.push(`${member.text}: ${counters[field]} ${field}, not ${WORDS[test.op]} ${test.value}`), false);
-  }
-  return true;
+  const isSpared = q.spares?.includes('counters') ?? false;
+  const truth = (): Truth => {
+    if ((!q.packets && !q.bytes) || live.captured.options['counters'] === undefined) return true;
+    const before = live.counters(member);
+    if (!before) return 'unknown';
+    const now = isSpared ? before : { packets: before.packets + 1, bytes: before.bytes + s.packet.length };
+    const field = (['packets', 'bytes'] as const).find((f) => q[f] && !holds(now[f], q[f]));
+    if (!field) return true;
+    failed.push(`${member.text}: ${now[field]} ${field} by now, not ${WORDS[q[field]!.op]} ${q[field]!.value}`);
+    return false;
+  };
+  const passes = truth();
+  hits.push({ live, member, isSpared, answers: passes === true });
+  return passes;
 }
 
 const WORDS = { eq: 'just', ne: 'other than', lt: 'less than', gt: 'more than' } as const;

@@ -350,6 +350,7 @@ export class Visit implements Visitor, Router {
     const ns = this.ns;
     return {
       visit: this.visit,
+      ownMac: () => ns.links.find((l) => l.name === this.iif)?.mac,
       packet: this.packet,
       hook: this.hook,
       // INPUT knows no output device, OUTPUT no input device; POSTROUTING knows both for forwarded packets (P9)

@@ -27,6 +27,8 @@ export interface Sight {
   readonly iif: string | undefined;
   readonly oif: string | undefined;
   readonly physin: string;
+  /** The link-layer address of the input device, to which the frame came. */
+  ownMac?(): string | undefined;
   readonly physout: string;
   readonly tracked: Tracked;
   set(name: string): LiveSet | undefined;

@@ -140,9 +140,9 @@ function isInRange(set: IpSet, values: readonly SetValue[]): boolean {
 
 /** What a question does to the sets it asks: it counts, and it completes an address that was kept without its MAC. */
 export function leaveTraces(q: SetQuestion, s: Sight): void {
-  for (const { live, member, spared } of testSet(q, s).hits) {
+  for (const { live, member, isSpared } of testSet(q, s).hits) {
     const set = live.captured;
-    if (set.options['counters'] !== undefined && !spared) live.count(member, s.packet.length);
+    if (set.options['counters'] !== undefined && !isSpared) live.count(member, s.packet.length);
     if (member.parts.length < set.dimensions.length) {
       // ip_set_test(): -EAGAIN, the element must be completed
       const values = valuesOf(set, q.by, s);
@@ -161,7 +161,7 @@ export function mapPacket(q: Extract<Statement, { kind: 'mapset' }>, s: Sight): 
   const rest = q.rest.length > 0 ? `, ${q.rest.join(' and ')} of ${q.set}` : '';
   if (!result.truth) return { packet, did: `nothing from ${q.set}: ${result.saw}` };
   // the innermost set that holds such information first, the list that holds it last (ip_set_get_skbinfo())
-  const found = result.hits.findLast(({ live }) => live.captured.options['skbinfo'] !== undefined);
+  const found = result.hits.findLast(({ live, answers }) => answers && live.captured.options['skbinfo'] !== undefined);
   if (!q.mark || !found) return { packet, did: `${q.mark ? `${q.set} has no mark for it` : `mark as it is`}${rest}` };
   const { value, mask } = found.member.skbmark ?? { value: 0, mask: 0 };
   const mark = ((packet.mark & ~mask) ^ value) >>> 0;

@@ -1,12 +1,7 @@
 // Membership: every type of set that this kernel has, its boundaries, and what the directions of a rule pick.
-import { BASE, BASE6, describeClaims, FROM_OUTSIDE, FROM_OUTSIDE6, FROM_POD, load, save } from './claim.ts';
-import type { Load, Shot } from './node.ts';
-
-/** One FORWARD rule for each match, in both backends' words. */
-function asking(sets: string, matches: readonly string[], family: '' | '6' = ''): Load {
-  const rules = matches.map((m) => `-A FORWARD -m set ${m}`);
-  return load(family ? BASE6 : BASE, { ipset: `${sets.trim()}\n`, [`legacy${family}`]: save({ filter: rules }) });
-}
+import { describeClaims, FROM_OUTSIDE, FROM_OUTSIDE6, FROM_POD } from './claim.ts';
+import type { Shot } from './node.ts';
+import { asking, SET_TYPES } from './settypes.ts';
 
 const from = (...sources: readonly string[]): Shot[] => sources.map((src) => ({ ...FROM_OUTSIDE, src }));
 const to = (...ports: readonly number[]): Shot[] => ports.map((dport) => ({ ...FROM_OUTSIDE, dport }));
@@ -242,26 +237,6 @@ describeClaims('sets with ports', ({ claim, same }) => {
     ],
   );
   same(
-    'hash:net,net',
-    asking(
-      'create a hash:net,net\nadd a 8.0.0.0/8,10.1.0.0/16\nadd a 8.8.8.0/24,10.1.0.0/24 nomatch\nadd a 8.8.8.8,10.1.0.0/24\nadd a 8.8.8.0/24,10.1.0.1',
-      ['--match-set a src,dst', '! --match-set a src,dst', '--match-set a dst,src'],
-    ),
-    [...from('8.8.8.8', '8.8.8.9', '8.8.9.0', '9.0.0.0'), ...from('8.8.8.8', '8.8.8.9', '8.8.9.0').map((s) => ({ ...s, dst: '10.1.0.2' }))],
-  );
-  same(
-    'hash:net,port,net',
-    asking(
-      'create a hash:net,port,net\nadd a 8.0.0.0/8,tcp:80,10.1.0.0/16\nadd a 8.8.8.0/24,tcp:80,10.1.0.0/24 nomatch\nadd a 8.8.8.8,tcp:80,10.1.0.0/24\nadd a 8.8.8.0/24,tcp:80-81,10.1.0.1',
-      ['--match-set a src,dst,dst', '! --match-set a src,dst,dst'],
-    ),
-    [
-      ...from('8.8.8.8', '8.8.8.9', '8.8.9.0', '9.0.0.0'),
-      ...from('8.8.8.8', '8.8.8.9', '8.8.9.0').map((s) => ({ ...s, dst: '10.1.0.2' })),
-      ...to(81, 82),
-    ],
-  );
-  same(
     'hash:ip,port in IPv6',
     asking(
       'create a hash:ip,port family inet6\nadd a fd00:1::1,tcp:80\nadd a fd00:1::1,icmpv6:128/0',
@@ -324,33 +299,13 @@ describeClaims('sets with interfaces, marks and sets', ({ claim, same }) => {
     ),
     from('8.8.8.8', '8.8.8.9', '9.9.9.9'),
   );
-  same(
-    'hash:ip,mark compares the mark under the markmask',
-    {
-      ...asking('create m hash:ip,mark markmask 0xff\nadd m 8.8.8.8,0x11', ['--match-set m src,src', '! --match-set m src,src']),
-      nft: save({ raw: ['-A PREROUTING -p tcp --dport 81 -j MARK --set-mark 0x111', '-A PREROUTING -p tcp --dport 82 -j MARK --set-mark 0x12'] }),
-    },
-    [...to(80, 81, 82), ...from('8.8.8.9')],
-  );
-  for (const [type, element] of [
-    ['hash:mac', '06:00:00:00:00:01'],
-    ['hash:ip,mac', '8.8.8.8,06:00:00:00:00:01'],
-    ['bitmap:ip,mac range 8.8.8.0/24', '8.8.8.8,06:00:00:00:00:01'],
-  ]) {
-    same(
-      `${type} looks at the sender of the frame`,
-      asking(`create m ${type}\nadd m ${element}`, [
-        '--match-set m src,src',
-        '! --match-set m src,src',
-        '--match-set m src',
-        '--match-set m src,dst',
-      ]),
-      [...from('8.8.8.8', '8.8.8.9'), { ...FROM_OUTSIDE, mac: '06:00:00:00:00:02' }],
-    );
-  }
 });
 
-describeClaims('sets in either backend and hook', ({ both, same }) => {
+describeClaims('every type of set that this kernel has', ({ same }) => {
+  for (const t of SET_TYPES) if (!t.rare) same(t.title, t.load, t.shots);
+});
+
+describeClaims('sets in either backend and hook', ({ both }) => {
   const sets = 'create pods hash:net\nadd pods 10.1.0.0/16\ncreate all hash:net\nadd all 10.1.0.0/16\n';
   both(
     'masquerading what leaves the pools, and nothing else',
@@ -365,11 +320,6 @@ describeClaims('sets in either backend and hook', ({ both, same }) => {
     [{ ...FROM_POD, dst: '10.9.0.7' }],
     ['out eth1 10.1.0.1'],
     { ipset: `${sets}add all 10.9.0.0/16\n` },
-  );
-  same(
-    'SET adds what later packets find',
-    load(BASE, { ipset: 'create seen hash:ip\n', legacy: save({ filter: ['-A FORWARD -m set --match-set seen src'] }) }),
-    [FROM_OUTSIDE],
   );
   both(
     'at PREROUTING there is no output device for hash:net,iface',
