@@ -23,9 +23,9 @@ export class LiveSet {
     yield* this.added;
   }
 
-  /** Every member that may cover `values`; `linear` goes without the index. */
-  candidates(values: readonly SetValue[], linear = false): readonly SetMember[] {
-    const found = linear ? this.captured.members : SetIndex.of(this.captured).candidates(values);
+  /** Every member that may cover `values`, in the kernel's order as far as a listing shows it. */
+  candidates(values: readonly SetValue[]): readonly SetMember[] {
+    const found = SetIndex.of(this.captured).candidates(values);
     if (this.gone.size === 0 && this.added.length === 0) return found;
     return [...found.filter((m) => !this.gone.has(m)), ...this.added];
   }
