@@ -161,8 +161,11 @@ function fromCapture(line: ConntrackEntry): Entry {
   };
 }
 
-/** nf_conntrack_in(), net/netfilter/nf_conntrack_core.c: finds or starts the packet's connection. `loose` is nf_conntrack_tcp_loose. */
-export function track(table: ConntrackTable, packet: Packet, zone: number, loose: boolean): Connection {
+/**
+ * nf_conntrack_in(), net/netfilter/nf_conntrack_core.c: finds or starts the packet's connection. `loose` is nf_conntrack_tcp_loose;
+ * `begins` decides whether a SYN opens a closed connection anew where that is not known.
+ */
+export function track(table: ConntrackTable, packet: Packet, zone: number, loose: boolean, begins: (old: Entry) => boolean): Connection {
   const error = icmpError(packet);
   if (error) {
     const found = packet.inner && table.find(invert(tupleOf(packet.inner)), zone);
@@ -176,7 +179,8 @@ export function track(table: ConntrackTable, packet: Packet, zone: number, loose
   const tuple = tupleOf(packet);
   const found = table.find(tuple, zone);
   const flags = packet.flags ?? 0;
-  if (found?.entry.tcp && reopens(found.entry.tcp, flags, found.direction)) table.kill(found.entry);
+  const anew = found?.entry.tcp !== undefined && reopens(found.entry.tcp, flags, found.direction);
+  if (found && (anew === 'unknown' ? begins(found.entry) : anew)) table.kill(found.entry);
   else if (found) {
     const { entry, direction } = found;
     if (entry.tcp) {

@@ -181,9 +181,10 @@ export class Fib {
     if (rule.oif !== undefined && rule.oif !== flow.oif) return false;
     if (rule.mark && ((rule.mark.value ^ flow.mark) & rule.mark.mask) >>> 0 !== 0) return false;
     if (rule.uid) {
-      if (flow.iif !== 'lo') return false;
-      if (flow.uid === undefined) return arbiter.decide(`uid:${rule.uid.join('-')}`, `the sender's uid is in ${rule.uid.join('-')} (${rule.text})`);
-      if (flow.uid < rule.uid[0] || flow.uid > rule.uid[1]) return false;
+      // sock_net_uid(): what no socket of this host sends has the uid of the namespace's root
+      const uid = flow.iif === 'lo' ? flow.uid : 0;
+      if (uid === undefined) return arbiter.decide(`uid:${rule.uid.join('-')}`, `the sender's uid is in ${rule.uid.join('-')} (${rule.text})`);
+      if (uid < rule.uid[0] || uid > rule.uid[1]) return false;
     }
     // a source not yet chosen is 0.0.0.0, which only a zero-length prefix covers
     if (rule.from && rule.from.length > 0 && !(flow.src !== undefined && contains(rule.from, flow.src))) return false;
@@ -226,7 +227,10 @@ export class Fib {
     return { type: ADDR_TYPE.UNICAST };
   }
 
-  /** match_type6(): the class of the address by itself, and by the tables whether it is local, anycast or without a route. */
+  /**
+   * match_lookup_rt6(), net/netfilter/xt_addrtype.c: the class of the address by itself, and by the tables whether it is local,
+   * anycast or without a route. With a device that is ip6_route_output()'s strict lookup: only routes by that device count.
+   */
   private addressTypes6(addr: Addr, device: string | undefined): { readonly type: number; readonly at?: Span } | undefined {
     const itself = isMulticast(addr) ? ADDR_TYPE.MULTICAST : isZeronet(addr) ? ADDR_TYPE.UNSPEC : ADDR_TYPE.UNICAST;
     if (!this.knowsLocal) return isLoopback(addr) ? { type: itself | ADDR_TYPE.LOCAL } : undefined;
@@ -235,7 +239,10 @@ export class Fib {
       .find((r) => (r.type === 'local' || r.type === 'anycast') && (device === undefined || r.nextHops.some((h) => h.device === device)));
     if (route)
       return { type: itself | (route.type === 'local' ? ADDR_TYPE.LOCAL : ADDR_TYPE.ANYCAST), ...(route.at !== NOWHERE && { at: route.at }) };
-    const there = this.lookup({ family: 6, dst: addr, iif: 'lo', mark: 0, tos: 0 }, { decide: () => false, pick: (_key, hops) => hops[0]! });
+    const there = this.lookup(
+      { family: 6, dst: addr, iif: 'lo', mark: 0, tos: 0, ...(device !== undefined && { oif: device }) },
+      { decide: () => false, pick: (_key, hops) => hops[0]! },
+    );
     return { type: itself | (there.kind === 'none' || there.kind === 'error' ? ADDR_TYPE.UNREACHABLE : 0) };
   }
 

@@ -9,7 +9,7 @@ import { ADDR_TYPE, CT_STATE, type Hook, type NatRange, type Pred } from '../mod
 import type { OutcomeKind, Step } from '../model/trace.ts';
 import { walkChain, type ChainVerdict, type Visitor } from './chain.ts';
 import { NOT, type Choices } from './choice.ts';
-import { track, type Cause, type Connection, type ConntrackTable, type Manip } from './conntrack.ts';
+import { track, type Cause, type Connection, type ConntrackTable, type Entry, type Manip } from './conntrack.ts';
 import { Fib, localKey } from './fib.ts';
 import { stagesAt, tracksConnections } from './hooks.ts';
 import type { LiveSets } from './liveset.ts';
@@ -18,6 +18,7 @@ import type { DeviceField, Sight, SupposedName, Tracked } from './pred.ts';
 import { martianBeforeHooks, mtuOf, place, routeInput, routeOutput, rpfilterMatch, unforwardable, type Router, type Way } from './routing.ts';
 import { carryOut, type Passing } from './statement.ts';
 import { setting } from './sysctl.ts';
+import { bridgeCalls, isBridge } from './wire.ts';
 
 /** How a visit ends: here, or out of an interface. */
 export type Passage =
@@ -55,6 +56,9 @@ export class Visit implements Visitor, Router {
   readonly devices: UnknownDevices;
   private iif: string | undefined;
   private oif: string | undefined = '';
+  /** The bridge port it came in by, where br_netfilter shows it to the rules: '' for none, undefined when not known. */
+  private physin: string | undefined = '';
+  private redirected = false;
   private connection: Connection | undefined;
   private zone = 0;
   private out: Way | undefined;
@@ -71,9 +75,14 @@ export class Visit implements Visitor, Router {
     this.visit = walk.nextVisit();
   }
 
-  /** A packet that came in by `device` (undefined when nobody knows which). */
-  receive(device: string | undefined): Passage {
+  /** A packet that came in by `device` (undefined when nobody knows which); `port` is the port of the bridge that `device` is. */
+  receive(device: string | undefined, port?: string): Passage {
     this.iif = device;
+    if (device !== undefined && isBridge(this.ns, device)) {
+      // br_nf_pre_routing(): the port stays known while the packet is in this namespace
+      const calls = bridgeCalls(this.ns, this.packet.family);
+      this.physin = calls === false ? '' : calls === true ? port : undefined;
+    }
     this.steps.push({ step: 'enter', local: false, ...(device !== undefined && { device }), packet: this.packet });
     return martianBeforeHooks(this.ns, this.packet, device) ?? this.missingRules() ?? this.arrive() ?? this.routeAndGo();
   }
@@ -140,11 +149,31 @@ export class Visit implements Visitor, Router {
     if (refused) return refused;
     if (this.packet.ttl <= 1)
       return { kind: 'refused', outcome: 'ttl-exceeded', why: `its TTL reached 0 at ${place(this.ns)}, which answers ICMP time exceeded` };
+    const bridged = this.backToBridge(way);
+    if (bridged) return bridged;
     const tooBig = this.tooBig(way);
     if (tooBig) return tooBig;
     this.packet = { ...this.packet, ttl: this.packet.ttl - 1 };
     const stopped = this.runHook('FORWARD') ?? this.postrouting();
     return stopped ?? this.leave();
+  }
+
+  /** br_nf_pre_routing_finish(): what is redirected to another port of the bridge it came from is bridged there, not routed. */
+  private backToBridge(way: Way): Stop | undefined {
+    if (this.physin === '' || !this.redirected || way.device !== this.iif) return undefined;
+    const where = `${way.device ?? 'the bridge'} of ${place(this.ns)}`;
+    if (
+      this.decide(
+        `bridge-dnat:${where}`,
+        `${where} passes on what is redirected to another of its own ports (with bridge-nf-call-iptables; not modelled yet)`,
+      )
+    )
+      return undefined;
+    return {
+      kind: 'refused',
+      outcome: 'cannot-tell',
+      why: `the packet is redirected to another port of ${where}, which br_netfilter bridges instead of routing: not modelled yet`,
+    };
   }
 
   /** The packet is taken not to be fragmented (DF), as TCP sends it. */
@@ -226,7 +255,14 @@ export class Visit implements Visitor, Router {
     if (this.connection) return;
     const loose = setting(this.ns, 'net.netfilter.nf_conntrack_tcp_loose', 1).value !== 0;
     const prescribed = this.walk.takePrescribedState();
-    const found = track(this.walk.connections(this.ns), this.packet, this.zone, loose);
+    const begins = (old: Entry): boolean => {
+      const what = "the SYN opens the closed connection anew (a FIN ended it, or its own side's RST)";
+      return this.choices.choose(undefined, [
+        { value: true, what, ...(old.at && { at: old.at }) },
+        { value: false, what: `${NOT}${what}`, ...(old.at && { at: old.at }) },
+      ]);
+    };
+    const found = track(this.walk.connections(this.ns), this.packet, this.zone, loose, begins);
     this.connection = prescribed === undefined ? found : prescribe(found, prescribed);
     const c = this.connection;
     const state = STATES[c.state]!;
@@ -269,6 +305,7 @@ export class Visit implements Visitor, Router {
     if (after && endpoint(after, manip) === endpoint(before, manip)) this.packet = after;
     else if (after) {
       this.packet = after;
+      if (manip === 'dst' && direction === 'original') this.redirected = true;
       const cause = entry.cause[direction === 'original' ? manip : manip === 'src' ? 'dst' : 'src'];
       this.steps.push({
         step: 'nat',
@@ -356,7 +393,7 @@ export class Visit implements Visitor, Router {
       // INPUT knows no output device, OUTPUT no input device; POSTROUTING knows both for forwarded packets (P9)
       iif: this.iif,
       oif: this.hook === 'PREROUTING' || this.hook === 'INPUT' ? '' : this.oif,
-      physin: '',
+      physin: this.physin,
       physout: '',
       tracked: this.tracked(),
       supposed,

@@ -12,8 +12,7 @@ import { Visit, type Passage, type UnknownDevices, type Walk } from './namespace
 import { endpoint } from './nat.ts';
 import { resolve } from './neighbour.ts';
 import { place } from './routing.ts';
-import { setting } from './sysctl.ts';
-import { masterOf, type Station } from './wire.ts';
+import { bridgeCalls, masterOf, type Station } from './wire.ts';
 
 export interface WalkOptions {
   /** Tell every rule that did not match as well. */
@@ -104,7 +103,7 @@ function oneWay(world: World, start: Start, walk: Walk): Passed {
   let sent = packet;
   for (let n = 0; n < FARTHEST; n++) {
     const visit = n === 0 ? new Visit(at.ns, packet, walk, start.devices) : new Visit(at.ns, packet, walk);
-    const passage: Passage = n === 0 && start.local ? visit.send(start.bound) : visit.receive(n === 0 ? start.device : at.device);
+    const passage: Passage = n === 0 && start.local ? visit.send(start.bound) : visit.receive(n === 0 ? start.device : at.device, at.port);
     if (n === 0) sent = visit.steps.find((s) => s.step === 'enter')?.packet ?? packet;
     hops.push({ node: at.ns.node, namespace: at.ns.name, steps: visit.steps });
     packet = visit.packet;
@@ -184,15 +183,14 @@ function carry(
 
 /** br_netfilter, which is not modelled yet: with it a frame from port to port meets the bridge's iptables rules. */
 function crossBridge({ ns, device }: Station, family: 4 | 6, visit: Visit): Omit<Outcome, 'node' | 'namespace'> | undefined {
-  const call = setting(ns, `net.bridge.bridge-nf-call-${family === 4 ? 'iptables' : 'ip6tables'}`, 0);
-  // the setting is there only where the module is
-  if (ns.tables.every((t) => t.family !== family) || (call.value === 0 && ns.captured.sysctls)) return undefined;
-  const claim = `the bridge ${device} of ${place(ns)} passes the frame from port to port (${call.at ? `${call.key} = 1` : `${call.key} was not captured`}; what its rules do to bridged frames is not modelled yet)`;
+  const calls = bridgeCalls(ns, family);
+  if (calls === false || ns.tables.every((t) => t.family !== family)) return undefined;
+  const setting = `bridge-nf-call-${family === 4 ? 'iptables' : 'ip6tables'} ${calls === true ? 'is 1' : 'was not captured'}`;
+  const claim = `the bridge ${device} of ${place(ns)} passes the frame from port to port (${setting}; what its rules do to bridged frames is not modelled yet)`;
   if (visit.decide(`bridge:${place(ns)}:${device}:${family}`, claim)) return undefined;
   return {
     kind: 'cannot-tell',
-    why: `frames that cross the bridge ${device} of ${place(ns)} meet its rules (${call.key} = 1), which is not modelled yet`,
-    ...(call.at && { at: call.at }),
+    why: `frames that cross the bridge ${device} of ${place(ns)} meet its rules (${setting}), which is not modelled yet`,
   };
 }
 
@@ -269,6 +267,8 @@ function lostReply(there: Passed, back: Passed, start: Start): Outcome | undefin
   const lost = (why: string): Outcome => ({ ...outcome, kind: 'reply-lost', why });
   const wanted = start.local ? 'delivered' : 'left';
   const name = start.local ? place(start.ns) : formatAddr(there.sent.src);
+  // not lost, but nobody knows
+  if (outcome.kind === 'cannot-tell') return { ...outcome, why: `whether the reply arrives: ${outcome.why}` };
   if (outcome.kind !== wanted) {
     if (outcome.kind === 'left') return lost(`the reply ${outcome.why}, out of the captured world, and ${name} is inside it`);
     if (outcome.kind === 'delivered') return lost(`the reply is delivered to ${place(back.end.ns)}, and ${name} asked`);

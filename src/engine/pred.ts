@@ -26,7 +26,7 @@ export interface Sight {
   /** Input and output device; '' for none, undefined for one that is not known. */
   readonly iif: string | undefined;
   readonly oif: string | undefined;
-  readonly physin: string;
+  readonly physin: string | undefined;
   /** The link-layer address of the input device, to which the frame came. */
   ownMac?(): string | undefined;
   readonly physout: string;
@@ -105,10 +105,18 @@ export function evaluate(pred: Pred, s: Sight, say?: Say): Truth {
       return s.supposed.get(pred) ?? found.ok;
     }
     case 'bridged': {
-      const inside = s.physin !== '';
+      // a packet that is routed, not bridged, has no output port (--physdev-is-out, --physdev-is-bridged)
+      const inside: Truth = s.physin === undefined ? 'unknown' : s.physin !== '';
       const outside = s.physout !== '';
-      say?.(inside || outside ? 'the packet is bridged' : 'the packet is not bridged');
-      return pred.port === 'in' ? inside : pred.port === 'out' ? outside : inside && outside;
+      say?.(
+        inside === 'unknown'
+          ? 'whether it came in by a bridge port is not known'
+          : inside || outside
+            ? 'the packet came by a bridge port'
+            : 'the packet is not bridged',
+      );
+      const truth: Truth = pred.port === 'in' ? inside : pred.port === 'out' ? outside : outside ? inside : false;
+      return truth === 'unknown' ? (s.supposed.get(pred) ?? truth) : truth;
     }
     case 'chance':
       say?.(pred.as);
@@ -211,7 +219,7 @@ export function undecided(pred: Pred, s: Sight): Open | undefined {
     case 'rpfilter':
       return { leaf: pred, key: `${s.visit}:rpfilter`, claim: `the reverse-path check passes (${s.reversePath(pred).saw})` };
     case 'bridged':
-      return undefined;
+      return { leaf: pred, key: `${s.visit}:bridged`, claim: 'the packet came in by a bridge port that br_netfilter shows (not captured)' };
   }
 }
 

@@ -248,7 +248,9 @@ function reversePath(
   if (route.type !== 'unicast' && !(route.type === 'local' && eitherOf(ns, iif, 'accept_local').value))
     return { ok: false, saw: `the way back to ${src} is '${route.text}'`, ...at };
   if (route.nextHops.some((h) => h.device === iif)) return { ok: true, saw: `the way back to ${src} is ${iif}`, ...at };
-  if (mode !== 1) return { ok: true, saw: `there is a route back to ${src}: '${route.text}'`, ...at };
+  // `no_addr` goes to last_resort: a device without an address is held to the strict rule in loose mode too
+  const bare = ns.captured.addresses !== undefined && !ns.addresses.some((a) => a.device === iif && typeof a.addr === 'number');
+  if (mode === 0 || (mode !== 1 && !bare)) return { ok: true, saw: `there is a route back to ${src}: '${route.text}'`, ...at };
   return { ok: false, saw: `the way back to ${src} is ${result.hop.device ?? '?'} ('${route.text}'), not ${iif}`, ...at };
 }
 

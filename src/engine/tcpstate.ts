@@ -1,5 +1,6 @@
 // The TCP states of a connection: tcp_conntracks[], net/netfilter/nf_conntrack_proto_tcp.c. Sequence numbers are not part of a
 // question: every segment is taken to be in its window.
+import type { Truth } from '../model/ruleset.ts';
 import type { Direction } from './conntrack.ts';
 
 /** As `conntrack -L` prints them. */
@@ -12,7 +13,7 @@ const NEXT: Readonly<Record<Direction, Readonly<Record<Kind, string>>>> = {
   //         N S R E F C L T X s
   original: {
     syn: 'SS=====SSs',
-    synack: '!!=======R',
+    synack: '!!=!!!!!!R',
     fin: '!!FFLLLTX!',
     ack: 'E!EECCTTX!',
     rst: '!XXXXXXXXX',
@@ -44,9 +45,13 @@ export function tcpNext(state: TcpState, flags: number, direction: Direction): T
   return letter === '!' ? 'invalid' : letter === '=' ? state : STATES[LETTERS.indexOf(letter)]!;
 }
 
-/** A SYN that begins a connection anew where the old one was closed (NF_REPEAT in nf_conntrack_tcp_packet()). */
-export function reopens(state: TcpState, flags: number, direction: Direction): boolean {
-  return direction === 'original' && kindOf(flags) === 'syn' && (state === 'TIME_WAIT' || state === 'CLOSE');
+/**
+ * A SYN that begins a connection anew where the old one was closed (NF_REPEAT in nf_conntrack_tcp_packet()). In CLOSE it depends
+ * on a FIN seen before, or on who sent the last RST: neither is listed.
+ */
+export function reopens(state: TcpState, flags: number, direction: Direction): Truth {
+  if (direction !== 'original' || kindOf(flags) !== 'syn') return false;
+  return state === 'CLOSE' ? 'unknown' : state === 'TIME_WAIT';
 }
 
 export function isTcpState(text: string): text is TcpState {

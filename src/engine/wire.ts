@@ -1,10 +1,14 @@
 // What a device is attached to: the other end of a veth pair, the stations of a wire, the ports of a bridge.
+import type { Family } from '../net/addr.ts';
 import type { Namespace, World } from '../model/host.ts';
+import type { Truth } from '../model/ruleset.ts';
+import { setting } from './sysctl.ts';
 
-/** One device of one namespace. */
+/** One device of one namespace. `port` is the bridge port that a frame for a bridge came in by. */
 export interface Station {
   readonly ns: Namespace;
   readonly device: string;
+  readonly port?: string;
 }
 
 /** The link-layer segment behind a device. */
@@ -42,8 +46,7 @@ export function segmentOf(world: World, from: Station): Segment | undefined {
       for (const far of farEnds(world, station)) reach(far);
     }
   };
-  const link = from.ns.links.find((l) => l.name === from.device);
-  if (link?.kind === 'bridge' || from.ns.links.some((l) => l.master === from.device && bridging(from.ns, from.device))) crossBridge(from);
+  if (isBridge(from.ns, from.device)) crossBridge(from);
   for (const far of farEnds(world, from)) reach(far);
   return stations.length > 0 ? { stations, bridges } : undefined;
 }
@@ -52,7 +55,7 @@ export function segmentOf(world: World, from: Station): Segment | undefined {
 export function masterOf(station: Station): Station | undefined {
   const link = station.ns.links.find((l) => l.name === station.device);
   if (!link?.master || !bridging(station.ns, link.master)) return undefined;
-  return { ns: station.ns, device: link.master };
+  return { ns: station.ns, device: link.master, port: station.device };
 }
 
 function bridging(ns: Namespace, device: string): boolean {
@@ -94,4 +97,15 @@ function vethPeer(world: World, from: Station): Station | undefined {
 
 function key(s: Station): string {
   return `${s.ns.node}|${s.ns.name}|${s.device}`;
+}
+
+/** Reports whether frames on the bridges of a namespace meet its rules (br_netfilter); 'unknown' when that was not captured. */
+export function bridgeCalls(ns: Namespace, family: Family): Truth {
+  const call = setting(ns, `net.bridge.bridge-nf-call-${family === 4 ? 'iptables' : 'ip6tables'}`, 0);
+  // the setting is there only where the module is
+  return call.value !== 0 ? true : ns.captured.sysctls ? false : 'unknown';
+}
+
+export function isBridge(ns: Namespace, device: string): boolean {
+  return ns.links.some((l) => l.name === device && l.kind === 'bridge') || ns.links.some((l) => l.master === device && bridging(ns, device));
 }

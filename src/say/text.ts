@@ -118,7 +118,7 @@ function minimal(fate: readonly Course[]): string[] {
   const ways = fate.slice(0, MOST_WAYS).flatMap((c) => {
     const { trace } = c;
     const chance = trace.probability > 1 - 1e-9 ? '' : ` probability ${probability(trace.probability)}`;
-    const lines = [`${path(trace.hops)}: ${trace.reply ? requestEnd(trace) : trace.outcome.kind}${chance}`];
+    const lines = [`${path(trace.hops)}: ${trace.reply ? requestEnd(trace) : trace.outcome.kind}${exit(trace)}${chance}`];
     const { src, dst } = trace.translated;
     for (const s of dst?.steps ?? []) lines.push(`  ${place(s)} dst ${s.from} -> ${s.to}`);
     for (const s of src?.steps ?? []) lines.push(`  ${place(s)} src ${s.from} -> ${s.to}`);
@@ -129,6 +129,12 @@ function minimal(fate: readonly Course[]): string[] {
     return lines;
   });
   return [...ways, ...more];
+}
+
+/** Which way a packet left, where it did. */
+function exit(t: Trace): string {
+  const { kind, device, nextHop } = t.outcome;
+  return kind === 'left' ? ` by ${device ?? '?'} to ${nextHop ?? '?'}` : '';
 }
 
 /** How the request itself ended, where the round trip ended otherwise. */
