@@ -43,8 +43,8 @@ const BASE: Readonly<Record<string, readonly string[]>> = {
   filter: ['INPUT', 'FORWARD', 'OUTPUT'],
 };
 
-/** The router with these rules (`-A CHAIN ...`), by table. */
-export function router(tables: Readonly<Partial<Record<'mangle' | 'nat' | 'filter', readonly string[]>>>): World {
+/** The router with these rules (`-A CHAIN ...`), by table, and these sets. */
+export function router(tables: Readonly<Partial<Record<'mangle' | 'nat' | 'filter', readonly string[]>>>, sets = ''): World {
   const dump = Object.entries(tables).flatMap(([table, rules]) => [
     `*${table}`,
     ...BASE[table]!.map((chain) => `:${chain} ACCEPT [0:0]`),
@@ -52,7 +52,7 @@ export function router(tables: Readonly<Partial<Record<'mangle' | 'nat' | 'filte
     'COMMIT',
     '',
   ]);
-  const files = Object.entries({ ...FILES, 'iptables-save.txt': dump.join('\n') }).map(([path, text]) => ({ path, text }));
+  const files = Object.entries({ ...FILES, 'ipset-save.txt': sets, 'iptables-save.txt': dump.join('\n') }).map(([path, text]) => ({ path, text }));
   const { namespaces, findings } = readBundle(files, { folder: 'router' });
   const refused = findings.filter((f) => f.severity !== 'note');
   if (refused.length > 0) throw new Error(refused.map((f) => `${f.at.file}:${f.at.line}: ${f.message}`).join('\n'));
