@@ -112,7 +112,8 @@ export function routeOutput(ns: Namespace, p: Packet, bound: boolean, router: Ro
         why: `${formatAddr(p.src)} is not an address of ${place(ns)}: a socket there cannot send from it`,
       };
   }
-  const { src, ...rest } = flowOf(p, { iif: 'lo' });
+  // ip_route_me_harder() leaves flowi4_uid at root's; ip6_route_me_harder() asks the socket
+  const { src, ...rest } = flowOf(p, { iif: 'lo', ...(again && p.family === 4 && { uid: 0 }) });
   const result = fib.lookup(bound && src !== undefined ? { ...rest, src } : rest, router);
   if (result.kind !== 'hit') return unrouted(ns, p, result, router);
   if (result.route.type === 'broadcast' && p.proto === TCP)

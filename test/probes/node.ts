@@ -45,8 +45,9 @@ export interface Shot {
   readonly type?: number;
   readonly code?: number;
   readonly id?: number;
-  /** The acknowledged number of a TCP packet. */
+  /** The numbers of a TCP packet: acknowledged, and its own (1000). */
   readonly ack?: number;
+  readonly seq?: number;
   readonly ttl?: number;
   readonly tos?: number;
   readonly mark?: number;
@@ -66,6 +67,7 @@ export interface Header {
   readonly ttl: number;
   readonly sport?: number;
   readonly dport?: number;
+  readonly type?: number;
   readonly id?: number;
   readonly seq?: number;
 }
@@ -98,9 +100,12 @@ export interface Sighting {
 export interface Node {
   load(load: Load): Promise<void>;
   rules(rules: Ruleset): Promise<void>;
-  packets(shots: readonly Shot[], how?: { readonly fresh?: boolean; readonly list?: boolean }): Promise<readonly Sighting[]>;
+  /** Replaces the rules and sets that are there. */
+  swap(rules: Ruleset): Promise<void>;
+  /** `renew` is an `ipset restore` text that is run before each packet. */
+  packets(shots: readonly Shot[], how?: { readonly fresh?: boolean; readonly list?: boolean; readonly renew?: string }): Promise<readonly Sighting[]>;
   /** What the tools print now, by file name. */
-  capture(): Promise<Readonly<Record<string, string>>>;
+  capture(only?: readonly string[]): Promise<Readonly<Record<string, string>>>;
   forget(): Promise<void>;
   run(command: readonly string[], given?: string): Promise<string>;
   close(): Promise<void>;
@@ -139,8 +144,9 @@ export function openNode(): Node {
   return {
     load: (load) => call({ op: 'load', ...load }),
     rules: (rules) => call({ op: 'rules', ...rules }),
+    swap: (rules) => call({ op: 'swap', ...rules }),
     packets: (packets, how) => call({ op: 'packets', packets, ...how }),
-    capture: () => call({ op: 'capture' }),
+    capture: (only) => call({ op: 'capture', ...(only && { only }) }),
     forget: () => call({ op: 'forget' }),
     run: (command, given) => call({ op: 'run', command, given }),
     close: async () => {

@@ -7,11 +7,12 @@
    "ip"?: [lines of `ip -batch`, "-6 ..." for `ip -6`], "sysctls"?: {"net.ipv4.ip_forward": 1}, "ipset"?, "legacy"?, "nft"?, "legacy6"?, "nft6"?:
    texts, "first"?: "nft" (loaded before legacy), "conntrack"?: true (on even where no rule asks for it)}    a new namespace with that in it
   {"op": "rules", ...the same, devices excepted}                                               rules only, into the same namespace
+  {"op": "swap", ...likewise}                                               rules and sets of an earlier load or swap are replaced by these
   {"op": "packets", "packets": [PACKET...], "fresh"?: true (connections are forgotten before each), "list"?: true (`conntrack -L` before each)}
       PACKET  {"iif" (arrives there) | "local": true (a socket sends it), "src"?, "dst", "proto"?, "sport"?, "dport"?, "flags"?, "type"?,
-               "code"?, "id"?, "ttl"?, "tos"?, "mark"?, "uid"?, "gid"?, "raw"? (a local one with its own IP header), "ack"? (TCP), "inner"?: PACKET (an ICMP error)}
+               "code"?, "id"?, "ttl"?, "tos"?, "mark"?, "uid"?, "gid"?, "raw"? (a local one with its own IP header), "ack"? (TCP), "seq"? (likewise), "inner"?: PACKET (an ICMP error)}
       -> [{fate: sent|local|gone, device?, path: [{by, family, table, chain, kind, number, mark}], first?, last?: HEADER, mark, answers, error?, conntrack?}]
-  {"op": "capture"} -> {file name: what the tool printed}
+  {"op": "capture", "only"?: [file name...]} -> {file name: what the tool printed}
   {"op": "forget"}, {"op": "run", "command": [...], "given"?}
 
 Every wire of the node is a TAP held by this process: a packet is injected by write(2), crosses the stack inside that call, and
@@ -25,6 +26,7 @@ import fcntl
 import glob
 import json
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -61,6 +63,8 @@ MATTER = ('forwarding', 'disable_ipv6', 'accept_local', 'accept_source_route', '
 MATTER4 = ('rp_filter', 'route_localnet', 'src_valid_mark', 'send_redirects', 'arp_ignore', 'proxy_arp', 'bc_forwarding', 'promote_secondaries')
 TOOLS = (('legacy', 2, 'iptables-legacy-restore'), ('legacy6', 10, 'ip6tables-legacy-restore'),
          ('nft', 2, 'iptables-nft-restore'), ('nft6', 10, 'ip6tables-nft-restore'))
+CHAINS = {'raw': ('PREROUTING', 'OUTPUT'), 'mangle': ('PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'),
+          'nat': ('PREROUTING', 'INPUT', 'OUTPUT', 'POSTROUTING'), 'filter': ('INPUT', 'FORWARD', 'OUTPUT'), 'security': ('INPUT', 'FORWARD', 'OUTPUT')}
 LISTINGS = {'iptables-legacy-save.txt': 'iptables-legacy-save', 'iptables-nft-save.txt': 'iptables-nft-save', 'ip6tables-legacy-save.txt': 'ip6tables-legacy-save',
             'ip6tables-nft-save.txt': 'ip6tables-nft-save', 'ipset-save.txt': 'ipset save', 'ip-addr.txt': 'ip addr', 'ip-link.txt': 'ip -d link',
             'ip-route.txt': 'ip route show table all', 'ip6-route.txt': 'ip -6 route show table all', 'ip-rule.txt': 'ip rule', 'ip6-rule.txt': 'ip -6 rule',
@@ -95,11 +99,15 @@ def sysctls():
 
 
 def connections():
-    """`conntrack -L`, which walks a large table for nothing where there are none."""
+    """As `conntrack -L` tells them, from the kernel's own file where it has one: asked after every packet, a process each is dear."""
     with contextlib.suppress(OSError), open('/proc/sys/net/netfilter/nf_conntrack_count') as count:
         if count.read().strip() == '0':
             return ''
-    return run('conntrack', '-L')
+    try:
+        with open('/proc/thread-self/net/nf_conntrack') as file:
+            return file.read()
+    except OSError:
+        return run('conntrack', '-L')
 
 
 def packet_bytes(p):
@@ -108,9 +116,10 @@ def packet_bytes(p):
     if proto == 47:
         return with_body(p, b'\0\0\x08\0' + b'\0' * 20)
     v6 = ':' in p['src']
-    if proto == 6 and 'ack' in p:
+    if proto == 6 and ('ack' in p or 'seq' in p):
         body = build(p)[40 if v6 else 20:]
-        body = body[:8] + struct.pack('!I', p['ack']) + body[12:16] + b'\0\0' + body[18:]
+        body = body[:4] + (struct.pack('!I', p['seq']) if 'seq' in p else body[4:8]) + (struct.pack('!I', p['ack']) if 'ack' in p else body[8:12]) + \
+            body[12:16] + b'\0\0' + body[18:]
         pseudo = address(p['src']) + address(p['dst']) + struct.pack('!I3xB' if v6 else '!xBH', *((len(body), 6) if v6 else (6, len(body))))
         return with_body(p, body[:16] + struct.pack('!H', checksum(pseudo + body)) + body[18:])
     if 'inner' not in p:
@@ -144,6 +153,7 @@ class Node:
         if LIBC.unshare(CLONE_NEWNET):
             raise OSError(ctypes.get_errno(), 'unshare(CLONE_NEWNET) needs root')
         self.taps, self.macs, self.devices, self.numbers, self.counts = {}, {}, {1: 'lo'}, None, {}
+        self.tables, self.sets = {}, False
         run('ip', 'link', 'set', 'lo', 'up')
         run('nft', '-f', '-', given=WATCH)
         self.trace, self.control = Netlink([NFNLGRP_NFTRACE]), Netlink()     # one socket for both traces keeps their order
@@ -192,14 +202,42 @@ class Node:
     def rules(self, m):
         if m.get('ipset'):
             run('ipset', 'restore', given=m['ipset'])
+            self.sets = True
         tools = sorted(TOOLS, key=lambda t: not t[0].startswith(m.get('first', 'legacy')))
         for key, family, tool in tools:
             if m.get(key):
                 run(tool, *(['-w', '20'] if 'legacy' in tool else []), given=m[key])
+                self.tables[key] = re.findall(r'^\*(\S+)', m[key], re.M)
                 if 'legacy' in key:
                     self.learn(family, m[key])
         self.numbers = None
         self.drain()
+
+    def swap(self, m):
+        """A table that is not there any more stays in legacy, empty, as it does on a host where rules come and go."""
+        self.counts = {}
+        for key, family, tool in TOOLS[:2]:
+            here = re.findall(r'^\*(\S+)', m.get(key, ''), re.M)
+            gone = [t for t in self.tables.get(key, ()) if t not in here]
+            if gone:
+                m[key] = m.get(key, '') + ''.join('*%s\n%sCOMMIT\n' % (t, ''.join(':%s ACCEPT [0:0]\n' % c for c in CHAINS[t])) for t in gone)
+        gone = ['delete table %s %s' % ('ip' if key == 'nft' else 'ip6', t) for key, _, _ in TOOLS[2:] for t in self.tables.get(key, ())]
+        if gone:
+            run('nft', '-f', '-', given='\n'.join(gone) + '\n')
+        sets, self.sets = self.sets, False
+        if sets and any(self.tables.get(key) for key in ('legacy', 'legacy6')):
+            for key, _, tool in TOOLS[:2]:
+                if self.tables.get(key):                 # their rules hold the sets
+                    run(tool, '-w', '20', given=''.join('*%s\nCOMMIT\n' % t for t in self.tables[key]))
+        for left in range(50, -1, -1) if sets else ():   # nft lets go of them a little later
+            try:
+                run('ipset', 'restore', given='flush\ndestroy\n')
+                break
+            except RuntimeError:
+                if not left:
+                    raise
+                time.sleep(0.002)
+        self.rules(m)
 
     def learn(self, family, save):
         """How many rules each legacy chain has, by which its trace is read."""
@@ -213,9 +251,10 @@ class Node:
                 key = (family, table, line.split(None, 2)[1])
                 self.counts[key] = self.counts.get(key, 0) + 1
 
-    def capture(self):
-        asked = {name: subprocess.Popen(command.split(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for name, command in LISTINGS.items()}
-        files = {'sysctl.txt': sysctls(), 'conntrack.txt': connections()}
+    def capture(self, only=None):
+        asked = {name: subprocess.Popen(command.split(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                 for name, command in LISTINGS.items() if only is None or name in only}
+        files = {'sysctl.txt': sysctls(), 'conntrack.txt': connections()} if only is None else {}
         for name, process in asked.items():
             files[name], complaint = process.communicate()
             if process.returncode:
@@ -280,7 +319,7 @@ class Node:
             elif plain:
                 s.sendto(b'netwhy?', to)
             else:
-                whole = build({**p, 'src': p.get('src', '::' if v6 else '0.0.0.0')})
+                whole = packet_bytes({**p, 'src': p.get('src', '::' if v6 else '0.0.0.0')})
                 s.sendto(whole[40 if v6 else 20:], to)
 
     def collect(self):
@@ -294,16 +333,15 @@ class Node:
                     event[key] = self.devices.get(event[key], '?')
             if 'header' in event:
                 event['total'] = total_length(event['header'])
-                event['header'] = parse(event['header'])
+                event['header'] = sequenced(event['header'])
             events.append(event)
         for name, fd in self.taps.items():
             with contextlib.suppress(BlockingIOError):
                 while True:
                     data = os.read(fd, 70000)
-                    found = parse(data[14:]) if data[12:14] in (b'\x08\0', b'\x86\xdd') else None
+                    found = sequenced(data[14:]) if data[12:14] in (b'\x08\0', b'\x86\xdd') else None
                     if found and not found['dst'].startswith('ff02::'):
-                        ip = 54 if data[12:14] == b'\x86\xdd' else 14 + (data[14] & 15) * 4
-                        out.append({'device': name, **found, **({'seq': struct.unpack('!I', data[ip + 4:ip + 8])[0]} if found['proto'] == 6 else {})})
+                        out.append({'device': name, **found})
         return events, out
 
     def result(self, problem):
@@ -346,9 +384,21 @@ class Node:
         for p in m['packets']:
             if m.get('fresh'):
                 self.control.forget_connections()
+            if 'renew' in m:
+                run('ipset', 'restore', given=m['renew'])
             listed = {'conntrack': connections()} if m.get('list') else {}
             answers.append({**self.send(p), **listed})
         return answers
+
+
+def sequenced(data):
+    """parse(), with the sequence number of a TCP packet."""
+    found = parse(data)
+    if found and found['proto'] == 6:
+        at = 44 if data[0] >> 4 == 6 else (data[0] & 15) * 4 + 4
+        if len(data) >= at + 4:
+            found['seq'] = struct.unpack('!I', data[at:at + 4])[0]
+    return found
 
 
 def total_length(header):
@@ -410,10 +460,12 @@ def serve(lines, out):
                 answer = node.load(message)
             elif op == 'rules':
                 answer = node.rules(message)
+            elif op == 'swap':
+                answer = node.swap(message)
             elif op == 'packets':
                 answer = node.packets(message)
             elif op == 'capture':
-                answer = node.capture()
+                answer = node.capture(message.get('only'))
             elif op == 'forget':
                 answer = node.control.forget_connections()
             elif op == 'run':

@@ -1,0 +1,73 @@
+// What the machine found: each disagreement of netwhy with the kernel on random nodes, made small.
+import { BASE, BASE6, describeClaims, FROM_OUTSIDE, FROM_POD, load, save } from './claim.ts';
+
+const states = ['NEW', 'ESTABLISHED', 'INVALID'].map((state) => `-A FORWARD -m conntrack --ctstate ${state}`);
+
+describeClaims('found by random nodes: reverse paths and routes', ({ claim, both }) => {
+  const loose = load(BASE, { legacy: save({ mangle: ['-A PREROUTING'] }) }, { sysctls: { 'net.ipv4.conf.all.rp_filter': 2 } });
+  claim(
+    'rp_filter 2 is strict on a device without an address',
+    loose,
+    [
+      { ...FROM_POD, src: '8.8.8.8', dst: '10.1.0.2' },
+      { ...FROM_OUTSIDE, iif: 'eth1' },
+    ],
+    ['gone', 'out cali1'],
+  );
+  both(
+    'a packet routed again after OUTPUT is root’s to `ip rule uidrange`',
+    { mangle: ['-A OUTPUT -j TOS --set-tos 0x10'] },
+    [
+      { local: true, dst: '8.8.8.8', uid: 1000 },
+      { local: true, dst: '8.8.8.8' },
+    ],
+    ['out eth0 10.9.0.20', 'out eth0 192.168.21.20'],
+    { ip: ['route add default via 10.9.0.1 dev eth1 table 100', 'rule add uidrange 1000-1000 lookup 100'] },
+  );
+  for (const backend of ['legacy6', 'nft6'] as const) {
+    claim(
+      `addrtype UNREACHABLE on one interface is without a route by that interface (${backend})`,
+      load(BASE6, {
+        [backend]: save({
+          filter: [
+            '-A FORWARD -m addrtype --src-type UNREACHABLE --limit-iface-in',
+            '-A FORWARD -m addrtype --src-type UNREACHABLE',
+            '-A FORWARD -m addrtype --dst-type UNREACHABLE --limit-iface-out',
+          ],
+        }),
+      }),
+      [
+        { iif: 'eth1', src: 'fd00:8::8', dst: 'fd00:1::1' },
+        { iif: 'eth0', src: 'fd00:8::8', dst: 'fd00:1::1' },
+      ],
+      ['filter FORWARD 1 -> out cali1', /^-> out cali1/],
+    );
+  }
+});
+
+describeClaims('found by random nodes: TCP', ({ both }) => {
+  const there = { iif: 'eth0', src: '8.8.8.8', dst: '10.1.0.1', sport: 4000, dport: 80 };
+  const back = { iif: 'cali1', src: '10.1.0.1', dst: '8.8.8.8', sport: 80, dport: 4000 };
+  both(
+    'a SYN after the server’s RST belongs to the old connection, after the client’s own it begins anew',
+    { filter: states },
+    [
+      there,
+      { ...back, flags: 'SYN,ACK', ack: 1001 },
+      { ...back, flags: 'RST,ACK', seq: 1001, ack: 1001 },
+      there,
+      { ...there, flags: 'RST', seq: 1001 },
+      there,
+    ],
+    [/FORWARD 1 /, /FORWARD 2 /, /FORWARD 2 /, /FORWARD 2 /, /FORWARD 2 /, /FORWARD [12] /],
+  );
+  both(
+    'the client’s SYN,ACK in a known connection is invalid',
+    { filter: states },
+    [
+      { ...there, flags: 'ACK', seq: 1001, ack: 1001 },
+      { ...there, flags: 'SYN,ACK', ack: 1001 },
+    ],
+    [/FORWARD 1 /, /FORWARD 3 /],
+  );
+});
