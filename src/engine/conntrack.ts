@@ -46,7 +46,8 @@ export type Connection =
 /** The connections of one namespace: the captured ones, and those the walk has confirmed. */
 export class ConntrackTable {
   private readonly captured: CapturedIndex;
-  private readonly bySource = new Map<string, Entry[]>();
+  /** Entries that this walk confirmed, by original source, in order. */
+  private readonly confirmed = new Map<string, Entry[]>();
   private readonly entries = new Map<string, Entry>();
   private readonly opened = new Map<ConntrackEntry, Entry>();
   private readonly dead = new Set<Entry>();
@@ -69,10 +70,14 @@ export class ConntrackTable {
     return found !== undefined && found.entry !== by;
   }
 
-  /** Entries whose original source is that of `tuple`: find_appropriate_src(), net/netfilter/nf_nat_core.c. */
-  sameSource(tuple: Tuple): Entry[] {
-    for (const line of this.captured.bySource.get(sourceKey(tuple)) ?? []) this.open(key(line.orig, line.zone));
-    return (this.bySource.get(sourceKey(tuple)) ?? []).filter((e) => !this.dead.has(e) && e.bound.src);
+  /** Entries whose original source is that of `tuple`, those of this walk first: find_appropriate_src(), net/netfilter/nf_nat_core.c. */
+  *sameSource(tuple: Tuple): Generator<Entry> {
+    const source = sourceKey(tuple);
+    for (const entry of (this.confirmed.get(source) ?? []).toReversed()) if (!this.dead.has(entry) && entry.bound.src) yield entry;
+    for (const line of this.captured.bySource.get(source) ?? []) {
+      const entry = this.open(key(line.orig, line.zone));
+      if (entry && !this.dead.has(entry)) yield entry;
+    }
   }
 
   /** __nf_conntrack_confirm(): from now on later packets find it. */
@@ -81,12 +86,10 @@ export class ConntrackTable {
     entry.status |= CT_STATUS.CONFIRMED;
     this.entries.set(key(entry.orig, entry.zone), entry);
     this.entries.set(key(entry.reply, entry.zone), entry);
-    this.remember(entry);
-  }
-
-  private remember(entry: Entry): void {
     const source = sourceKey(entry.orig);
-    this.bySource.set(source, [...(this.bySource.get(source) ?? []), entry]);
+    const same = this.confirmed.get(source);
+    if (same) same.push(entry);
+    else this.confirmed.set(source, [entry]);
   }
 
   kill(entry: Entry): void {
@@ -101,7 +104,6 @@ export class ConntrackTable {
       entry = fromCapture(line);
       this.opened.set(line, entry);
       for (const t of [entry.orig, entry.reply]) if (!this.entries.has(key(t, entry.zone))) this.entries.set(key(t, entry.zone), entry);
-      this.remember(entry);
     }
     return entry;
   }

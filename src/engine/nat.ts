@@ -56,10 +56,13 @@ function uniqueTuple(table: ConntrackTable, entry: Entry, current: Tuple, manip:
     if (inRange(current, range)) {
       if (free(current)) return { tuple: current, clash: false };
     } else {
+      // the first mapping of this source that is in range; where that tuple is taken the search is over
       for (const other of table.sameSource(entry.orig)) {
         const mapped = invert(other.reply);
         const candidate = { ...current, src: mapped.src, sport: mapped.sport };
-        if (inRange(candidate, range) && free(candidate)) return { tuple: candidate, clash: false };
+        if (!inRange(candidate, range)) continue;
+        if (free(candidate)) return { tuple: candidate, clash: false };
+        break;
       }
     }
   }
