@@ -188,6 +188,9 @@ export function track(table: ConntrackTable, packet: Packet, zone: number, loose
     if (entry.tcp) {
       const next = tcpNext(entry.tcp, flags, direction);
       if (next === 'invalid') return { state: CT_STATE.INVALID, why: `its flags do not fit a connection that is ${entry.tcp}` };
+      // nf_conntrack_tcp_packet(): a valid ACK in ESTABLISHED, or into it, once both sides have spoken
+      if (entry.status & CT_STATUS.SEEN_REPLY && next === 'ESTABLISHED' && (entry.tcp === 'SYN_RECV' || entry.tcp === 'ESTABLISHED'))
+        entry.status |= CT_STATUS.ASSURED;
       entry.tcp = next;
     }
     if (direction === 'reply') entry.status |= CT_STATUS.SEEN_REPLY;

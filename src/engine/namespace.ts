@@ -61,6 +61,8 @@ export class Visit implements Visitor, Router {
   private redirected = false;
   private connection: Connection | undefined;
   private zone = 0;
+  /** CT was met, conntrack has not looked yet. */
+  private template = false;
   private out: Way | undefined;
 
   /** `devices` is what other packets on the same way already supposed of unknown devices. */
@@ -252,7 +254,8 @@ export class Visit implements Visitor, Router {
 
   /** nf_conntrack_in() */
   private track(): void {
-    if (this.connection) return;
+    if (this.connection && !this.template) return;
+    this.template = false;
     const loose = setting(this.ns, 'net.netfilter.nf_conntrack_tcp_loose', 1).value !== 0;
     const prescribed = this.walk.takePrescribedState();
     const begins = (old: Entry): boolean => {
@@ -430,6 +433,7 @@ export class Visit implements Visitor, Router {
     this.packet = effect.packet ?? this.packet;
     this.connection = effect.connection ?? this.connection;
     this.zone = effect.zone ?? this.zone;
+    this.template = effect.template ?? this.template;
     return effect.did;
   }
 

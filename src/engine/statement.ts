@@ -1,7 +1,8 @@
 // Carrying out the targets that a table goes on after: marks, tracking, header fields. xt_MARK, xt_connmark, xt_CT, xt_HL, xt_DSCP, ...
 import type { Packet } from '../model/packet.ts';
 import { CT_STATE, type Statement } from '../model/ruleset.ts';
-import type { Connection } from './conntrack.ts';
+import type { Addr } from '../net/addr.ts';
+import { newEntry, type Connection } from './conntrack.ts';
 import type { NatStatement } from './nat.ts';
 import { formatMark } from './pred.ts';
 
@@ -13,6 +14,8 @@ export interface Effect {
   readonly packet?: Packet;
   readonly connection?: Connection;
   readonly zone?: number;
+  /** The connection is a template, until conntrack looks. */
+  readonly template?: true;
   readonly did?: string;
 }
 
@@ -39,8 +42,18 @@ export function carryOut(statement: Passing, packet: Packet, connection: Connect
     case 'notrack':
       if (connection) return { did: 'too late: conntrack has looked already' };
       return { connection: { state: CT_STATE.UNTRACKED, why: 'a rule said NOTRACK' }, did: 'not tracked' };
-    case 'ct':
-      return statement.zone === undefined ? { did: 'conntrack settings' } : { zone: statement.zone, did: `conntrack zone ${statement.zone}` };
+    case 'ct': {
+      // xt_ct_target(), net/netfilter/xt_CT.c: the first one hangs a template on the packet, a NEW connection of nobody; later ones see it
+      if (connection) return { did: 'too late: the packet has its connection settings already' };
+      const nobody: Addr = packet.family === 4 ? (0 as Addr) : ([0, 0, 0, 0] as const);
+      const template = newEntry({ src: nobody, dst: nobody, proto: 0, sport: 0, dport: 0 }, statement.zone ?? 0);
+      return {
+        connection: { state: CT_STATE.NEW, direction: 'original', entry: template },
+        template: true,
+        ...(statement.zone !== undefined && { zone: statement.zone }),
+        did: statement.zone === undefined ? 'conntrack settings' : `conntrack zone ${statement.zone}`,
+      };
+    }
     case 'setttl': {
       const { op, value } = statement;
       const ttl = op === 'set' ? value : op === 'inc' ? Math.min(255, packet.ttl + value) : Math.max(0, packet.ttl - value);

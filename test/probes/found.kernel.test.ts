@@ -70,4 +70,29 @@ describeClaims('found by random nodes: TCP', ({ both }) => {
     ],
     [/FORWARD 1 /, /FORWARD 3 /],
   );
+  both(
+    'the ACK that completes a handshake finds the connection ASSURED already',
+    { filter: ['-A FORWARD -m conntrack --ctstatus ASSURED', '-A FORWARD -m conntrack ! --ctstatus ASSURED'] },
+    [there, { ...back, flags: 'SYN,ACK', ack: 1001 }, { ...there, flags: 'ACK', seq: 1001, ack: 1001 }],
+    [/FORWARD 2 /, /FORWARD 2 /, /FORWARD 1 /],
+  );
+});
+
+describeClaims('found by random nodes: CT', ({ both }) => {
+  both(
+    'after CT --zone the packet has a template: NOTRACK comes too late, the state is NEW, marks are those of nobody',
+    {
+      raw: [
+        '-A PREROUTING -j CT --zone 2',
+        '-A PREROUTING -j CT --notrack',
+        '-A PREROUTING -m conntrack --ctstate NEW',
+        '-A PREROUTING -m conntrack ! --ctproto 6',
+        '-A PREROUTING -j MARK --set-mark 0x11',
+        '-A PREROUTING -j CONNMARK --restore-mark',
+      ],
+      filter: ['-A FORWARD -m conntrack --ctstate NEW', '-A FORWARD -m conntrack --ctstate UNTRACKED'],
+    },
+    FROM_OUTSIDE,
+    'raw PREROUTING 1, raw PREROUTING 2, raw PREROUTING 3, raw PREROUTING 4, raw PREROUTING 5, raw PREROUTING 6, filter FORWARD 1 -> out cali1 8.8.8.8:40000 > 10.1.0.1:80 ttl 63',
+  );
 });

@@ -167,7 +167,9 @@ export function makeShot(d: Dice, load: Load): Shot {
       ...(d.chance(20) && { src: d.pick(['192.168.21.20', '10.9.0.20']) }),
     };
   const iif = d.pick(DEVICES);
-  const src = d.chance(60) && iif.startsWith('cali') ? `10.1.0.${iif.slice(4)}` : address(SOURCES);
+  const wanted = d.chance(60) && iif.startsWith('cali') ? `10.1.0.${iif.slice(4)}` : address(SOURCES);
+  // an answer to a broadcast address comes back here, and hides what became of the packet
+  const src = /^(?:10\.9\.0|192\.168\.21|172\.16\.255)\.255$/.test(wanted) ? '8.8.8.8' : wanted;
   return {
     iif,
     src,

@@ -248,13 +248,16 @@ export const MATCHES: readonly MatchEntry[] = [
   {
     kind: 'open',
     weight: 1,
-    text: (d) =>
-      d.pick([
-        '-m limit --limit 1/sec --limit-burst 2',
-        '-m cpu --cpu 0',
-        '-m connbytes --connbytes 2: --connbytes-dir both --connbytes-mode packets',
-        '-m quota --quota 400',
-      ]),
+    // in a chain that is met twice they may hold once
+    text: (d, at) =>
+      at.base
+        ? d.pick([
+            '-m limit --limit 1/sec --limit-burst 2',
+            '-m cpu --cpu 0',
+            '-m connbytes --connbytes 2: --connbytes-dir both --connbytes-mode packets',
+            '-m quota --quota 400',
+          ])
+        : undefined,
   },
 ];
 

@@ -192,9 +192,10 @@ function nextShot(
     case 'back-error':
       return back && errorAbout(back.sighting);
     case 'ack':
-      return first.proto === 'tcp' && !first.local ? { ...first, flags: 'ACK', seq: 1001, ack: 1001 } : undefined;
+      // an ACK of what nobody was seen to send is outside of every window
+      return back && first.proto === 'tcp' && !first.local ? { ...first, flags: 'ACK', seq: 1001, ack: 1001 } : undefined;
     case 'fin':
-      return first.proto === 'tcp' && !first.local ? { ...first, flags: 'FIN,ACK', seq: 1001, ack: 1001 } : undefined;
+      return back && first.proto === 'tcp' && !first.local ? { ...first, flags: 'FIN,ACK', seq: 1001, ack: 1001 } : undefined;
     case 'reset':
       return first.proto === 'tcp' && !first.local ? { ...first, flags: 'RST', seq: 1001, ack: 1001 } : undefined;
     default:

@@ -224,6 +224,7 @@ class Node:
         gone = ['delete table %s %s' % ('ip' if key == 'nft' else 'ip6', t) for key, _, _ in TOOLS[2:] for t in self.tables.get(key, ())]
         if gone:
             run('nft', '-f', '-', given='\n'.join(gone) + '\n')
+            self.tables = {k: v for k, v in self.tables.items() if 'nft' not in k}
         sets, self.sets = self.sets, False
         if sets and any(self.tables.get(key) for key in ('legacy', 'legacy6')):
             for key, _, tool in TOOLS[:2]:
