@@ -60,6 +60,7 @@ interface Draft {
   tos: number;
   mtu?: number;
   proto?: string;
+  from?: Prefix;
   unusable?: boolean;
 }
 
@@ -202,13 +203,18 @@ function readWords(words: readonly string[], from: number, draft: Draft, first: 
       case 'linkdown':
         hop.linkdown = true;
         break;
-      case 'from':
-        source.report('warning', 'unmodelled-route', 'a route for some sources only (from) is not modelled and left out', line, {
-          part: `from ${next}`,
-        });
-        draft.unusable = true;
+      case 'from': {
+        const prefix = parsePrefix(next === 'default' || next === 'all' ? '::/0' : (next ?? ''));
+        if (isError(prefix)) {
+          source.report('warning', 'bad-route', `'${next ?? ''}' is not the source prefix of a route`, line, { part: `from ${next ?? ''}` });
+          draft.unusable = true;
+        } else if (prefix.length > 0) {
+          draft.from = prefix;
+          draft.family ??= familyOf(prefix.addr);
+        }
         i++;
         break;
+      }
       case 'encap': {
         source.report('note', 'unmodelled-route', 'the encapsulation of this route (encap) is not modelled', line, { part: `encap ${next}` });
         while (i + 1 < words.length && !/^(via|dev|nhid|table|proto|nexthop)$/.test(words[i + 1]!)) i++;
@@ -259,6 +265,7 @@ function build(d: Draft, source: Source, context: RouteContext): Route {
     to: d.to ?? { addr: family === 4 ? ANY4 : ANY6, length: 0 },
     table: tableName(d.table ?? context.table ?? 'main'),
     nextHops: d.hops satisfies NextHop[],
+    ...(d.from === undefined ? {} : { from: d.from }),
     ...(d.src === undefined ? {} : { src: d.src }),
     // What ip leaves out: scope global, protocol boot; the kernel gives IPv6 routes the metric 1024.
     scope: d.scope ?? 'global',

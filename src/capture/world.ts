@@ -1,7 +1,7 @@
 // A scenario's nodes and wires, or a bundle's, as the world the engine walks in.
-import { isError, parseAddr } from '../net/addr.ts';
+import { and, contains, familyOf, isError, maskOf, parseAddr } from '../net/addr.ts';
 import type { Finding, Span } from '../model/finding.ts';
-import type { InterfaceAddress, Link, Namespace, Route, Sysctl, Wire, World } from '../model/host.ts';
+import type { InterfaceAddress, Link, Namespace, NextHop, Route, Sysctl, Wire, World } from '../model/host.ts';
 import type { Scenario } from '../model/scenario.ts';
 import { readNamespace, type CaptureFile, type FileReport } from './namespace.ts';
 import { readRoutes } from './routes.ts';
@@ -105,7 +105,18 @@ function readStub(
     const at = locate(['nodes', node, 'routes', i]);
     const read = readRoutes(text, at.file);
     findings.push(...read.findings.map((f) => ({ ...f, at })));
-    routes.push(...read.routes.map((r) => ({ ...r, at })));
+    for (const r of read.routes) {
+      const nextHops = r.nextHops.map((h) => withDevice(h, addresses));
+      if (nextHops.some((h) => h.device === undefined) && r.type === 'unicast')
+        findings.push({
+          severity: 'error',
+          code: 'bad-address',
+          message: `'${text}': no address of ${node} is in the network of its next hop`,
+          at,
+          hint: 'add dev NAME, or an address',
+        });
+      routes.push({ ...r, nextHops, at });
+    }
   }
   const devices = [...new Set(['lo', ...addresses.map((a) => a.device)])];
   const links = devices.map((name, i): Link => ({ index: i + 1, name, up: true, mtu: name === 'lo' ? 65536 : 1500, at: locate(['nodes', node]) }));
@@ -126,4 +137,12 @@ function readStub(
     conntrack: [],
   };
   return { namespace, findings };
+}
+
+/** The device that a next hop is on, as the kernel finds it when a route is added without one. */
+function withDevice(hop: NextHop, addresses: readonly InterfaceAddress[]): NextHop {
+  if (hop.device !== undefined || hop.via === undefined) return hop;
+  const { via } = hop;
+  const near = addresses.find((a) => contains({ addr: and(a.addr, maskOf(familyOf(a.addr), a.length)), length: a.length }, via));
+  return near ? { ...hop, device: near.device } : hop;
 }

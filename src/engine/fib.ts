@@ -145,6 +145,7 @@ export class Fib {
     for (const { value } of lpm.covering(flow.dst)) {
       for (const route of value) {
         if (route.tos !== 0 && route.tos !== (flow.tos & 0xfc)) continue;
+        if (route.from && !(flow.src !== undefined && contains(route.from, flow.src))) continue;
         switch (route.type) {
           case 'throw':
             return undefined;
@@ -282,7 +283,11 @@ export class Fib {
     if (!lpm) this.tables.set(table, (lpm = new Lpm()));
     const list = lpm.get(route.to);
     if (!list) return lpm.set(route.to, [route]);
-    const at = list.findIndex((r) => r.tos < route.tos || (r.tos === route.tos && r.metric > route.metric));
+    // of one destination the routes for fewer sources come first (fib6_node_lookup())
+    const narrow = (r: Route): number => r.from?.length ?? 0;
+    const at = list.findIndex(
+      (r) => narrow(r) < narrow(route) || (narrow(r) === narrow(route) && (r.tos < route.tos || (r.tos === route.tos && r.metric > route.metric))),
+    );
     list.splice(at < 0 ? list.length : at, 0, route);
   }
 }

@@ -11,7 +11,7 @@
 //                            confirm  max                nat dst -100 (again), filter 0, security 50
 //
 // enum nf_ip_hook_priorities, include/uapi/linux/netfilter_ipv4.h
-import type { Family } from '../net/addr.ts';
+import { familyOf, type Family } from '../net/addr.ts';
 import type { Namespace } from '../model/host.ts';
 import type { Chain, Hook, Pred, Statement, Table } from '../model/ruleset.ts';
 import type { Choices } from './choice.ts';
@@ -87,16 +87,21 @@ function hasSay(c: BaseChain): boolean {
   return c.chain.rules.length > 0 || c.chain.base?.policy === 'drop';
 }
 
-const conntrackUsers = new WeakMap<Namespace, boolean>();
+const conntrackUsers = new WeakMap<Namespace, Map<Family, boolean>>();
 
-/** Without a user of conntrack in the namespace nothing is tracked, and nat chains are not walked at all (nf_ct_netns_get()). */
-export function tracksConnections(ns: Namespace): boolean {
-  let uses = conntrackUsers.get(ns);
+/** Without a user of conntrack in the namespace and family nothing is tracked, and nat chains are not walked at all (nf_ct_netns_get()). */
+export function tracksConnections(ns: Namespace, family: Family): boolean {
+  let byFamily = conntrackUsers.get(ns);
+  if (!byFamily) conntrackUsers.set(ns, (byFamily = new Map()));
+  let uses = byFamily.get(family);
   if (uses === undefined) {
     uses =
-      ns.conntrack.length > 0 ||
-      ns.tables.some((t) => Object.values(t.chains).some((c) => c.rules.some((r) => mentionsConntrack(r.match) || r.then.some(needsConntrack))));
-    conntrackUsers.set(ns, uses);
+      ns.conntrack.some((e) => familyOf(e.orig.src) === family) ||
+      ns.tables.some(
+        (t) =>
+          t.family === family && Object.values(t.chains).some((c) => c.rules.some((r) => mentionsConntrack(r.match) || r.then.some(needsConntrack))),
+      );
+    byFamily.set(family, uses);
   }
   return uses;
 }

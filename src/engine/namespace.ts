@@ -73,7 +73,7 @@ export class Visit implements Visitor, Router {
     this.walk = walk;
     this.choices = walk.choices;
     this.all = walk.all;
-    this.usesConntrack = tracksConnections(ns);
+    this.usesConntrack = tracksConnections(ns, packet.family);
     this.visit = walk.nextVisit();
   }
 

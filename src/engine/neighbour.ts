@@ -26,6 +26,7 @@ export function resolve(world: World, from: Station, addr: Addr, router: Router)
     const nameless = segment.stations.find((s) => macOf(s) === undefined && answers(s, addr, router));
     if (nameless) return { kind: 'station', to: nameless, how: `${text} is at ${mac} (${entry.state})`, at: entry.at, segment };
     const heard = segment.stations.find((s) => answers(s, addr, router));
+    if (!heard && segment.open) return beyond(from, text, entry);
     if (entry.state === 'PERMANENT' || !heard) {
       const owns = heard ? `; ${place(heard.ns)} has ${text}, with ${macOf(heard) ?? 'another address'}` : '';
       return {
@@ -38,6 +39,8 @@ export function resolve(world: World, from: Station, addr: Addr, router: Router)
   }
   const owner = segment.stations.find((s) => answers(s, addr, router));
   if (owner) return { kind: 'station', to: owner, how: `${place(owner.ns)} answers for ${text}`, segment };
+  // somebody behind a port that was not captured may have it
+  if (segment.open) return beyond(from, text, entry);
   return {
     kind: 'refused',
     outcome: 'no-neighbour',

@@ -58,13 +58,26 @@ function flowOf(p: Packet, extra: Partial<Flow> & { iif: string | undefined }): 
   };
 }
 
+/** A device in a VRF has tables and rules of its own, which are not modelled. */
+function inVrf(ns: Namespace, device: string | undefined): Refusal | undefined {
+  const link = ns.links.find((l) => l.name === device);
+  const vrf = link?.master === undefined ? undefined : ns.links.find((l) => l.name === link.master && l.kind === 'vrf');
+  if (!link || !vrf) return undefined;
+  return {
+    kind: 'refused',
+    outcome: 'cannot-tell',
+    why: `${link.name} of ${place(ns)} is in the VRF ${vrf.name}: its routing is not modelled yet`,
+    at: link.at,
+  };
+}
+
 /** Decides what becomes of a packet that came in by `iif`. */
 export function routeInput(ns: Namespace, p: Packet, iif: string | undefined, router: Router): Routed {
   const unknown = p.undetermined?.dst;
   if (unknown?.owner === place(ns)) return { kind: 'local', device: 'lo', text: `${unknown.what}, which is this host's own` };
   if (unknown) return { kind: 'refused', outcome: 'cannot-tell', why: `${place(ns)} cannot route to ${unknown.what}: it was not captured` };
-  const martian = martianAddress(ns, p, iif);
-  if (martian) return martian;
+  const refusal = martianAddress(ns, p, iif) ?? inVrf(ns, iif);
+  if (refusal) return refusal;
   if (isLimitedBroadcast(p.dst) || (isZeronet(p.src) && isZeronet(p.dst))) return { kind: 'local', device: iif, text: 'broadcast' };
   if (isMulticast(p.dst))
     return { kind: 'refused', outcome: 'cannot-tell', why: `${formatAddr(p.dst)} is a multicast group; memberships are not modelled` };
@@ -86,7 +99,7 @@ export function routeInput(ns: Namespace, p: Packet, iif: string | undefined, ro
       router.assume(`${place(ns)} forwards packets (net.ipv${p.family}.${p.family === 4 ? 'ip_forward' : 'conf.all.forwarding'} was not captured)`);
   }
   if (result.kind !== 'hit') return unrouted(ns, p, result, router);
-  const refused = validateSource(ns, p, iif, result.route.type === 'unicast' ? result.hop.device : undefined, router);
+  const refused = inVrf(ns, result.hop.device) ?? validateSource(ns, p, iif, result.route.type === 'unicast' ? result.hop.device : undefined, router);
   if (refused) return refused;
   if (result.route.type === 'multicast' || result.route.type === 'nat')
     return { kind: 'refused', outcome: 'cannot-tell', why: `routes of type ${result.route.type} are not modelled`, at: result.route.at };

@@ -17,12 +17,15 @@ export interface Segment {
   readonly stations: readonly Station[];
   /** Bridges of captured nodes that the frame crosses from port to port. */
   readonly bridges: readonly Station[];
+  /** A port of one of these bridges leads to somebody who was not captured. */
+  readonly open: boolean;
 }
 
 /** Finds who is at the other end of a device; undefined when nothing captured is. */
 export function segmentOf(world: World, from: Station): Segment | undefined {
   const stations: Station[] = [];
   const bridges: Station[] = [];
+  let open = false;
   const seen = new Set<string>([key(from)]);
   const reach = (far: Station): void => {
     if (seen.has(key(far))) return;
@@ -43,12 +46,14 @@ export function segmentOf(world: World, from: Station): Segment | undefined {
       const station = { ns: bridge.ns, device: port.name };
       if (port.master !== bridge.device || seen.has(key(station))) continue;
       seen.add(key(station));
-      for (const far of farEnds(world, station)) reach(far);
+      const far = farEnds(world, station);
+      if (far.length === 0 && port.up) open = true;
+      for (const end of far) reach(end);
     }
   };
   if (isBridge(from.ns, from.device)) crossBridge(from);
   for (const far of farEnds(world, from)) reach(far);
-  return stations.length > 0 ? { stations, bridges } : undefined;
+  return stations.length > 0 ? { stations, bridges, open } : undefined;
 }
 
 /** The device that takes a port's frames: its bridge. */

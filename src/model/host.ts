@@ -56,6 +56,8 @@ export interface Route {
   readonly family: Family;
   readonly type: RouteType;
   readonly to: Prefix;
+  /** IPv6: for packets from this prefix only. */
+  readonly from?: Prefix;
   /** `local`, `main`, `default` or a number or name as captured. */
   readonly table: string;
   readonly nextHops: readonly NextHop[];

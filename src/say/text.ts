@@ -90,7 +90,7 @@ function fateText(fate: readonly Course[], level: Level, wide: boolean, palette:
   const verdict = verdictOf(first);
   out.push(first.verdict === 'yes' ? palette.good(verdict) : first.verdict === 'no' ? palette.bad(verdict) : palette.doubtful(verdict));
   for (const t of fate.length > 1 ? [] : translations(first.trace)) out.push(`Translated: ${t}`);
-  for (const line of decisive(first)) out.push(`Decisive: ${line}`);
+  for (const line of decisive(first)) out.push(`${first.verdict === 'yes' ? 'Not translated' : 'Decisive'}: ${line}`);
   const common = first.trace.assumptions.filter((a) => fate.every((c) => c.trace.assumptions.some((b) => b.what === a.what)));
   for (const a of common)
     if (a.probability === undefined)

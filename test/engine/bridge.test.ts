@@ -24,9 +24,9 @@ const POD = [
   '',
 ];
 
-function answer(rules: readonly string[], sysctl: string | undefined, to: string): Answer {
+function answer(rules: readonly string[], sysctl: string | undefined, to: string, node: readonly string[] = NODE): Answer {
   const texts: Record<string, string> = {
-    'n/ip-addr.txt': NODE.join('\n'),
+    'n/ip-addr.txt': node.join('\n'),
     'n/ip-route.txt':
       'default via 192.0.2.254 dev eth0\n10.244.1.0/24 dev cni0 scope link src 10.244.1.1\n192.0.2.0/24 dev eth0 scope link src 192.0.2.1\n',
     'n/iptables-save.txt': ['*filter', ':INPUT ACCEPT [0:0]', ':FORWARD ACCEPT [0:0]', ':OUTPUT ACCEPT [0:0]', ...rules, 'COMMIT', ''].join('\n'),
@@ -60,4 +60,10 @@ it('without br_netfilter no packet has a port', () => {
 it('where the setting was not captured the answer forks over it', () => {
   expect(kinds(answer(FORWARD, undefined, '8.8.8.8:53'))).toEqual(['dropped', 'left']);
   expect(answer(INPUT, undefined, '10.244.1.1:53').verdict).toBe('cannot-tell');
+});
+
+it('a bridge whose ports all lead to captured pods knows who is there; one with another port does not', () => {
+  const nic = '5: enp1s0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc fq_codel master cni0 state UP group default qlen 1000';
+  expect(kinds(answer([], '', '10.244.1.77:53'))).toEqual(['no-neighbour']);
+  expect(kinds(answer([], '', '10.244.1.77:53', [...NODE.slice(0, -1), nic, '']))).toEqual(['left']);
 });
