@@ -7,6 +7,9 @@ import type { Packet, Tuple, Undetermined, UnknownAddress } from '../model/packe
 import { CT_STATE, CT_STATUS } from '../model/ruleset.ts';
 import { isTcpState, reopens, tcpNext, type TcpState } from './tcpstate.ts';
 
+/** IP protocol 47. */
+const GRE = 47;
+
 export type Manip = 'src' | 'dst';
 export type Direction = 'original' | 'reply';
 
@@ -193,6 +196,8 @@ export function track(table: ConntrackTable, packet: Packet, zone: number, loose
         entry.status |= CT_STATUS.ASSURED;
       entry.tcp = next;
     }
+    // nf_conntrack_gre_packet(), net/netfilter/nf_conntrack_proto_gre.c: assured by what comes after the first answer
+    if (packet.proto === GRE && entry.status & CT_STATUS.SEEN_REPLY) entry.status |= CT_STATUS.ASSURED;
     if (direction === 'reply') entry.status |= CT_STATUS.SEEN_REPLY;
     const state =
       direction === 'reply' || entry.status & CT_STATUS.SEEN_REPLY

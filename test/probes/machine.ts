@@ -10,7 +10,7 @@ import type { Load, Node, Ruleset, Shot, Sighting } from './node.ts';
 /** Rule sets that share one ground, one after the other. */
 export const RULESETS_PER_GROUND = 10;
 /** Packets without a past, and stories of several packets. */
-const SINGLE = 24;
+export const PACKETS = 24;
 const STORIES = 6;
 
 /** What becomes of a connection after its first packet. */
@@ -36,14 +36,14 @@ export interface Case {
 }
 
 /** The case with a number: everything about it follows from the seed. */
-export function makeCase(seed: number, at: number): Case {
+export function makeCase(seed: number, at: number, packets = PACKETS): Case {
   const group = Math.floor(at / RULESETS_PER_GROUND);
   const six = group % 4 === 3;
   const ground: Ground = makeGround(new Dice(seed * 7_368_787 + group * 2 + 1), six);
   const d = new Dice(seed * 100_003 + at * 2);
   const four: Load = { ...ground.load, ...makeRuleset(d, ground) };
   const shot = (): Shot => (six ? shotToSix(makeShot(d, four)) : makeShot(d, four));
-  const single = d.some(SINGLE, SINGLE, shot);
+  const single = d.some(packets, packets, shot);
   const stories = d.some(STORIES, STORIES, (i): Story => {
     const first = shot();
     const from = shot();
@@ -206,6 +206,8 @@ function nextShot(
 /** What the far end sends back by the device that the packet left by, or the socket that it reached. */
 function answerTo(load: Load, shot: Shot, { fate, device, last }: Sighting, flags: string, seq = 1000): Shot | undefined {
   if (fate === 'gone' || !last || last.src === last.dst || shot.type !== undefined) return undefined;
+  // a socket may not answer a broadcast address without asking for it
+  if (fate === 'local' && last.src.endsWith('.255')) return undefined;
   const from = fate === 'local' ? { local: true as const, raw: true as const } : { iif: device! };
   const back = { ...from, src: last.dst, dst: last.src };
   if (fate === 'local' && (!isOwn(load, last.dst) || (shot.proto === 'gre' && last.src === last.dst))) return undefined;

@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
 import { kernelMissing } from '../oracle/kernel.ts';
 import { line } from './compare.ts';
-import { compareAll, disagreement, makeCase, Player } from './machine.ts';
+import { compareAll, disagreement, makeCase, PACKETS, Player } from './machine.ts';
 import { openNode, type Shot } from './node.ts';
 import { replay, shrink, type Replayed, type Suspect } from './shrink.ts';
 
@@ -17,6 +17,8 @@ interface Task {
   readonly seed: number;
   readonly from: number;
   readonly to: number;
+  /** Packets without a past in each. */
+  readonly packets?: number;
 }
 
 /** What the kernel did and netwhy said when they disagreed. */
@@ -41,14 +43,14 @@ export interface Run extends Done {
   readonly seconds: number;
 }
 
-async function work({ seed, from, to }: Task, player: Player): Promise<Done> {
+async function work({ seed, from, to, packets }: Task, player: Player): Promise<Done> {
   const since = performance.now();
   const waitedBefore = player.waited;
   let comparisons = 0;
   const disagreements: Disagreement[] = [];
   const refused: string[] = [];
   for (let at = from; at < to; at++) {
-    const c = makeCase(seed, at);
+    const c = makeCase(seed, at, packets);
     try {
       const played = await player.play(c);
       const all = compareAll(played);
@@ -86,7 +88,7 @@ const BATCH = 20;
 
 /** Plays cases in several processes. */
 export async function playCases(
-  how: { readonly cases: number; readonly seed: number; readonly workers?: number },
+  how: { readonly cases: number; readonly seed: number; readonly workers?: number; readonly packets?: number },
   progress: (r: Run) => void = () => {},
 ): Promise<Run> {
   const since = performance.now();
@@ -102,7 +104,7 @@ export async function playCases(
     if (next >= how.cases) return undefined;
     const from = next;
     next = Math.min(how.cases, next + BATCH);
-    return { seed: how.seed, from, to: next };
+    return { seed: how.seed, from, to: next, ...(how.packets !== undefined && { packets: how.packets }) };
   };
   const one = (child: ChildProcess): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -232,6 +234,7 @@ async function main(): Promise<void> {
       cases: { type: 'string', default: '2000' },
       seed: { type: 'string', default: '1' },
       workers: { type: 'string' },
+      packets: { type: 'string', default: String(PACKETS) },
       show: { type: 'string', default: '10' },
       out: { type: 'string' },
     },
