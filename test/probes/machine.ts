@@ -206,8 +206,8 @@ function nextShot(
 /** What the far end sends back by the device that the packet left by, or the socket that it reached. */
 function answerTo(load: Load, shot: Shot, { fate, device, last }: Sighting, flags: string, seq = 1000): Shot | undefined {
   if (fate === 'gone' || !last || last.src === last.dst || shot.type !== undefined) return undefined;
-  // a socket may not answer a broadcast address without asking for it
-  if (fate === 'local' && last.src.endsWith('.255')) return undefined;
+  // a socket may not answer a broadcast address without asking for it, and one with headers of its own making routes without ports
+  if (fate === 'local' && (last.src.endsWith('.255') || load.ip!.some((l) => l.includes('ipproto')))) return undefined;
   const from = fate === 'local' ? { local: true as const, raw: true as const } : { iif: device! };
   const back = { ...from, src: last.dst, dst: last.src };
   if (fate === 'local' && (!isOwn(load, last.dst) || (shot.proto === 'gre' && last.src === last.dst))) return undefined;

@@ -110,6 +110,17 @@ def connections():
         return run('conntrack', '-L')
 
 
+def settle(addresses):
+    """Waits for the local routes of IPv6 addresses, which a worker of the kernel makes a little later."""
+    wanted = {address(a).hex() for a in addresses}
+    for _ in range(400 if wanted else 0):
+        with open('/proc/thread-self/net/ipv6_route') as routes:
+            words = [line.split() for line in routes]
+        if wanted <= {w[0] for w in words if w[1] == '80' and int(w[8], 16) & 0x80000000}:
+            return
+        time.sleep(0.005)
+
+
 def packet_bytes(p):
     """packet.build(), and what it does not make: GRE with a whole header, and ICMP errors about another packet."""
     proto = protocol(p.get('proto', 'tcp'))
@@ -193,6 +204,7 @@ class Node:
             if mine:
                 run('ip', *([] if flag == '-4' else ['-6']), '-batch', '-', given='\n'.join(mine) + '\n')
         self.devices = dict(socket.if_nameindex())
+        settle(re.findall(r'(?:^| )addr add ([0-9a-f:.]*:[0-9a-f:.]*)', '\n'.join(lines), re.M))
         if m.get('conntrack'):
             run('nft', '-f', '-', given=TRACK)
         self.rules(m)
