@@ -94,7 +94,7 @@ describe('with the capture of worker1 alone', () => {
       /^LEFT worker1 by ens192 towards 192\.168\.21\.11 as 192\.168\.236\.10:40000 -> 192\.168\.21\.11:6443, source not translated$/m,
     );
     expect(out).toMatch(
-      /^Decisive: cali-nat-outgoing 1 \(iptables-save\.txt:205\).*cali40all-ipam-pools.*192\.168\.21\.11 is in it: 192\.168\.0\.0\/16 \(ipset-save\.txt:2\)/m,
+      /^Not translated: cali-nat-outgoing 1 \(iptables-save\.txt:205\).*cali40all-ipam-pools.*192\.168\.21\.11 is in it: 192\.168\.0\.0\/16 \(ipset-save\.txt:2\)/m,
     );
     expect(out).toMatch(/the network beyond ens192 routes 192\.168\.236\.10 back to worker1: the reply arrives only if it does/);
   });
