@@ -250,7 +250,7 @@ async function main(): Promise<void> {
     process.stderr.write(`\r\u001B[K${figures(r)}`);
   };
   const run = await playCases(
-    { cases: Number(values.cases), seed, ...(values.workers !== undefined && { workers: Number(values.workers) }) },
+    { cases: Number(values.cases), seed, packets: Number(values.packets), ...(values.workers !== undefined && { workers: Number(values.workers) }) },
     progress,
   );
   if (process.stderr.isTTY) process.stderr.write('\r\u001B[K');
