@@ -60,6 +60,7 @@ export interface Arbiter {
 }
 
 const TABLE_NAMES: Readonly<Record<string, string>> = { '255': 'local', '254': 'main', '253': 'default' };
+const REFUSING: ReadonlySet<Route['type']> = new Set(['throw', 'blackhole', 'unreachable', 'prohibit']);
 const NOWHERE: Span = { file: '', line: 0 };
 
 /** The forwarding information base of one namespace and family. Built once, shared by all walks. */
@@ -146,6 +147,8 @@ export class Fib {
       for (const route of value) {
         if (route.tos !== 0 && route.tos !== (flow.tos & 0xfc)) continue;
         if (route.from && !(flow.src !== undefined && contains(route.from, flow.src))) continue;
+        // rt6_check_dev(): IPv6 keeps the routes that refuse on lo, where a lookup for one device passes them over
+        if (this.family === 6 && flow.oif !== undefined && flow.oif !== 'lo' && REFUSING.has(route.type)) continue;
         switch (route.type) {
           case 'throw':
             return undefined;

@@ -42,6 +42,30 @@ describeClaims('found by random nodes: reverse paths and routes', ({ claim, both
       ],
       ['filter FORWARD 1 -> out cali1', /^-> out cali1/],
     );
+    claim(
+      `addrtype UNREACHABLE on one interface passes over routes that refuse, which are on lo (${backend})`,
+      load(
+        BASE6,
+        {
+          [backend]: save({
+            mangle: [
+              '-A PREROUTING -m addrtype --dst-type UNREACHABLE',
+              '-A PREROUTING -m addrtype --dst-type UNREACHABLE --limit-iface-in',
+              '-A PREROUTING -m addrtype --src-type UNREACHABLE --limit-iface-in',
+            ],
+          }),
+        },
+        { ip: ['blackhole fd00:8::/32', 'unreachable fd00:7::/32', 'prohibit fd00:6::/32', 'throw fd00:5::/32'].map((r) => `-6 route add ${r}`) },
+      ),
+      ['fd00:8::1', 'fd00:7::1', 'fd00:6::1', 'fd00:5::1', 'fd00:4::1'].flatMap((dst) =>
+        ['eth0', 'eth1'].map((iif) => ({ iif, src: 'fd00:21::9', dst })),
+      ),
+      [
+        ...Array.from({ length: 4 }, () => ['mangle PREROUTING 1 -> gone', 'PREROUTING 1, mangle PREROUTING 2, mangle PREROUTING 3 -> gone']).flat(),
+        /^-> out eth0/,
+        /^mangle PREROUTING 2, mangle PREROUTING 3 -> out eth0/,
+      ],
+    );
   }
 });
 
