@@ -80,7 +80,7 @@ class Guest(probe.Node):
         after = self.seen[family] = self.counters(family)
         hit = sorted((k for k in after if after[k] > before.get(k, 0)), key=lambda k: (ORDER.index(k[:2]), k[2]))
         path = [{'by': 'legacy', 'family': family, 'table': t, 'chain': c, 'kind': 'rule', 'number': n, 'mark': 0} for t, c, n in hit]
-        answer = {'fate': 'sent' if out else 'gone', 'path': path, 'answers': 0, 'mark': 0, 'first': {**parse(data), 'length': len(data)}}
+        answer = {'fate': 'sent' if out else 'gone', 'path': path, 'answers': [], 'frames': [], 'mark': 0, 'first': {**parse(data), 'length': len(data)}}
         return {**answer, 'device': out[0]['device'], 'last': out[0]} if out else answer
 
 

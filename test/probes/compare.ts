@@ -8,6 +8,7 @@ import type { Packet } from '../../src/model/packet.ts';
 import type { Trace } from '../../src/model/trace.ts';
 import { formatAddr, isError, parseAddr } from '../../src/net/addr.ts';
 import { parseProtocol } from '../../src/net/proto.ts';
+import { answerOf, answersFor, comesHome, errorFor, SILENCE } from './answers.ts';
 import type { Load, Node, Shot, Sighting } from './node.ts';
 
 /** What became of one packet, on the kernel or in one of netwhy's courses. */
@@ -24,7 +25,10 @@ export interface Told {
     readonly ttl: number;
     readonly mark: number;
   };
+  /** What the socket that sends it is told: ENETUNREACH, ... */
   readonly error?: string;
+  /** What its sender hears of it; several where the kernel rations its answers. */
+  readonly answers: readonly string[];
 }
 
 /** The node's own name in the world that netwhy reads. */
@@ -50,21 +54,23 @@ export function worldOf(files: Readonly<Record<string, string>>): World {
 export function seen(s: Sighting): Told {
   const rules = s.path.map((r) => `${r.by === 'nft' ? 'nft ' : ''}${r.table} ${r.chain} ${r.number}`);
   const fate = s.fate === 'sent' ? `out ${s.device}` : s.fate;
-  if (!s.last) return { rules, fate, ...(s.error !== undefined && { error: s.error }) };
+  const base = { rules, fate, answers: [answerOf(s)], ...(s.error !== undefined && { error: s.error }) };
+  if (!s.last) return base;
   const { src, dst, sport, dport, id, ttl } = s.last;
   const ports = sport !== undefined ? { sport, dport: dport! } : id !== undefined ? { sport: id } : {};
-  return { rules, fate, final: { src, dst, ...ports, ttl, mark: s.mark }, ...(s.error !== undefined && { error: s.error }) };
+  return { ...base, final: { src, dst, ...ports, ttl, mark: s.mark } };
 }
 
-function told(t: Trace): Told {
+function told(world: World, shot: Shot, t: Trace): Told {
   const rules = t.hops.flatMap((hop) =>
     hop.steps.flatMap((s) =>
       s.step === 'rule' && s.truth !== false ? [`${s.backend === 'nft' ? 'nft ' : ''}${s.table} ${s.chain} ${s.number}`] : [],
     ),
   );
   const fate = fateOf(t);
-  if (fate === 'gone') return { rules, fate };
-  return { rules, fate, final: finalOf(t.final) };
+  const error = errorFor(t, shot);
+  const base = { rules, fate, answers: answersFor(world, t), ...(error !== undefined && { error }) };
+  return fate === 'gone' ? base : { ...base, final: finalOf(t.final) };
 }
 
 function finalOf(p: Packet): NonNullable<Told['final']> {
@@ -99,6 +105,7 @@ function fateOf(t: Trace): string {
 /** Reports whether a course is what the kernel did; where netwhy leaves a value open, the kernel's must be possible. */
 function agrees(course: Told, kernel: Told, p: Packet): boolean {
   if (course.fate !== kernel.fate || course.rules.join() !== kernel.rules.join()) return false;
+  if (course.error !== kernel.error || !kernel.answers.every((a) => course.answers.includes(a))) return false;
   const [a, b] = [course.final, kernel.final];
   if (!a || !b) return !a && !b;
   const { undetermined } = p;
@@ -166,8 +173,8 @@ export function judge(world: World, shot: Shot, sighting: Sighting): Comparison 
   const asked = question(world, shot, sighting.first?.length);
   const { traces } = walkQuestion(world, asked.question, { all: true, limit: COURSES });
   const kernel = seen(sighting);
-  const courses = traces.map(told);
-  const at = courses.findIndex((c, i) => agrees(c, kernel, traces[i]!.final));
+  const courses = traces.map((t) => told(world, shot, t));
+  const at = courses.findIndex((c, i) => agrees(c, kernel, traces[i]!.final) && comesHome(traces[i]!.packet, sighting));
   tally.packets++;
   tally.courses += courses.length;
   const answered = at >= 0 && trace(world, asked).courses.some((c) => fateOf(c.trace) === kernel.fate);
@@ -197,7 +204,7 @@ export function line(t: Told): string {
   const end =
     t.final &&
     ` ${t.final.src}${t.final.sport === undefined ? '' : `:${t.final.sport}`} > ${t.final.dst}${t.final.dport === undefined ? '' : `:${t.final.dport}`}`;
-  return `${t.rules.length > 0 ? `${t.rules.join(', ')} ` : ''}-> ${t.fate}${end ?? ''}${t.final ? ` ttl ${t.final.ttl}` : ''}${t.final?.mark ? ` mark 0x${t.final.mark.toString(16)}` : ''}${t.error ? ` (${t.error})` : ''}`;
+  return `${t.rules.length > 0 ? `${t.rules.join(', ')} ` : ''}-> ${t.fate}${end ?? ''}${t.final ? ` ttl ${t.final.ttl}` : ''}${t.final?.mark ? ` mark 0x${t.final.mark.toString(16)}` : ''}${t.error ? ` (${t.error})` : ''}${t.answers.join() === SILENCE ? '' : ` [${t.answers.join(' or ')}]`}`;
 }
 
 /** What to print of a disagreement. */

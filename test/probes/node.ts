@@ -68,8 +68,13 @@ export interface Header {
   readonly sport?: number;
   readonly dport?: number;
   readonly type?: number;
+  readonly code?: number;
   readonly id?: number;
   readonly seq?: number;
+  /** TCP flag bits. */
+  readonly flags?: number;
+  /** The packet that an ICMP error is about. */
+  readonly inner?: Header;
 }
 
 /** What the kernel did with a packet. */
@@ -89,8 +94,10 @@ export interface Sighting {
   readonly first?: Header & { readonly length: number };
   readonly last?: Header;
   readonly mark: number;
-  /** How many packets the kernel made in answer: REJECT, ICMP errors. */
-  readonly answers: number;
+  /** The packets that the kernel made in answer (REJECT, ICMP errors), as they entered OUTPUT on their first way out. */
+  readonly answers: readonly (Header & { readonly oif?: string })[];
+  /** What came out besides the packet. */
+  readonly frames: readonly (Header & { readonly device: string })[];
   /** Why a socket could not send: ENETUNREACH, ... */
   readonly error?: string;
   /** `conntrack -L` just before. */

@@ -11,7 +11,8 @@
   {"op": "packets", "packets": [PACKET...], "fresh"?: true (connections are forgotten before each), "list"?: true (`conntrack -L` before each)}
       PACKET  {"iif" (arrives there) | "local": true (a socket sends it), "src"?, "dst", "proto"?, "sport"?, "dport"?, "flags"?, "type"?,
                "code"?, "id"?, "ttl"?, "tos"?, "mark"?, "uid"?, "gid"?, "raw"? (a local one with its own IP header), "ack"? (TCP), "seq"? (likewise), "inner"?: PACKET (an ICMP error)}
-      -> [{fate: sent|local|gone, device?, path: [{by, family, table, chain, kind, number, mark}], first?, last?: HEADER, mark, answers, error?, conntrack?}]
+      -> [{fate: sent|local|gone, device?, path: [{by, family, table, chain, kind, number, mark}], first?, last?: HEADER, mark, error?, conntrack?,
+           answers: [HEADER with oif, as the kernel made them], frames: [HEADER with device and inner?, whatever else came out]}]
   {"op": "capture", "only"?: [file name...]} -> {file name: what the tool printed}
   {"op": "forget"}, {"op": "run", "command": [...], "given"?}
 
@@ -56,6 +57,7 @@ table inet probe {
 TRACK = 'table inet probe { chain user { }\n}\nadd rule inet probe user ct state new\n'
 QUIET = {'net.ipv4.igmp_link_local_mcast_reports': 0, 'net.ipv6.conf.default.router_solicitations': 0, 'net.ipv6.conf.default.accept_ra': 0,
          'net.ipv6.conf.default.accept_dad': 0, 'net.ipv6.conf.all.accept_dad': 0, 'net.ipv4.icmp_ratemask': 0, 'net.ipv6.icmp.ratelimit': 0,
+         'net.ipv6.icmp.ratemask': 137,
          'net.netfilter.nf_log.2': 'nfnetlink_log', 'net.netfilter.nf_log.10': 'nfnetlink_log',
          'net.ipv4.conf.all.send_redirects': 0, 'net.ipv4.conf.default.send_redirects': 0, 'net.ipv4.conf.all.rp_filter': 0,
          'net.ipv4.conf.default.rp_filter': 0, 'net.ipv4.ip_forward': 1, 'net.ipv6.conf.all.forwarding': 1}
@@ -377,11 +379,12 @@ class Node:
             if frame:
                 fate, device = 'sent', frame['device']
                 last['header'] = frame
+                out.remove(frame)
         if self.numbers is None:
             self.numbers = self.control.rule_numbers()
         told = [{'by': e['backend'], 'family': e['family'], 'table': e['table'], 'chain': e['chain'], 'kind': e['kind'], 'mark': e.get('mark', 0),
                  'number': e['number'] if 'number' in e else self.numbers.get((e['family'], e['table'], e['chain'], e.get('handle')))} for e in path]
-        answer = {'fate': fate, 'path': told, 'answers': made, 'mark': last.get('mark', 0) if last else 0}
+        answer = {'fate': fate, 'path': told, 'answers': made, 'frames': out, 'mark': last.get('mark', 0) if last else 0}
         if device:
             answer['device'] = device
         if first:
@@ -405,12 +408,17 @@ class Node:
 
 
 def sequenced(data):
-    """parse(), with the sequence number of a TCP packet."""
+    """parse(), with the sequence number of a TCP packet, the ports of DCCP, and what an ICMP error is about."""
     found = parse(data)
-    if found and found['proto'] == 6:
-        at = 44 if data[0] >> 4 == 6 else (data[0] & 15) * 4 + 4
-        if len(data) >= at + 4:
-            found['seq'] = struct.unpack('!I', data[at:at + 4])[0]
+    if not found:
+        return found
+    rest = data[40 if data[0] >> 4 == 6 else (data[0] & 15) * 4:]
+    if found['proto'] == 6 and len(rest) >= 8:
+        found['seq'] = struct.unpack('!I', rest[4:8])[0]
+    if found['proto'] == 33 and len(rest) >= 4:
+        found['sport'], found['dport'] = struct.unpack('!HH', rest[:4])
+    if (found['role'] == 'error' or found['proto'] == 1 and found.get('type') == 5) and len(rest) >= 8 + (48 if data[0] >> 4 == 6 else 28):
+        found['inner'] = sequenced(rest[8:])
     return found
 
 
@@ -427,12 +435,12 @@ def ends(header):
 
 
 def split(events):
-    """What the packet met, how many packets the kernel made in answer, the last sight at our own hooks, and the first.
+    """What the packet met, the packets that the kernel made in answer as they were made, the last sight at our own hooks, and the first.
 
     An id first seen in OUTPUT is a packet that the kernel made, unless it is the first of all; an id also changes on lo. A legacy
     event has none: after an answer began, one without an input device, or on lo, belongs to it."""
     main, made, noise, path, seen, first, into_lo = set(), set(), set(), [], {}, None, {}
-    answering, way = False, None
+    answering, way, answers = False, None, {}
     for e in events:
         i = e.get('id')
         to = (e.get('header') or {}).get('dst', '')
@@ -452,6 +460,8 @@ def split(events):
                 path.append(e)
         elif answering:
             way = e.get('oif', way)
+            if e['chain'] == 'output' and 'header' in e:
+                answers.setdefault(i, {**e['header'], 'oif': way})
             if e['chain'] == 'postrouting' and e['kind'] == 'policy' and way != 'lo':
                 answering = False                      # that one has left
         else:
@@ -460,7 +470,7 @@ def split(events):
             known = seen.setdefault(e['chain'], {})
             known.update({k: e[k] for k in ('header', 'iif', 'oif') if k in e})
             known['mark'] = e.get('mark', 0)
-    return path, len(made), seen, first
+    return path, list(answers.values()), seen, first
 
 
 def serve(lines, out):

@@ -1,0 +1,162 @@
+// What the sender of a refused packet hears: the kernel's answer, its kind, its addresses and its way out.
+import { BASE, BASE6, describeClaims, FROM_OUTSIDE, FROM_OUTSIDE6, FROM_POD, load, save, type Tables } from './claim.ts';
+import type { Shot } from './node.ts';
+
+const LOCAL: Shot = { local: true, dst: '8.8.8.8', proto: 'udp', dport: 53 };
+const LOCAL6: Shot = { ...LOCAL, dst: 'fd00:8::8' };
+
+describeClaims('REJECT answers', ({ both, both6 }) => {
+  const kinds: readonly (readonly [string, string])[] = [
+    ['icmp-net-unreachable', '3/0'],
+    ['icmp-host-unreachable', '3/1'],
+    ['icmp-proto-unreachable', '3/2'],
+    ['icmp-port-unreachable', '3/3'],
+    ['icmp-net-prohibited', '3/9'],
+    ['icmp-host-prohibited', '3/10'],
+    ['icmp-admin-prohibited', '3/13'],
+  ];
+  for (const [words, kind] of kinds) {
+    both(
+      `with ${words}`,
+      { filter: [`-A FORWARD -j REJECT --reject-with ${words}`] },
+      FROM_OUTSIDE,
+      `-> gone [${kind} 192.168.21.20 > 8.8.8.8 by eth0]`,
+    );
+  }
+  const kinds6: readonly (readonly [string, string])[] = [
+    ['icmp6-no-route', '1/0'],
+    ['icmp6-adm-prohibited', '1/1'],
+    ['icmp6-addr-unreachable', '1/3'],
+    ['icmp6-port-unreachable', '1/4'],
+    ['icmp6-policy-fail', '1/5'],
+    ['icmp6-reject-route', '1/6'],
+  ];
+  for (const [words, kind] of kinds6) {
+    both6(
+      `with ${words}`,
+      { filter: [`-A FORWARD -j REJECT --reject-with ${words}`] },
+      FROM_OUTSIDE6,
+      `-> gone [${kind} fd00:21::20 > fd00:8::8 by eth0]`,
+    );
+  }
+  const resets: Tables = { filter: ['FORWARD', 'INPUT', 'OUTPUT'].map((chain) => `-A ${chain} -p tcp -j REJECT --reject-with tcp-reset`) };
+  both(
+    'with tcp-reset: from where the packet was going, but for a reset, which nobody answers',
+    resets,
+    [FROM_OUTSIDE, { ...FROM_OUTSIDE, dst: '10.9.0.20' }, { ...FROM_OUTSIDE, flags: 'RST' }, { local: true, dst: '8.8.8.8' }],
+    [
+      '-> gone [reset 10.1.0.1:80 > 8.8.8.8:40000 by eth0]',
+      '-> gone [reset 10.9.0.20:80 > 8.8.8.8:40000 by eth0]',
+      /-> gone$/,
+      '-> gone [reset 8.8.8.8:80 > 192.168.21.20:40000 by lo]',
+    ],
+  );
+  both6(
+    'with tcp-reset',
+    resets,
+    [FROM_OUTSIDE6, { ...FROM_OUTSIDE6, flags: 'RST' }],
+    ['-> gone [reset fd00:1::1:80 > fd00:8::8:40000 by eth0]', /-> gone$/],
+  );
+  both(
+    'an ICMP error is never answered, a broadcast neither',
+    { filter: ['-A FORWARD -j REJECT', '-A INPUT -j REJECT'] },
+    [
+      { ...FROM_OUTSIDE, proto: 'icmp', type: 3, code: 1, inner: { src: '10.1.0.1', dst: '8.8.8.8', proto: 'udp' } },
+      { ...FROM_OUTSIDE, dst: '192.168.21.255', proto: 'udp' },
+    ],
+    [/-> gone$/, /-> gone$/],
+  );
+  both(
+    'the host’s own address answers where it was asked, a device’s where it was passing',
+    { filter: ['-A INPUT -j REJECT', '-A FORWARD -j REJECT'], nat: ['-A PREROUTING -d 10.96.0.1 -j DNAT --to-destination 10.9.0.20'] },
+    [
+      { ...FROM_OUTSIDE, dst: '10.9.0.20' },
+      { ...FROM_OUTSIDE, dst: '10.96.0.1' },
+      { ...FROM_POD, dst: '10.1.0.2' },
+    ],
+    ['[3/3 10.9.0.20 > 8.8.8.8 by eth0]', '[3/3 10.9.0.20 > 8.8.8.8 by eth0]', '[3/3 192.168.21.20 > 10.1.0.1 by cali1]'],
+  );
+  both(
+    'a socket is told EPERM, and gets the answer by lo; a connection attempt waits for it',
+    { filter: ['-A OUTPUT -j REJECT'] },
+    [LOCAL, { ...LOCAL, proto: 'tcp' }, { ...LOCAL, proto: 'icmp' }],
+    [
+      '-> gone (EPERM) [3/3 192.168.21.20 > 192.168.21.20 by lo]',
+      '-> gone [3/3 192.168.21.20 > 192.168.21.20 by lo]',
+      '-> gone (EPERM) [3/3 192.168.21.20 > 192.168.21.20 by lo]',
+    ],
+  );
+  both(
+    'DROP is silence, and EPERM for a socket',
+    { filter: [':FORWARD DROP', ':OUTPUT DROP'] },
+    [FROM_OUTSIDE, LOCAL],
+    [/-> gone$/, '-> gone (EPERM)'],
+  );
+});
+
+describeClaims('answers of routing', ({ claim }) => {
+  const rules = { legacy: save({ mangle: ['-A PREROUTING'] }) };
+  const routes = { ip: ['route add unreachable 7.0.0.0/8', 'route add prohibit 6.0.0.0/8', 'route add blackhole 5.0.0.0/8', 'route del default'] };
+  const back = { ...FROM_OUTSIDE, iif: 'eth1', src: '10.9.0.7' };
+  claim(
+    'no route, unreachable, prohibit, blackhole: each its own',
+    load(BASE, rules, routes),
+    ['4.4.4.4', '7.7.7.7', '6.6.6.6', '5.5.5.5'].map((dst) => ({ ...back, dst })),
+    [
+      '-> gone [3/0 10.9.0.20 > 10.9.0.7 by eth1]',
+      '-> gone [3/1 10.9.0.20 > 10.9.0.7 by eth1]',
+      '-> gone [3/13 10.9.0.20 > 10.9.0.7 by eth1]',
+      /-> gone$/,
+    ],
+  );
+  claim(
+    'and each its own error of the socket',
+    load(BASE, rules, routes),
+    ['4.4.4.4', '7.7.7.7', '6.6.6.6', '5.5.5.5'].map((dst) => ({ ...LOCAL, dst })),
+    ['(ENETUNREACH)', '(EHOSTUNREACH)', '(EACCES)', '(EINVAL)'],
+  );
+  const routes6 = {
+    ip: [
+      '-6 route add unreachable fd00:7::/32',
+      '-6 route add prohibit fd00:6::/32',
+      '-6 route add blackhole fd00:5::/32',
+      '-6 route del default via fd00:21::1 dev eth0',
+    ],
+  };
+  const rules6 = { legacy6: save({ mangle: ['-A PREROUTING'] }) };
+  const there = ['fd00:4::4', 'fd00:7::7', 'fd00:6::6', 'fd00:5::5'];
+  claim(
+    'in IPv6 an unreachable route is told as none',
+    load(BASE6, rules6, routes6),
+    there.map((dst) => ({ iif: 'eth1', src: 'fd00:9::7', dst })),
+    [
+      '-> gone [1/0 fd00:9::20 > fd00:9::7 by eth1]',
+      '-> gone [1/0 fd00:9::20 > fd00:9::7 by eth1]',
+      '-> gone [1/1 fd00:9::20 > fd00:9::7 by eth1]',
+      /-> gone$/,
+    ],
+  );
+  claim(
+    'and each its own error of the socket (IPv6)',
+    load(BASE6, rules6, routes6),
+    there.map((dst) => ({ ...LOCAL6, dst })),
+    ['(ENETUNREACH)', '(EHOSTUNREACH)', '(EACCES)', '(EINVAL)'],
+  );
+  claim(
+    'TTL 1 is answered from the address of the way back, in IPv6 from that of the way it came',
+    load(BASE, rules),
+    { ...FROM_POD, src: '10.9.0.7', ttl: 1 },
+    '-> gone [11/0 10.9.0.20 > 10.9.0.7 by eth1]',
+  );
+  claim('TTL 1 (IPv6)', load(BASE6, rules6), { ...FROM_OUTSIDE6, src: 'fd00:9::7', ttl: 1 }, '-> gone [3/0 fd00:21::20 > fd00:9::7 by eth1]');
+  claim(
+    'martians, failed reverse paths and packets that are not forwarded hear nothing',
+    load(BASE, rules, { sysctls: { 'net.ipv4.conf.eth1.rp_filter': 1, 'net.ipv4.conf.cali1.forwarding': 0 } }),
+    [
+      { ...FROM_OUTSIDE, src: '10.9.0.20' },
+      { ...FROM_OUTSIDE, iif: 'eth1' },
+      { ...FROM_POD, dst: '10.1.0.2' },
+    ],
+    [/-> gone$/, /-> gone$/, /-> gone$/],
+  );
+});

@@ -1,0 +1,191 @@
+// What becomes of the sender: each outcome of netwhy means one answer of the kernel, or silence, and one error of the socket.
+import { Fib } from '../../src/engine/fib.ts';
+import { routeOutput, type Router } from '../../src/engine/routing.ts';
+import type { Namespace, World } from '../../src/model/host.ts';
+import type { Packet } from '../../src/model/packet.ts';
+import { ADDR_TYPE } from '../../src/model/ruleset.ts';
+import type { Trace } from '../../src/model/trace.ts';
+import { formatAddr, isLinkLocal } from '../../src/net/addr.ts';
+import { ICMP, ICMPV6, TCP } from '../../src/net/proto.ts';
+import type { Header, Shot, Sighting } from './node.ts';
+
+/** No answer at all. */
+export const SILENCE = 'silence';
+const RESET = 'reset';
+const RST = 4;
+
+/** REJECT's words, and the type and code that the kernel writes. */
+const REJECTS: Readonly<Record<4 | 6, Readonly<Record<string, string>>>> = {
+  4: {
+    'icmp-net-unreachable': '3/0',
+    'icmp-host-unreachable': '3/1',
+    'icmp-proto-unreachable': '3/2',
+    'icmp-port-unreachable': '3/3',
+    'icmp-net-prohibited': '3/9',
+    'icmp-host-prohibited': '3/10',
+    'icmp-admin-prohibited': '3/13',
+  },
+  6: {
+    'icmp6-no-route': '1/0',
+    'icmp6-adm-prohibited': '1/1',
+    'icmp6-addr-unreachable': '1/3',
+    'icmp6-port-unreachable': '1/4',
+    'icmp6-policy-fail': '1/5',
+    'icmp6-reject-route': '1/6',
+  },
+};
+
+/** An answer in short: `3/3 192.168.21.20 > 8.8.8.8 by eth0`, `reset 10.1.0.1:80 > 8.8.8.8:40000 by eth0`, `silence`. */
+export function answerOf(s: Sighting): string {
+  const [first] = s.answers; // a second one answers the first
+  return first ? `${kindOf(first)} ${ends(first)} by ${first.oif ?? '?'}` : SILENCE;
+}
+
+function kindOf(h: Header): string {
+  return h.proto === TCP && (h.flags ?? 0) & RST ? RESET : h.type === undefined ? `protocol ${h.proto}` : `${h.type}/${h.code ?? 0}`;
+}
+
+function ends(h: { readonly src: string; readonly dst: string; readonly sport?: number; readonly dport?: number }): string {
+  const side = (addr: string, port: number | undefined): string => (port === undefined ? addr : `${addr}:${port}`);
+  return `${side(h.src, h.sport)} > ${side(h.dst, h.dport)}`;
+}
+
+/** What the sender hears if the packet takes this course. More than one where the kernel rations its answers. */
+export function answersFor(world: World, t: Trace): readonly string[] {
+  const [ns] = world.namespaces;
+  const p = t.final;
+  const steps = t.hops.at(-1)!.steps;
+  const iif = steps.find((s) => s.step === 'enter')?.device;
+  const last = steps.at(-1)!;
+  // ip_rt_send_redirect(): how often, and whether at all, is a matter of settings that netwhy tells nothing of
+  if (last.step === 'leave' && last.device === iif && p.family === 4) return [SILENCE, icmp(ns!, p, '5/1', iif)];
+  const kind = claimed(t);
+  if (kind === undefined) return [SILENCE];
+  const told = kind === RESET ? reset(ns!, p) : icmp(ns!, p, kind, iif);
+  // ip_error(): errors of routes are rationed by the second and sender
+  const rationed = p.family === 4 && (t.outcome.kind === 'no-route' || t.outcome.kind === 'prohibited');
+  return rationed ? [told, SILENCE] : [told];
+}
+
+/** The kind of answer that an outcome stands for; nothing for silence. */
+function claimed(t: Trace): string | undefined {
+  const { family } = t.final;
+  const steps = t.hops.at(-1)!.steps;
+  const local = steps.some((s) => s.step === 'enter' && s.local);
+  const { outcome } = t;
+  switch (outcome.kind) {
+    case 'rejected': {
+      const rule = steps.findLast((s) => s.step === 'rule');
+      const how = rule?.then.find((s) => s.kind === 'reject');
+      if (!how) throw new Error(`rejected, and no rule says how: ${outcome.why}`);
+      const kind = how.with === 'tcp-reset' ? RESET : REJECTS[family][how.with];
+      if (kind === undefined) throw new Error(`REJECT --reject-with ${how.with} is no word of IPv${family}`);
+      return kind;
+    }
+    case 'ttl-exceeded':
+      return family === 4 ? '11/0' : '3/0';
+    case 'too-big':
+      return local ? undefined : family === 4 ? '3/4' : '2/0';
+    case 'no-route':
+      // ip_error(), ip6_pkt_discard(): a socket is told by its error
+      return local ? undefined : family === 4 && outcome.why.includes("'unreachable") ? '3/1' : family === 4 ? '3/0' : '1/0';
+    case 'prohibited':
+      return local ? undefined : family === 4 ? '3/13' : '1/1';
+    case 'martian':
+      // ip6_forward()
+      return !local && family === 6 && isLinkLocal(t.final.src) ? '1/2' : undefined;
+    default:
+      return undefined;
+  }
+}
+
+const ROUTER: Router = { decide: () => false, pick: (_key, hops) => hops[0]!, assume: () => {}, note: () => {} };
+
+/** nf_send_reset(), nf_send_reset6(): from where the packet was going, by the way back. */
+function reset(ns: Namespace, p: Packet): string {
+  if (p.proto !== TCP || (p.flags ?? 0) & RST || toMany(ns, p)) return SILENCE;
+  const { uid: _, ...rest } = p;
+  const back: Packet = { ...rest, src: p.dst, dst: p.src, sport: p.dport!, dport: p.sport!, tos: 0, mark: 0, flags: RST };
+  const way = routeOutput(ns, back, true, ROUTER, true);
+  return way.kind === 'refused' ? SILENCE : `${RESET} ${ends(textOf(back))} by ${way.device}`;
+}
+
+/**
+ * __icmp_send(), icmp6_send(): from the address it was for if that is the host's own, else from that of the way back; in IPv6 that of
+ * the way it came, where no route prefers a source.
+ */
+function icmp(ns: Namespace, p: Packet, kind: string, iif: string | undefined): string {
+  if (isError(p) || toMany(ns, p)) return SILENCE;
+  const fib = Fib.of(ns, p.family);
+  const own = fib.isLocal(p.dst);
+  const { sport: _s, dport: _d, flags: _f, uid: _u, icmp: _i, inner: _q, ...rest } = p;
+  const back: Packet = {
+    ...rest,
+    proto: p.family === 4 ? ICMP : ICMPV6,
+    ...(own && { src: p.dst }),
+    dst: p.src,
+    tos: p.family === 4 ? (p.tos & 0x1e) | 0xc0 : 0,
+    mark: 0,
+    uid: 0,
+  };
+  const way = routeOutput(ns, back, own, ROUTER, own);
+  if (way.kind === 'refused') return SILENCE;
+  const preferred =
+    p.family === 6 && iif !== undefined && !own
+      ? fib.lookup({ family: 6, dst: p.src, iif: 'lo', mark: 0, tos: 0, proto: ICMPV6, uid: 0 }, ROUTER)
+      : undefined;
+  const near = preferred?.kind === 'hit' && preferred.route.src === undefined ? fib.selectAddress(iif, p.src, 'global') : undefined;
+  const src = own ? p.dst : (near ?? way.src);
+  return src === undefined ? SILENCE : `${kind} ${formatAddr(src)} > ${formatAddr(p.src)} by ${way.device}`;
+}
+
+function textOf(p: Packet): { readonly src: string; readonly dst: string; readonly sport?: number; readonly dport?: number } {
+  return { src: formatAddr(p.src), dst: formatAddr(p.dst), ...(p.sport !== undefined && { sport: p.sport, dport: p.dport! }) };
+}
+
+/** Errors are never answered by errors. */
+function isError(p: Packet): boolean {
+  return p.icmp !== undefined && (p.proto === ICMP ? [3, 4, 5, 11, 12].includes(p.icmp.type) || p.icmp.type > 18 : p.icmp.type < 128);
+}
+
+function toMany(ns: Namespace, p: Packet): boolean {
+  const type = Fib.of(ns, p.family).addressType(p.dst)?.type ?? 0;
+  return (type & (ADDR_TYPE.BROADCAST | ADDR_TYPE.MULTICAST)) !== 0;
+}
+
+/** Reports whether what came out besides the packet answers the packet as its sender knows it, however that was translated since. */
+export function comesHome(sent: Packet, s: Sighting): boolean {
+  if (s.frames.length === 0) return true;
+  const [frame, another] = s.frames;
+  const [made] = s.answers;
+  if (!frame || another || !made || kindOf(frame) !== kindOf(made)) return false;
+  const asked = textOf(sent);
+  const about = frame.inner ?? { src: frame.dst, dst: frame.src, ...(frame.sport !== undefined && { sport: frame.dport!, dport: frame.sport }) };
+  return frame.dst === asked.src && ends(about) === ends(asked);
+}
+
+/** The error that the sending socket meets at once: ip_local_out() hands back what the hooks and routes of OUTPUT said. */
+export function errorFor(t: Trace, shot: Shot): string | undefined {
+  if (!shot.local) return undefined;
+  const steps = t.hops.at(-1)!.steps;
+  const last = steps.at(-1)!;
+  // a connection's segment is sent by itself: tcp_connect() looks at the first route only
+  const segment = (shot.proto ?? 'tcp') === 'tcp' && !shot.raw;
+  if (segment && (last.step !== 'route' || last.purpose !== 'output')) return undefined;
+  switch (t.outcome.kind) {
+    case 'dropped':
+    case 'rejected': {
+      const at = steps.findLast((s) => 'hook' in s);
+      return at && 'hook' in at && (at.hook === 'OUTPUT' || at.hook === 'POSTROUTING') ? 'EPERM' : undefined;
+    }
+    case 'no-route':
+      if (t.outcome.why.includes('cannot send from it')) return 'EADDRNOTAVAIL';
+      return t.outcome.why.includes("'unreachable") ? 'EHOSTUNREACH' : 'ENETUNREACH';
+    case 'prohibited':
+      return 'EACCES';
+    case 'blackhole':
+      return 'EINVAL';
+    default:
+      return undefined;
+  }
+}
