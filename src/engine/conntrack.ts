@@ -5,7 +5,9 @@ import type { Span } from '../model/finding.ts';
 import type { ConntrackEntry, Namespace } from '../model/host.ts';
 import type { Packet, Tuple, Undetermined, UnknownAddress } from '../model/packet.ts';
 import { CT_STATE, CT_STATUS } from '../model/ruleset.ts';
+import type { Zone } from '../model/zone.ts';
 import { isTcpState, reopens, tcpNext, type TcpState } from './tcpstate.ts';
+import { capturedZone, zoneId } from './zone.ts';
 
 /** IP protocol 47. */
 const GRE = 47;
@@ -25,7 +27,7 @@ export interface Entry {
   reply: Tuple;
   status: number;
   mark: number;
-  readonly zone: number;
+  readonly zone: Zone;
   confirmed: boolean;
   /** Manipulations already decided, a null binding included (IPS_SRC_NAT_DONE, IPS_DST_NAT_DONE). */
   readonly bound: { src: boolean; dst: boolean };
@@ -59,27 +61,30 @@ export class ConntrackTable {
     this.captured = capturedIndex(ns);
   }
 
-  find(tuple: Tuple, zone: number): { entry: Entry; direction: Direction } | undefined {
-    const k = key(tuple, zone);
-    const entry = this.entries.get(k) ?? this.open(k);
-    if (!entry || this.dead.has(entry)) return undefined;
-    // of a connection that is its own answer the reply is found first, as the kernel put it into the hash last
-    return { entry, direction: sameTuple(entry.orig, tuple) && !sameTuple(entry.reply, tuple) ? 'original' : 'reply' };
+  /** __nf_conntrack_find_get(): among the tuples of the original side and of the reply side, each in its own zone. */
+  find(tuple: Tuple, zone: Zone): { entry: Entry; direction: Direction } | undefined {
+    const sides = { original: this.at(key(tuple, zone, 'original')), reply: this.at(key(tuple, zone, 'reply')) };
+    // in one zone the reply side is found first, as the kernel put it into the hash last: so of a connection that is its own answer
+    const order: readonly Direction[] = zone.side ? ['original', 'reply'] : ['reply', 'original'];
+    const direction = order.find((d) => sides[d]);
+    return direction && { entry: sides[direction]!, direction };
   }
 
   /** Reports whether another connection already answers to this reply tuple: nf_conntrack_tuple_taken(). */
   isTaken(reply: Tuple, by: Entry): boolean {
-    const found = this.find(reply, by.zone);
-    return found !== undefined && found.entry !== by;
+    const answering = this.at(key(reply, by.zone, 'reply'));
+    // the search is in the hash of the reply side's zone, where only an undivided zone has tuples of the original side
+    const begun = by.zone.side ? undefined : this.at(key(reply, by.zone, 'original'));
+    return [answering, begun].some((found) => found !== undefined && found !== by);
   }
 
-  /** Entries whose original source is that of `tuple`, those of this walk first: find_appropriate_src(), net/netfilter/nf_nat_core.c. */
-  *sameSource(tuple: Tuple): Generator<Entry> {
-    const source = sourceKey(tuple);
+  /** Entries with the original source of `by` in its zone, those of this walk first: find_appropriate_src(), net/netfilter/nf_nat_core.c. */
+  *sameSource(by: Entry): Generator<Entry> {
+    const source = sourceKey(by.orig, by.zone);
     for (const entry of (this.confirmed.get(source) ?? []).toReversed()) if (!this.dead.has(entry) && entry.bound.src) yield entry;
     for (const line of this.captured.bySource.get(source) ?? []) {
-      const entry = this.open(key(line.orig, line.zone));
-      if (entry && !this.dead.has(entry)) yield entry;
+      const entry = this.open(line);
+      if (!this.dead.has(entry)) yield entry;
     }
   }
 
@@ -87,9 +92,9 @@ export class ConntrackTable {
   confirm(entry: Entry): void {
     entry.confirmed = true;
     entry.status |= CT_STATUS.CONFIRMED;
-    this.entries.set(key(entry.orig, entry.zone), entry);
-    this.entries.set(key(entry.reply, entry.zone), entry);
-    const source = sourceKey(entry.orig);
+    this.entries.set(key(entry.orig, entry.zone, 'original'), entry);
+    this.entries.set(key(entry.reply, entry.zone, 'reply'), entry);
+    const source = sourceKey(entry.orig, entry.zone);
     const same = this.confirmed.get(source);
     if (same) same.push(entry);
     else this.confirmed.set(source, [entry]);
@@ -99,15 +104,15 @@ export class ConntrackTable {
     this.dead.add(entry);
   }
 
-  private open(k: string): Entry | undefined {
+  private at(k: string): Entry | undefined {
     const line = this.captured.byTuple.get(k);
-    if (!line) return undefined;
+    const entry = this.entries.get(k) ?? (line && this.open(line));
+    return entry && !this.dead.has(entry) ? entry : undefined;
+  }
+
+  private open(line: ConntrackEntry): Entry {
     let entry = this.opened.get(line);
-    if (!entry) {
-      entry = fromCapture(line);
-      this.opened.set(line, entry);
-      for (const t of [entry.orig, entry.reply]) if (!this.entries.has(key(t, entry.zone))) this.entries.set(key(t, entry.zone), entry);
-    }
+    if (!entry) this.opened.set(line, (entry = fromCapture(line)));
     return entry;
   }
 }
@@ -127,19 +132,22 @@ function capturedIndex(ns: Namespace): CapturedIndex {
     const byTuple = new Map<string, ConntrackEntry>();
     const bySource = new Map<string, ConntrackEntry[]>();
     for (const e of ns.conntrack) {
-      byTuple.set(key(e.orig, e.zone), e);
-      byTuple.set(key(e.reply, e.zone), e);
-      const same = bySource.get(sourceKey(e.orig));
+      const zone = capturedZone(e);
+      byTuple.set(key(e.orig, zone, 'original'), e);
+      byTuple.set(key(e.reply, zone, 'reply'), e);
+      const source = sourceKey(e.orig, zone);
+      const same = bySource.get(source);
       if (same) same.push(e);
-      else bySource.set(sourceKey(e.orig), [e]);
+      else bySource.set(source, [e]);
     }
     indexes.set(ns, (index = { byTuple, bySource }));
   }
   return index;
 }
 
-function sourceKey(t: Tuple): string {
-  return `${t.proto}|${String(t.src)}|${t.sport}`;
+/** hash_by_src() and same_src(): a zone of one side is apart from the undivided one of that number. */
+function sourceKey(t: Tuple, zone: Zone): string {
+  return `${zone.side ? 0 : zone.id}|${zoneId(zone, 'original')}|${t.proto}|${String(t.src)}|${t.sport}`;
 }
 
 function fromCapture(line: ConntrackEntry): Entry {
@@ -154,7 +162,7 @@ function fromCapture(line: ConntrackEntry): Entry {
     reply: line.reply,
     status: line.status | CT_STATUS.CONFIRMED | (src ? CT_STATUS.SNAT : 0) | (dst ? CT_STATUS.DNAT : 0),
     mark: line.mark,
-    zone: line.zone,
+    zone: capturedZone(line),
     confirmed: true,
     bound: { src: true, dst: true },
     cause: { src: cause, dst: cause },
@@ -170,7 +178,7 @@ function fromCapture(line: ConntrackEntry): Entry {
  * nf_conntrack_in(), net/netfilter/nf_conntrack_core.c: finds or starts the packet's connection. `loose` is nf_conntrack_tcp_loose;
  * `begins` decides whether a SYN opens a closed connection anew where that is not known.
  */
-export function track(table: ConntrackTable, packet: Packet, zone: number, loose: boolean, begins: (old: Entry) => boolean): Connection {
+export function track(table: ConntrackTable, packet: Packet, zone: Zone, loose: boolean, begins: (old: Entry) => boolean): Connection {
   const error = icmpError(packet);
   if (error) {
     const found = packet.inner && table.find(invert(tupleOf(packet.inner)), zone);
@@ -214,7 +222,7 @@ export function track(table: ConntrackTable, packet: Packet, zone: number, loose
   return { state: CT_STATE.NEW, direction: 'original', entry };
 }
 
-export function newEntry(orig: Tuple, zone: number, loose: Undetermined = {}): Entry {
+export function newEntry(orig: Tuple, zone: Zone, loose: Undetermined = {}): Entry {
   return {
     orig,
     reply: invert(orig),
@@ -272,10 +280,6 @@ export function invert(t: Tuple): Tuple {
   return { src: t.dst, dst: t.src, proto: t.proto, sport: t.dport, dport: t.sport };
 }
 
-export function sameTuple(a: Tuple, b: Tuple): boolean {
-  return key(a, 0) === key(b, 0);
-}
-
-function key(t: Tuple, zone: number): string {
-  return `${zone}|${t.proto}|${String(t.src)}|${t.sport}|${String(t.dst)}|${t.dport}`;
+function key(t: Tuple, zone: Zone, side: Direction): string {
+  return `${side}|${zoneId(zone, side)}|${t.proto}|${String(t.src)}|${t.sport}|${String(t.dst)}|${t.dport}`;
 }

@@ -106,6 +106,12 @@ export function tracksConnections(ns: Namespace, family: Family): boolean {
   return uses;
 }
 
+/** nf_nat_register_fn(): the first nat chain of a family switches address translation on at all its hooks. */
+export function translatesAddresses(ns: Namespace, family: Family): boolean {
+  const isKnown = ns.captured[family === 4 ? 'rules4' : 'rules6'] !== undefined && !ns.foreignChains;
+  return !isKnown || ns.tables.some((t) => t.name === 'nat' && t.family === family);
+}
+
 function needsConntrack(s: Statement): boolean {
   return isNat(s) || s.kind === 'copy' || s.kind === 'ct' || (s.kind === 'set' && s.field === 'ctmark');
 }

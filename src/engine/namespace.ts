@@ -11,7 +11,7 @@ import { walkChain, type ChainVerdict, type Visitor } from './chain.ts';
 import { NOT, type Choices } from './choice.ts';
 import { track, type Cause, type Connection, type ConntrackTable, type Entry, type Manip } from './conntrack.ts';
 import { Fib, localKey } from './fib.ts';
-import { stagesAt, tracksConnections } from './hooks.ts';
+import { stagesAt, tracksConnections, translatesAddresses } from './hooks.ts';
 import type { LiveSets } from './liveset.ts';
 import { bind, endpoint, netmap, translate, translateError, type NatStatement } from './nat.ts';
 import type { DeviceField, Sight, SupposedName, Tracked } from './pred.ts';
@@ -19,6 +19,7 @@ import { martianBeforeHooks, mtuOf, place, routeInput, routeOutput, rpfilterMatc
 import { carryOut, type Passing } from './statement.ts';
 import { setting } from './sysctl.ts';
 import { bridgeCalls, isBridge } from './wire.ts';
+import { DEFAULT_ZONE, zoneFor, type AskedZone } from './zone.ts';
 
 /** How a visit ends: here, or out of an interface. */
 export type Passage =
@@ -60,7 +61,7 @@ export class Visit implements Visitor, Router {
   private physin: string | undefined = '';
   private redirected = false;
   private connection: Connection | undefined;
-  private zone = 0;
+  private zone: AskedZone = DEFAULT_ZONE;
   /** CT was met, conntrack has not looked yet. */
   private template = false;
   private out: Way | undefined;
@@ -265,7 +266,7 @@ export class Visit implements Visitor, Router {
         { value: false, what: `${NOT}${what}`, ...(old.at && { at: old.at }) },
       ]);
     };
-    const found = track(this.walk.connections(this.ns), this.packet, this.zone, loose, begins);
+    const found = track(this.walk.connections(this.ns), this.packet, zoneFor(this.zone, this.packet.mark), loose, begins);
     this.connection = prescribed === undefined ? found : prescribe(found, prescribed);
     const c = this.connection;
     const state = STATES[c.state]!;
@@ -300,6 +301,8 @@ export class Visit implements Visitor, Router {
         }
         if (entry.bound[manip]) break;
       }
+      // without address translation nothing moves a port that is taken
+      if (!translatesAddresses(this.ns, this.packet.family)) entry.bound[manip] = true;
       if (!entry.bound[manip]) clash = bind(table, entry, manip, undefined, undefined).clash;
     }
     const before = this.packet;

@@ -57,7 +57,7 @@ function uniqueTuple(table: ConntrackTable, entry: Entry, current: Tuple, manip:
       if (free(current)) return { tuple: current, clash: false };
     } else {
       // the first mapping of this source that is in range; where that tuple is taken the search is over
-      for (const other of table.sameSource(entry.orig)) {
+      for (const other of table.sameSource(entry)) {
         const mapped = invert(other.reply);
         const candidate = { ...current, src: mapped.src, sport: mapped.sport };
         if (!inRange(candidate, range)) continue;
@@ -66,7 +66,7 @@ function uniqueTuple(table: ConntrackTable, entry: Entry, current: Tuple, manip:
       }
     }
   }
-  const tuple = range.addrs ? { ...current, [manip]: pickAddress(current, manip, range, entry.zone) } : current;
+  const tuple = range.addrs ? { ...current, [manip]: pickAddress(current, manip, range, entry.zone.id) } : current;
   if (!range.random) {
     if (range.base !== undefined) {
       // shifted below

@@ -1,10 +1,12 @@
 // Carrying out the targets that a table goes on after: marks, tracking, header fields. xt_MARK, xt_connmark, xt_CT, xt_HL, xt_DSCP, ...
 import type { Packet } from '../model/packet.ts';
-import { CT_STATE, type Statement } from '../model/ruleset.ts';
+import { CT_STATE, CT_STATUS, type Statement } from '../model/ruleset.ts';
+import type { ConntrackSettings } from '../model/zone.ts';
 import type { Addr } from '../net/addr.ts';
 import { newEntry, type Connection } from './conntrack.ts';
 import type { NatStatement } from './nat.ts';
 import { formatMark } from './pred.ts';
+import { DEFAULT_ZONE, sayZone, type AskedZone } from './zone.ts';
 
 /** A statement after which the next rule is tried. */
 export type Passing = Exclude<Statement, { kind: 'verdict' | 'jump' | 'goto' | 'reject' | 'opaque' | 'setmember' | 'mapset' } | NatStatement>;
@@ -13,7 +15,8 @@ export type Passing = Exclude<Statement, { kind: 'verdict' | 'jump' | 'goto' | '
 export interface Effect {
   readonly packet?: Packet;
   readonly connection?: Connection;
-  readonly zone?: number;
+  /** Where conntrack will look for its connection. */
+  readonly zone?: AskedZone;
   /** The connection is a template, until conntrack looks. */
   readonly template?: true;
   readonly did?: string;
@@ -46,12 +49,15 @@ export function carryOut(statement: Passing, packet: Packet, connection: Connect
       // xt_ct_target(), net/netfilter/xt_CT.c: the first one hangs a template on the packet, a NEW connection of nobody; later ones see it
       if (connection) return { did: 'too late: the packet has its connection settings already' };
       const nobody: Addr = packet.family === 4 ? (0 as Addr) : ([0, 0, 0, 0] as const);
-      const template = newEntry({ src: nobody, dst: nobody, proto: 0, sport: 0, dport: 0 }, statement.zone ?? 0);
+      const { zone: id, side, byMark }: ConntrackSettings = statement;
+      const zone: AskedZone = { id: byMark ? 'mark' : (id ?? 0), ...(side && { side }) };
+      const template = newEntry({ src: nobody, dst: nobody, proto: 0, sport: 0, dport: 0 }, DEFAULT_ZONE);
+      template.status = CT_STATUS.CONFIRMED;
       return {
         connection: { state: CT_STATE.NEW, direction: 'original', entry: template },
         template: true,
-        ...(statement.zone !== undefined && { zone: statement.zone }),
-        did: statement.zone === undefined ? 'conntrack settings' : `conntrack zone ${statement.zone}`,
+        zone,
+        did: id === undefined && !byMark ? 'conntrack settings' : `conntrack ${sayZone(zone)}`,
       };
     }
     case 'setttl': {

@@ -2,6 +2,7 @@
 import { bitsOf, familyOf, maskLength, type Masked } from '../net/addr.ts';
 import { parseProtocol } from '../net/proto.ts';
 import { CT_STATE, CT_STATUS, type Field, type Pred, type Statement } from '../model/ruleset.ts';
+import type { ConntrackSettings } from '../model/zone.ts';
 import { has, lowerOption, match, option, printOption, target, valueOf, type Option, type Options } from './extension.ts';
 import { MARK_SPELLINGS } from './mark.ts';
 import { addrIn, any, fieldIn, masked, otherwise, protocolIn, TRACKED } from './predicate.ts';
@@ -112,11 +113,26 @@ export const connmark = match({
   options: [option('--mark', { value: markMask, negatable: true, required: true, lower: (m) => masked('ctmark', m.value, m.mask) })],
 });
 
-const directed = word('[ORIGINAL:|REPLY:]ZONE');
-const zone: Value<number> = {
-  ...number('ZONE', 65535),
-  read: (t = '') => (t === 'mark' ? { error: 'the zone is taken from the mark, which is not modelled' } : number('ZONE', 65535).read(t)),
+// ct_event_tbl[] and exp_event_tbl[], extensions/libxt_CT.c: spelled in any case, printed in small letters
+const events = (...names: readonly string[]): Value<number> => {
+  const upper = bits('EVENT[,EVENT...]', Object.fromEntries(names.map((name, i) => [name, 1 << i])));
+  return { ...upper, print: (v) => upper.print(v).toLowerCase() };
 };
+const ctevents = events('NEW', 'RELATED', 'DESTROY', 'REPLY', 'ASSURED', 'PROTOINFO', 'HELPER', 'MARK', 'NATSEQINFO', 'SECMARK');
+
+type ZoneId = number | 'mark';
+const zoneNumber = number('ZONE', 65535);
+const zoneId: Value<ZoneId> = { shape: 'ZONE|mark', read: (t) => (t === 'mark' ? t : zoneNumber.read(t)), print: String };
+const ZONES = { '--zone': undefined, '--zone-orig': 'original', '--zone-reply': 'reply' } as const;
+
+/** ct_parse_zone_id(), extensions/libxt_CT.c: the last number stands, unless one says `mark`; both sides together are a plain zone. */
+function zoneOf(o: Options): { readonly id: ZoneId; readonly option: keyof typeof ZONES } | undefined {
+  const given = (Object.keys(o) as (keyof typeof ZONES)[]).filter((name) => name in ZONES);
+  const ids = given.map((name) => valueOf<ZoneId>(o, name)!);
+  const id = ids.includes('mark') ? 'mark' : ids.at(-1);
+  const sides = given.filter((name) => ZONES[name] !== undefined);
+  return id === undefined ? undefined : { id, option: sides.length === 1 ? sides[0]! : '--zone' };
+}
 
 /** -j CT */
 export const CT = target({
@@ -125,21 +141,30 @@ export const CT = target({
   tables: ['raw'],
   options: [
     option('--notrack', { value: nothing }),
-    option('--ctevents', { value: directed }),
-    option('--expevents', { value: directed }),
-    option('--zone-orig', { value: zone }),
-    option('--zone-reply', { value: zone }),
-    option('--zone', { value: zone }),
-    option('--timeout', { value: word('NAME', 31) }),
     option('--helper', { value: word('NAME', 15) }),
+    option('--timeout', { value: word('NAME', 31) }),
+    option('--ctevents', { value: ctevents }),
+    option('--expevents', { value: events('NEW') }),
+    option('--zone-orig', { value: zoneId }),
+    option('--zone-reply', { value: zoneId }),
+    option('--zone', { value: zoneId }),
   ],
-  lower: (o, { family }) => {
+  print: (o) => {
+    const zone = zoneOf(o);
+    const others = CT.options.filter(({ name }) => has(o, name) && !(name in ZONES)).map((each) => printOption(each, o[each.name]!));
+    return [...others, ...(zone && zone.id !== 0 ? [`${zone.option} ${zone.id}`] : [])].join(' ');
+  },
+  lower: (o) => {
     if (has(o, '--notrack')) return [{ kind: 'notrack' }];
-    if (has(o, '--zone-orig') || has(o, '--zone-reply'))
-      return [{ kind: 'opaque', as: `-j CT ${CT.print(o, family)}`, why: 'a zone for one direction is not modelled' }];
-    const zoneId = valueOf<number>(o, '--zone');
+    const zone = zoneOf(o);
+    const side = zone && ZONES[zone.option];
     const helper = valueOf<string>(o, '--helper');
-    return [{ kind: 'ct', ...(zoneId !== undefined && { zone: zoneId }), ...(helper !== undefined && { helper }) }];
+    const settings: ConntrackSettings = {
+      kind: 'ct',
+      ...(zone && zone.id !== 0 && { ...(zone.id === 'mark' ? { byMark: true } : { zone: zone.id }), ...(side && { side }) }),
+      ...(helper !== undefined && { helper }),
+    };
+    return [settings];
   },
 });
 

@@ -352,6 +352,8 @@ describe('what a rule does', () => {
     ['nat', '-j NETMAP --to 10.0.0.0/24', { kind: 'netmap', to: { addr: 0x0a000000, length: 24 } }],
     ['raw', '-j CT --notrack', { kind: 'notrack' }],
     ['raw', '-j CT --zone 5', { kind: 'ct', zone: 5 }],
+    ['raw', '-j CT --zone-orig 5', { kind: 'ct', zone: 5, side: 'original' }],
+    ['raw', '-j CT --zone-reply mark', { kind: 'ct', byMark: true, side: 'reply' }],
     ['filter', '-j REJECT', { kind: 'reject', with: 'icmp-port-unreachable' }],
     ['filter', '-j LOG --log-prefix x', { kind: 'note', as: 'LOG --log-prefix x' }],
     ['filter', '-p tcp -j TCPMSS --clamp-mss-to-pmtu', { kind: 'tcpmss', mss: 'clamp' }],
