@@ -254,10 +254,11 @@ export class Fib {
     return ((this.addressType(addr)?.type ?? 0) & ADDR_TYPE.LOCAL) !== 0;
   }
 
-  /** fib_info_update_nhc_saddr(): the source that packets of this host get on this route. */
+  /** fib_info_update_nhc_saddr(), ip6_route_get_saddr(): the source that packets of this host get on this route. */
   sourceFor(route: Route, hop: NextHop, dst: Addr): Addr | undefined {
     if (route.src !== undefined) return route.src;
-    if (route.type === 'local') return dst;
+    // IPv6 chooses among its addresses even towards what is local by a route alone
+    if (route.type === 'local' && (this.family === 4 || this.ns.captured.addresses === undefined)) return dst;
     const towards = hop.via !== undefined && familyOf(hop.via) === this.family ? hop.via : undefined;
     return this.selectAddress(hop.device, this.family === 6 ? dst : towards, route.scope === 'link' || route.scope === 'host' ? 'link' : 'global');
   }

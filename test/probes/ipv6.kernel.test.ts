@@ -273,6 +273,32 @@ describeClaims('IPv6 routing', ({ claim, same }) => {
     [/out eth0 fd00:21:/, 'out eth1 fd00:9::20', /out cali1/, /out eth0 fd00:21:/],
   );
   claim(
+    'towards what is local by a route alone the source is an address of that device, else any other; ::1 where there is none',
+    node([
+      '-6 route add local fd00:50::/64 dev lo',
+      '-6 route add local fd00:51::/64 dev eth1',
+      '-6 route add local fd00:52::/64 dev eth1 src fd00:21::20',
+      '-6 route add local fd00:53::/64 dev eth0 table 100',
+      '-6 rule add to fd00:53::/64 lookup 100',
+      '-6 addr add fe80::77/64 dev eth1 nodad',
+      '-6 route add local fe80:50::/64 dev eth1',
+    ]),
+    ['fd00:50::1', 'fd00:51::1', 'fd00:52::1', 'fd00:53::1', 'fe80:50::1'].map((dst): Shot => ({ ...UDP, dst })),
+    [
+      'local fd00:21::20:40000 > fd00:50::1:53',
+      'local fd00:9::20:40000 > fd00:51::1:53',
+      'local fd00:21::20:40000 > fd00:52::1:53',
+      'local fd00:21::20:40000 > fd00:53::1:53',
+      'local fe80::77:40000 > fe80:50::1:53',
+    ],
+  );
+  claim(
+    'without any other address the source towards a local route is ::1',
+    { devs: [{ name: 'eth0' }], legacy6: CHECKS, ip: ['-6 route add local fd00:50::/64 dev lo'] },
+    { ...UDP, dst: 'fd00:50::1' },
+    'local ::1:40000 > fd00:50::1:53',
+  );
+  claim(
     'a source address is the src of the route',
     node(['addr add fd00:21::77/64 dev eth0 nodad', '-6 route replace default via fd00:21::1 dev eth0 src fd00:21::77']),
     UDP,
