@@ -1,6 +1,23 @@
 // A question as a person writes it, completed into a packet and the place where it begins.
 import { familyOf, formatAddr, isError, isLoopback, parseAddr, type Addr, type Family } from '../net/addr.ts';
-import { formatProtocol, hasPorts, ICMP, ICMPV6, ICMP_TYPES, ICMPV6_TYPES, parsePort, parseProtocol, parseTcpFlags, TCP } from '../net/proto.ts';
+import { parseBytes } from '../net/bytes.ts';
+import {
+  DCCP,
+  formatProtocol,
+  hasPorts,
+  ICMP,
+  ICMPV6,
+  ICMP_TYPES,
+  ICMPV6_TYPES,
+  parsePort,
+  parseProtocol,
+  parseTcpFlags,
+  SCTP,
+  TCP,
+  UDP,
+  UDPLITE,
+} from '../net/proto.ts';
+import { parseTime } from '../net/time.ts';
 import type { Namespace, World } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
 import { CT_STATE } from '../model/ruleset.ts';
@@ -27,6 +44,10 @@ export interface Request {
   readonly gid?: string;
   readonly mac?: string;
   readonly ctState?: string;
+  /** Text, with bytes in hexadecimal between bars. */
+  readonly payload?: string;
+  /** YYYY-MM-DD[Thh:mm[:ss]], UTC. */
+  readonly at?: string;
 }
 
 /** Why a request is no question, and what to write instead. `option` is the part of the request at fault. */
@@ -107,13 +128,21 @@ function readPacket(request: Request, to: Target, notes: string[]): Packet | Mis
   };
   const proto = readProtocol(request, to, family, notes);
   if (typeof proto !== 'number') return proto;
+  const payload = request.payload === undefined ? undefined : parseBytes(request.payload);
+  if (request.payload !== undefined && !payload)
+    return { error: `'${request.payload}' are no bytes`, option: 'payload', hint: "text, with bytes in hexadecimal between bars: 'GET /|0d0a|'" };
+  const least = (family === 4 ? 20 : 40) + (LAYER4[proto] ?? 0) + (payload?.length ?? 0);
+  const at = request.at === undefined ? undefined : readTime(request.at);
+  if (at !== undefined && typeof at !== 'number') return at;
   const values = {
     ttl: number('ttl', 255, 64),
     tos: number('tos', 255, 0),
     mark: number('mark', 0xffffffff, 0),
-    length: number('length', 65535, family === 4 ? 60 : 80),
+    length: number('length', 65535, payload ? least : family === 4 ? 60 : 80),
   };
   for (const v of Object.values(values)) if (typeof v !== 'number') return v;
+  const misfit = payload && lengthMisfit(values.length as number, least, proto);
+  if (misfit !== undefined) return misfit;
   const ids = { uid: number('uid', 0xffffffff, -1), gid: number('gid', 0xffffffff, -1) };
   for (const v of Object.values(ids)) if (typeof v !== 'number') return v;
   const base = {
@@ -126,7 +155,7 @@ function readPacket(request: Request, to: Target, notes: string[]): Packet | Mis
   const owner = { ...(request.uid !== undefined && { uid: ids.uid as number }), ...(request.gid !== undefined && { gid: ids.gid as number }) };
   const mac = request.mac === undefined ? undefined : readMac(request.mac);
   if (mac !== undefined && isMisunderstood(mac)) return mac;
-  const common = { ...base, ...owner, ...(mac && { mac }) };
+  const common = { ...base, ...owner, ...(mac && { mac }), ...(payload && { payload }), ...(at !== undefined && { at }) };
   if (proto === ICMP || proto === ICMPV6) {
     const types = proto === ICMP ? ICMP_TYPES : ICMPV6_TYPES;
     const text = request.icmpType ?? 'echo-request';
@@ -149,6 +178,21 @@ function readPacket(request: Request, to: Target, notes: string[]): Packet | Mis
   const flags = parseTcpFlags(request.flags ?? 'SYN');
   if (flags === undefined) return { error: `'${request.flags}' are not TCP flags`, option: 'flags', hint: 'for example SYN or SYN,ACK' };
   return { ...ports, flags };
+}
+
+/** Bytes of the layer-4 header, without TCP options. */
+const LAYER4: Readonly<Record<number, number>> = { [TCP]: 20, [UDP]: 8, [UDPLITE]: 8, [ICMP]: 8, [ICMPV6]: 8, [SCTP]: 12, [DCCP]: 12 };
+
+/** Why a packet of that length cannot hold its headers and its payload: only TCP has room between the two, for options. */
+function lengthMisfit(length: number, least: number, proto: number): Misunderstood | undefined {
+  const options = length - least;
+  if (options === 0 || (proto === TCP && options > 0 && options <= 40 && options % 4 === 0)) return undefined;
+  return { error: `headers and payload have ${least} bytes, not ${length}`, option: 'length', hint: 'leave out --length: it follows from --payload' };
+}
+
+/** Seconds since 1970. */
+function readTime(text: string): number | Misunderstood {
+  return parseTime(text) ?? { error: `'${text}' is not a time`, option: 'at', hint: 'YYYY-MM-DDThh:mm[:ss] in UTC: 2026-11-21T14:30' };
 }
 
 /** The beginning of an earlier packet, as an ICMP error carries it. */

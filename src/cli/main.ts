@@ -36,6 +36,8 @@ program
   .option('--in <node:iface>', 'where a packet from outside comes in')
   .option('--mark <n>', 'fwmark of the packet where it begins')
   .option('--flags <flags>', 'TCP flags (default SYN)')
+  .option('--payload <bytes>', "what follows the layer-4 header: text, bytes in hexadecimal between bars ('GET /|0d0a|')")
+  .option('--at <time>', 'when it is there: 2026-11-21T14:30 (UTC)')
   .option('--ct-state <state>', 'what the first conntrack lookup finds: NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED')
   .option('--icmp-type <type>', 'name, TYPE or TYPE/CODE (default echo-request)')
   .option('--about <packet>', "the packet an ICMP error quotes: 'tcp 10.0.0.1:40000 > 8.8.8.8:80'")

@@ -3,8 +3,10 @@ import type { Packet } from '../model/packet.ts';
 import type { Span } from '../model/finding.ts';
 import type { Chain, Hook, Pred, Rule, Table, Truth } from '../model/ruleset.ts';
 import type { MissKind, Reason, Step } from '../model/trace.ts';
+import { formatAddr } from '../net/addr.ts';
 import { NOT, type Choices, type Option } from './choice.ts';
 import { isNat, type NatStatement } from './nat.ts';
+import { mapPrefix } from './npt.ts';
 import { evaluate, explain, undecided, type DeviceField, type Sight } from './pred.ts';
 import { changeSet, leaveTraces, mapPacket } from './setchange.ts';
 import type { Passing } from './statement.ts';
@@ -118,6 +120,29 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
         case 'netmap':
           push(v, step, [...did, statement.kind]);
           return { kind: 'nat', statement, rule, where: `${chain.name} ${rule.number}` };
+        case 'gate': {
+          const opens = v.choices.choose(undefined, [
+            { value: true, what: `${statement.claim} (${chain.name} ${rule.number})`, at: rule.at },
+            { value: false, what: `${NOT}${statement.claim} (${chain.name} ${rule.number})`, at: rule.at },
+          ]);
+          did.push(statement.as);
+          if (opens) break;
+          push(v, step, [...did, 'drop']);
+          return { kind: 'drop', why: `${table.name} ${chain.name} ${rule.number} drops it, unless ${statement.claim}: ${rule.text}`, at: rule.at };
+        }
+        case 'npt': {
+          const { side, from, to } = statement;
+          const old = v.packet[side];
+          const addr = mapPrefix(old, from, to);
+          if (addr === undefined) {
+            push(v, step, [...did, 'drop']);
+            const why = `${table.name} ${chain.name} ${rule.number} drops it: ${formatAddr(old)} has no word that could keep the checksum: ${rule.text}`;
+            return { kind: 'drop', why, at: rule.at };
+          }
+          v.packet = { ...v.packet, [side]: addr };
+          did.push(`${side} ${formatAddr(old)} -> ${formatAddr(addr)}`);
+          break;
+        }
         case 'opaque': {
           push(v, step, [...did, statement.as]);
           moved = true;
@@ -320,6 +345,10 @@ export function missKind(pred: Pred | undefined): MissKind {
     case 'opaque':
     case 'bridged':
     case 'rpfilter':
+    case 'eui64':
+    case 'search':
+    case 'u32':
+    case 'time':
       return 'other';
     case 'all':
     case 'any':

@@ -223,7 +223,7 @@ function answerTo(world: World, there: Passed, choices: Choices): Start | undefi
 
 /** What a willing peer sends back: the same connection seen from the other side. */
 function answer(p: Packet): Packet | undefined {
-  const { mac: _mac, uid: _uid, gid: _gid, undetermined, inner: _inner, ...rest } = p;
+  const { mac: _mac, uid: _uid, gid: _gid, undetermined, inner: _inner, payload, ...rest } = p;
   const swapped: Packet = { ...rest, src: p.dst, dst: p.src, ttl: 64, mark: 0 };
   const loose = undetermined && {
     ...(undetermined.src !== undefined && { dst: undetermined.src }),
@@ -235,7 +235,7 @@ function answer(p: Packet): Packet | undefined {
   const base: Packet = { ...swapped, ...(loose && { undetermined: loose }) };
   if (p.icmp) {
     const type = p.proto === ICMP ? ECHO[p.icmp.type] : p.proto === ICMPV6 ? ECHO6[p.icmp.type] : undefined;
-    return type === undefined ? undefined : { ...base, icmp: { ...p.icmp, type } };
+    return type === undefined ? undefined : { ...base, icmp: { ...p.icmp, type }, ...(payload && { payload }) }; // an echo
   }
   if (p.sport === undefined || p.dport === undefined) return base;
   const ports = { ...base, sport: p.dport, dport: p.sport };

@@ -3,10 +3,13 @@
 import { and, compare, equal, formatAddr, formatMasked, formatRange, type Addr, type Word } from '../net/addr.ts';
 import { has, intersect, type Ranges } from '../net/intervals.ts';
 import { formatProtocol, formatTcpFlags, ICMP, ICMPV6 } from '../net/proto.ts';
+import { formatTime } from '../net/time.ts';
 import type { Span } from '../model/finding.ts';
 import type { Packet, Tuple } from '../model/packet.ts';
 import { ADDR_TYPE, CT_STATE, CT_STATUS, PKT_TYPE, type Field, type Hook, type Pred, type Truth } from '../model/ruleset.ts';
 import type { Reason } from '../model/trace.ts';
+import { bytesOf, findPattern, testU32 } from './bytes.ts';
+import { isWithin } from './clock.ts';
 import { testSet } from './ipset.ts';
 import type { LiveSet } from './liveset.ts';
 
@@ -118,6 +121,26 @@ export function evaluate(pred: Pred, s: Sight, say?: Say): Truth {
       const truth: Truth = pred.port === 'in' ? inside : pred.port === 'out' ? outside : outside ? inside : false;
       return truth === 'unknown' ? (s.supposed.get(pred) ?? truth) : truth;
     }
+    case 'eui64': {
+      const mac = read('macsrc', s);
+      const src = read('src', s);
+      if (say) sayValue('macsrc', mac, s, say);
+      if (mac === ABSENT) return false;
+      if (typeof mac !== 'object' || typeof src !== 'object') return s.supposed.get(pred) ?? 'unknown';
+      return holdsMac(src, mac);
+    }
+    case 'search':
+    case 'u32': {
+      const bytes = bytesOf(s.packet);
+      const truth = pred.kind === 'u32' ? testU32(pred.tests, bytes) : findPattern(pred, bytes);
+      say?.(s.packet.payload ? `a packet of ${bytes.length} bytes` : `a packet of ${bytes.length} bytes, of which the headers are known`);
+      return truth === 'unknown' ? (s.supposed.get(pred) ?? truth) : truth;
+    }
+    case 'time': {
+      const { at } = s.packet;
+      say?.(at === undefined ? 'when the packet comes is not given' : `it comes at ${formatTime(at)} UTC`);
+      return at === undefined ? (s.supposed.get(pred) ?? 'unknown') : isWithin(pred, at);
+    }
     case 'chance':
       say?.(pred.as);
       return s.supposed.get(pred) ?? (pred.probability >= 1 ? true : pred.probability <= 0 ? false : 'unknown');
@@ -125,6 +148,14 @@ export function evaluate(pred: Pred, s: Sight, say?: Say): Truth {
       say?.(pred.why);
       return s.supposed.get(pred) ?? 'unknown';
   }
+}
+
+/** eui64_mt6(), net/ipv6/netfilter/ip6t_eui64.c: ff:fe in the middle of the link-layer address, the universal bit turned. */
+function holdsMac(src: Word, mac: Word): boolean {
+  const [, , high, low] = mac as readonly number[];
+  const id = [(((high! << 16) | ((low! >>> 24) << 8) | 0xff) ^ 0x02000000) >>> 0, (0xfe000000 | (low! & 0xffffff)) >>> 0];
+  const [, , a, b] = src as readonly number[];
+  return a === id[0] && b === id[1];
 }
 
 /** match_type() and match_type6(), net/netfilter/xt_addrtype.c: IPv6 wants each class of address that is asked for, and one of the kinds of route. */
@@ -216,6 +247,15 @@ export function undecided(pred: Pred, s: Sight): Open | undefined {
       const claim = `${sideName(s.packet, pred.side)} is ${typeName(pred.types)}${pred.limit ? ` on ${device ?? 'that interface'}` : ''}`;
       return { leaf: pred, key: `${s.visit}:${claim}`, claim: `${claim} (not captured)` };
     }
+    case 'eui64':
+      return { leaf: pred, key: `${s.visit}:eui64`, claim: 'the source address holds the link-layer source address (not given: --mac)' };
+    case 'search':
+    case 'u32': {
+      const why = s.packet.payload ? 'it hangs on bytes that are not known' : 'the payload is not given: --payload';
+      return { leaf: pred, key: `${s.visit}:${pred.text ?? JSON.stringify(pred)}`, claim: `'${pred.text ?? pred.kind}' holds (${why})` };
+    }
+    case 'time':
+      return { leaf: pred, key: `time:${pred.text ?? JSON.stringify(pred)}`, claim: `it is such a time: '${pred.text ?? ''}' (not given: --at)` };
     case 'rpfilter':
       return { leaf: pred, key: `${s.visit}:rpfilter`, claim: `the reverse-path check passes (${s.reversePath(pred).saw})` };
     case 'bridged':

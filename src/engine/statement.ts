@@ -3,13 +3,17 @@ import type { Packet } from '../model/packet.ts';
 import { CT_STATE, CT_STATUS, type Statement } from '../model/ruleset.ts';
 import type { ConntrackSettings } from '../model/zone.ts';
 import type { Addr } from '../net/addr.ts';
+import { formatTcpFlags } from '../net/proto.ts';
 import { newEntry, type Connection } from './conntrack.ts';
 import type { NatStatement } from './nat.ts';
 import { formatMark } from './pred.ts';
 import { DEFAULT_ZONE, sayZone, type AskedZone } from './zone.ts';
 
 /** A statement after which the next rule is tried. */
-export type Passing = Exclude<Statement, { kind: 'verdict' | 'jump' | 'goto' | 'reject' | 'opaque' | 'setmember' | 'mapset' } | NatStatement>;
+export type Passing = Exclude<
+  Statement,
+  { kind: 'verdict' | 'jump' | 'goto' | 'reject' | 'gate' | 'npt' | 'opaque' | 'setmember' | 'mapset' } | NatStatement
+>;
 
 /** What a statement changed; `did` says it in words. */
 export interface Effect {
@@ -68,6 +72,11 @@ export function carryOut(statement: Passing, packet: Packet, connection: Connect
     case 'settos': {
       const tos = ((packet.tos & ~statement.clear) ^ statement.xor) & 255;
       return { packet: { ...packet, tos }, did: `tos ${packet.tos} -> ${tos}` };
+    }
+    case 'setflags': {
+      if (packet.flags === undefined) return {};
+      const flags = ((packet.flags & ~statement.clear) ^ statement.xor) & 255;
+      return { packet: { ...packet, flags }, did: `flags ${formatTcpFlags(packet.flags)} -> ${formatTcpFlags(flags)}` };
     }
     case 'tcpmss':
       return { did: statement.mss === 'clamp' ? 'clamps the TCP MSS to the path MTU' : `sets the TCP MSS to ${statement.mss}` };

@@ -23,7 +23,7 @@ export interface Context {
   readonly key: string;
 }
 
-/** evaluated: decided from packet and captures; forks: known odds, both ways are followed; opaque: unknown, told with the reason. */
+/** evaluated: decided from packet and captures; forks: one packet and a capture cannot decide it, both ways are followed; opaque: not modelled, told with the reason. */
 export type Status = 'evaluated' | 'forks' | 'opaque';
 
 /** One option: its spellings, its value, and what it means on its own. Built by `option`, in print order within an extension. */
@@ -35,6 +35,8 @@ export interface Option {
   /** Other flags that spell the same value in their own way: `--and-mark` of `--set-xmark`. */
   readonly spellings: Readonly<Record<string, Value<unknown>>>;
   readonly required: boolean;
+  /** Begins a further element, to which the options after it belong: they are kept as `NAME#1`, `NAME#2`, ... */
+  readonly begins: boolean;
   readonly lower: ((value: unknown, context: Context) => Pred) | undefined;
   /** What `!` makes of it: `negate`, except where the kernel's match is true without the thing it looks at. */
   readonly invert: (pred: Pred) => Pred;
@@ -47,6 +49,8 @@ export interface Flag {
   readonly option: Option;
   readonly value: Value<unknown>;
   readonly words: number;
+  /** The last word may be missing: its shape is in brackets. */
+  readonly isOptional: boolean;
 }
 
 interface Spelling<V> {
@@ -54,6 +58,7 @@ interface Spelling<V> {
   readonly aliases?: readonly string[];
   readonly negatable?: boolean;
   readonly required?: boolean;
+  readonly begins?: boolean;
   readonly spellings?: Readonly<Record<string, Value<V>>>;
   readonly lower?: (value: V, context: Context) => Pred;
   readonly invert?: (pred: Pred) => Pred;
@@ -67,6 +72,7 @@ export function option<V>(name: string, s: Spelling<V>): Option {
     aliases: s.aliases ?? [],
     negatable: s.negatable ?? false,
     required: s.required ?? false,
+    begins: s.begins ?? false,
     value: s.value as Value<unknown>,
     spellings: (s.spellings ?? {}) as Readonly<Record<string, Value<unknown>>>,
     lower: s.lower as Option['lower'],
@@ -91,8 +97,6 @@ interface Common {
   readonly protocols?: readonly number[];
   /** Tables it may stand in, where it is restricted. */
   readonly tables?: readonly string[];
-  /** True when its options are not known here: all words up to the next `-m` or `-j` are its own. */
-  readonly greedy: boolean;
   /** What iptables or the kernel refuses although each option reads well. */
   readonly check: ((options: Options, context: Context) => Bad | undefined) | undefined;
   /** The options as iptables-save prints them. */
@@ -124,7 +128,6 @@ interface Declaration {
   readonly options?: readonly Option[];
   readonly protocols?: readonly number[];
   readonly tables?: readonly string[];
-  readonly greedy?: boolean;
   readonly check?: (options: Options, context: Context) => Bad | undefined;
   readonly print?: (options: Options, family: Family) => string;
 }
@@ -146,7 +149,7 @@ export function match(
     // `-m NAME` goes before the first part; a part without a text of its own is the whole match.
     lower: (options, context) => {
       const parts = lower(options, context);
-      const of = parts.length === 0 && common.protocols ? [{ ...UNFRAGMENTED, text: `-m ${d.name}` }] : parts;
+      const of = parts.length === 0 && common.protocols ? [{ ...UNFRAGMENTED, text: lead === '' ? `-m ${d.name}` : '' }] : parts;
       return of.map((p, i) => ({ ...p, text: `${i === 0 ? lead : ''} ${p.text ?? common.print(options, context.family)}`.trim() }));
     },
   };
@@ -170,7 +173,6 @@ function complete(d: Declaration): Common {
     flags: flagsOf(options),
     ...(d.protocols && { protocols: d.protocols }),
     ...(d.tables && { tables: d.tables }),
-    greedy: d.greedy ?? false,
     check: d.check,
     print: d.print ?? ((given) => printEach(options, given)),
   };
@@ -181,7 +183,12 @@ function flagsOf(options: readonly Option[]): ReadonlyMap<string, Flag> {
   for (const o of options) {
     const entries: (readonly [string, Value<unknown>])[] = [o.name, ...o.aliases].map((f) => [f, o.value]);
     for (const [flag, value] of [...entries, ...Object.entries(o.spellings)]) {
-      flags.set(flag, { option: o, value, words: value.shape === '' ? 0 : value.shape.split(' ').length });
+      flags.set(flag, {
+        option: o,
+        value,
+        words: value.shape === '' ? 0 : value.shape.split(' ').length,
+        isOptional: /^\[[^\]]*\]$/.test(value.shape),
+      });
     }
   }
   return flags;

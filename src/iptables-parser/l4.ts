@@ -1,8 +1,9 @@
 // Ports, TCP flags, ICMP types: the matches on the header behind IP.
 import { DCCP, formatTcpFlags, ICMP, ICMP_TYPES, ICMPV6, ICMPV6_TYPES, parseTcpFlags, SCTP, TCP, UDP, UDPLITE, type IcmpType } from '../net/proto.ts';
+import { chunkTypes, dccpTypes } from './chunk.ts';
 import { match, option, unknown, type MatchExtension, type Option } from './extension.ts';
 import { fieldIn, masked, portsIn } from './predicate.ts';
-import { number, parseNumber, portList, portRange, word, type Value } from './value.ts';
+import { number, parseNumber, portList, portRange, type Value } from './value.ts';
 
 const portOption = (side: 'sport' | 'dport'): Option =>
   option(`--${side}`, {
@@ -15,11 +16,16 @@ const portOption = (side: 'sport' | 'dport'): Option =>
 
 type Flags = readonly [mask: number, comp: number];
 
+/** The six flags that iptables has names for. */
+function flagBits(t: string): number | undefined {
+  const bits = parseTcpFlags(t);
+  return bits === undefined || bits > 63 ? undefined : bits;
+}
+
 const flags: Value<Flags> = {
   shape: 'MASK COMP',
   read: (m = '', c = '') => {
-    const mask = parseTcpFlags(m);
-    const comp = parseTcpFlags(c);
+    const [mask, comp] = [m, c].map((t) => flagBits(t));
     if (mask === undefined) return { error: `'${m}' is no list of FIN, SYN, RST, PSH, ACK, URG, nor ALL or NONE` };
     if (comp === undefined) return { error: `'${c}' is no list of FIN, SYN, RST, PSH, ACK, URG, nor ALL or NONE`, word: 1 };
     return [mask, comp];
@@ -58,12 +64,6 @@ export const udp = match({
   options: [portOption('sport'), portOption('dport')],
 });
 
-const chunks: Value<string> = {
-  shape: 'all|any|only CHUNK[,CHUNK...]',
-  read: (how = '', list = '') => (/^(all|any|only)$/.test(how) ? `${how} ${list}` : { error: `'${how}' is none of all, any, only` }),
-  print: (t) => t,
-};
-
 // sctp_mt(), net/netfilter/xt_sctp.c
 /** -m sctp */
 export const sctp = match({
@@ -75,15 +75,21 @@ export const sctp = match({
     portOption('sport'),
     portOption('dport'),
     option('--chunk-types', {
-      value: chunks,
+      value: chunkTypes,
       negatable: true,
-      lower: (t) => unknown(`--chunk-types ${t}`, 'SCTP chunks are not part of the packet'),
+      lower: (t) => unknown(`--chunk-types ${chunkTypes.print(t)}`, 'SCTP chunks are not part of the packet'),
     }),
   ],
 });
 
-const dccpUnknown = (name: string): Option =>
-  option(name, { value: word('VALUE'), negatable: true, lower: (t) => unknown(`${name} ${t}`, 'DCCP types and options are not part of the packet') });
+/** An option about what a DCCP packet holds beside its ports. */
+function dccpOption<V>(name: string, value: Value<V>): Option {
+  return option(name, {
+    value,
+    negatable: true,
+    lower: (v) => unknown(`${name} ${value.print(v)}`, 'DCCP types and options are not part of the packet'),
+  });
+}
 
 // dccp_mt(), net/netfilter/xt_dccp.c
 /** -m dccp */
@@ -92,7 +98,7 @@ export const dccp = match({
   implied: true,
   protocols: [DCCP],
   summary: 'DCCP ports (packet types and options stay unknown).',
-  options: [portOption('sport'), portOption('dport'), dccpUnknown('--dccp-types'), dccpUnknown('--dccp-option')],
+  options: [portOption('sport'), portOption('dport'), dccpOption('--dccp-types', dccpTypes), dccpOption('--dccp-option', number('NUMBER', 255, 1))],
 });
 
 const listOption = (name: string, alias: string, side: 'sport' | 'dport' | 'either'): Option =>

@@ -185,7 +185,6 @@ class TableLowerer {
     const as = [...(m.name === '' ? [] : ['-m', protect(m.name)]), ...(m.words ?? [])].join(' ');
     const key = `${context.key}:${as}`;
     if (!extension || m.why !== undefined) return [{ ...unknown(as, m.why ?? `the match ${m.name} is not known`, key), text: as }];
-    if (extension.greedy) return [{ ...unknown(as, extension.why, key), text: as }];
     const why = this.#check(extension, m, r, context);
     if (why !== undefined) {
       const text = `-m ${m.name} ${extension.print(m.options, this.#family)}`.trimEnd();
@@ -201,7 +200,7 @@ class TableLowerer {
     const as = [t.goto ? '-g' : '-j', protect(t.name), ...(t.words ?? [])].join(' ');
     const extension = t.goto ? undefined : findTarget(t.name);
     if (!extension) return [this.#nowhere(t, as, r)];
-    if (t.why !== undefined || extension.greedy) return [{ kind: 'opaque', as, why: t.why ?? extension.why }];
+    if (t.why !== undefined) return [{ kind: 'opaque', as, why: t.why }];
     const why = this.#check(extension, t, r, context);
     if (why !== undefined) return [{ kind: 'opaque', as: `-j ${t.name} ${extension.print(t.options, this.#family)}`.trimEnd(), why }];
     return extension.lower(t.options, context);

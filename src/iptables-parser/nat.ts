@@ -1,9 +1,9 @@
 // The targets that translate addresses and ports.
-import { familyOf, formatAddr, isError, parseMasked, maskLength, type Addr, type Prefix } from '../net/addr.ts';
+import { familyOf, formatAddr, type Addr, type Prefix } from '../net/addr.ts';
 import { DCCP, ICMP, ICMPV6, parsePort, SCTP, TCP, UDP, UDPLITE } from '../net/proto.ts';
 import type { NatRange, Statement } from '../model/ruleset.ts';
 import { has, option, target, valueOf, type Context, type Option, type Options } from './extension.ts';
-import { addressRange, isBad, nothing, range, type Bad, type Span2, type Value } from './value.ts';
+import { addressRange, isBad, network, nothing, range, type Bad, type Span2, type Value } from './value.ts';
 
 /** What --to-source and --to-destination say. `base` is the port that the first of `ports` stands for (port shifting). */
 interface To {
@@ -121,23 +121,12 @@ export const REDIRECT = target({
   lower: (o) => [{ kind: 'redirect', ...lowerRange(o, '') }],
 });
 
-const prefix: Value<Prefix> = {
-  shape: 'ADDR[/LENGTH]',
-  read: (t = '') => {
-    const m = parseMasked(t);
-    if (isError(m)) return m;
-    const length = maskLength(m.mask);
-    return length === undefined ? { error: `'${t}' has a mask with holes` } : { addr: m.addr, length };
-  },
-  print: (p) => `${formatAddr(p.addr)}/${p.length}`,
-};
-
 /** -j NETMAP */
 export const NETMAP = target({
   name: 'NETMAP',
   tables: ['nat'],
   summary: 'Translates a whole network to another, keeping the host part.',
-  options: [option('--to', { value: prefix, required: true })],
+  options: [option('--to', { value: network, required: true })],
   check: (o, { family }) => (familyOf(valueOf<Prefix>(o, '--to')!.addr) === family ? undefined : { error: `the network is not of IPv${family}` }),
   lower: (o) => [{ kind: 'netmap', to: valueOf<Prefix>(o, '--to')! }],
 });

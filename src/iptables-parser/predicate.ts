@@ -16,7 +16,7 @@ const PARTIAL: Partial<Readonly<Record<Field, number>>> = {
   sport: PORT,
   dport: PORT,
   icmp: PORT,
-  flags: 63,
+  flags: 255,
   macsrc: 0,
   ctstatus: WORD,
   ctmark: WORD,

@@ -1,14 +1,18 @@
 // Every match and target that is known by name.
+import * as act from './act.ts';
 import * as addr from './addr.ts';
 import * as chance from './chance.ts';
 import * as ct from './ct.ts';
 import type { Extension, MatchExtension, TargetExtension } from './extension.ts';
+import * as exthdr from './exthdr.ts';
+import * as hidden from './hidden.ts';
 import * as l4 from './l4.ts';
 import * as mark from './mark.ts';
+import * as meter from './meter.ts';
 import * as nat from './nat.ts';
 import * as note from './note.ts';
-import { OPAQUE_MATCHES, OPAQUE_TARGETS } from './opaque.ts';
 import * as packetfield from './packetfield.ts';
+import * as payload from './payload.ts';
 import * as set from './set.ts';
 import * as verdict from './verdict.ts';
 
@@ -18,10 +22,24 @@ function isExtension(x: unknown): x is Extension {
 
 /** All extensions, matches first, each kind by name. */
 export const extensions: readonly Extension[] = [
-  ...[addr, chance, ct, l4, mark, nat, note, packetfield, set, verdict].flatMap((family) => Object.values(family).filter(isExtension)),
-  ...OPAQUE_MATCHES,
-  ...OPAQUE_TARGETS,
-].toSorted((a, b) => (a.kind === b.kind ? (a.name < b.name ? -1 : 1) : a.kind < b.kind ? -1 : 1));
+  act,
+  addr,
+  chance,
+  ct,
+  exthdr,
+  hidden,
+  l4,
+  mark,
+  meter,
+  nat,
+  note,
+  packetfield,
+  payload,
+  set,
+  verdict,
+]
+  .flatMap((family) => Object.values(family).filter(isExtension))
+  .toSorted((a, b) => (a.kind === b.kind ? (a.name < b.name ? -1 : 1) : a.kind < b.kind ? -1 : 1));
 
 const matches = new Map<string, MatchExtension>();
 const targets = new Map<string, TargetExtension>();

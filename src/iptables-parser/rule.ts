@@ -15,6 +15,8 @@ interface Draft {
   readonly name: string;
   readonly options: Record<string, Given>;
   readonly tokens: Token[];
+  /** How many further elements have begun: `--next` of policy. */
+  elements: number;
   /** Takes all words up to the next -m or -j. */
   greedy: boolean;
   why?: string;
@@ -159,7 +161,7 @@ class RuleReader {
     if (verb === 'match') return this.#load(t);
     if (verb) return this.#jump(t, verb);
     if (this.#commandWord(t)) return;
-    const found = this.#find(t.text);
+    const found = this.#find(t.text) ?? this.#abbreviated(t.text);
     if (found) return this.#option(found[0], found[1], t);
     if (this.#unglue(t)) return;
     this.#unknownOption(t);
@@ -253,13 +255,16 @@ class RuleReader {
 
   /** The option a flag means: of the rule itself, of the match or target named last, ..., or of the match that -p implies. */
   #find(flag: string): readonly [Draft, Flag] | undefined {
-    const own = standard.flags.get(flag);
+    const isShort = flag[1] !== '-';
+    const own = isShort ? standard.flags.get(flag) : undefined;
     if (own) return [this.#standard, own];
     for (let i = this.#loaded.length - 1; i >= 0; i--) {
       const d = this.#loaded[i]!;
       const hit = d.extension?.flags.get(flag);
       if (hit) return [d, hit];
     }
+    const long = standard.flags.get(flag);
+    if (long) return [this.#standard, long];
     const proto = this.#standard.options['-p'];
     const implied = proto && !proto.not ? IMPLIED[proto.value as number] : undefined;
     const hit = implied?.flags.get(flag);
@@ -267,6 +272,16 @@ class RuleReader {
     const d = draft(implied, implied.name);
     this.#loaded.push(d);
     return [d, hit];
+  }
+
+  /** As getopt_long(): the beginning of a flag stands for it where no other begins so. */
+  #abbreviated(text: string): readonly [Draft, Flag] | undefined {
+    if (!/^--\w[\w-]*$/.test(text)) return undefined;
+    const hits = [...this.#loaded, this.#standard].flatMap((d) =>
+      [...(d.extension?.flags ?? [])].filter(([name]) => name.startsWith(text)).map(([, flag]) => [d, flag] as const),
+    );
+    const [first] = hits;
+    return first && hits.every(([, flag]) => flag.option === first[1].option && flag.value === first[1].value) ? first : undefined;
   }
 
   #option(d: Draft, flag: Flag, t: Token): void {
@@ -280,26 +295,30 @@ class RuleReader {
       mine.push(next);
       this.#at++;
     }
-    const values = this.#words.slice(this.#at, this.#at + flag.words);
+    const absent = flag.isOptional && (!next || (!next.quoted && /^[-!]/.test(next.text)));
+    const words = absent ? 0 : flag.words;
+    const values = this.#words.slice(this.#at, this.#at + words);
     this.#at += values.length;
     mine.push(...values);
     const { option } = flag;
+    if (option.begins) d.elements++;
+    const name = d.elements > 0 ? `${option.name}#${d.elements}` : option.name;
     const key = d === this.#standard ? `${not ? '! ' : ''}${option.name} ${values[0]?.text ?? ''}` : undefined;
-    const before = key === undefined || values.length < flag.words ? undefined : this.#shared.get(key);
-    if (before && d.options[option.name] === undefined) {
-      d.options[option.name] = before;
+    const before = key === undefined || values.length < words ? undefined : this.#shared.get(key);
+    if (before && d.options[name] === undefined) {
+      d.options[name] = before;
       return;
     }
-    const value = this.#value(d, flag, t, values);
+    const value = this.#value(d, flag, t, values, words);
     if (value === undefined) {
       // Reported already.
     } else if (not && !option.negatable) {
       this.#broken(d, `${t.text} cannot be inverted with '!'`, first);
-    } else if (d.options[option.name] !== undefined) {
+    } else if (d.options[name] !== undefined) {
       this.#broken(d, `${t.text} is given twice`, t, 'use the match twice: -m NAME ... -m NAME ...');
     } else {
       const given = { value, not };
-      d.options[option.name] = given;
+      d.options[name] = given;
       if (key !== undefined && this.#shared.size < MOST_SHARED) this.#shared.set(key, given);
       // What the rule itself asks stays as it is when a word beside it is bad; a match is unknown as a whole.
       if (d === this.#standard) return;
@@ -308,8 +327,8 @@ class RuleReader {
   }
 
   /** The value of an option; undefined, and reported, when it cannot be read. */
-  #value(d: Draft, flag: Flag, t: Token, values: readonly Token[]): unknown {
-    if (values.length < flag.words) {
+  #value(d: Draft, flag: Flag, t: Token, values: readonly Token[], words: number): unknown {
+    if (values.length < words) {
       this.#broken(d, `${t.text} wants ${flag.value.shape}`, t);
       return undefined;
     }
@@ -353,7 +372,7 @@ class RuleReader {
 
   /** A draft as data; its words are kept, as they were written, only where they are all there is. */
   #used(d: Draft): UsedMatch {
-    const keep = d.why !== undefined || d.extension === undefined || d.extension.greedy;
+    const keep = d.why !== undefined || d.extension === undefined;
     return {
       name: d.name,
       options: d.options,
@@ -378,5 +397,5 @@ class RuleReader {
 }
 
 function draft(extension: Extension | undefined, name: string): Draft {
-  return { extension, name, options: {}, tokens: [], greedy: extension ? extension.greedy : name !== '' };
+  return { extension, name, options: {}, tokens: [], elements: 0, greedy: !extension && name !== '' };
 }

@@ -1,5 +1,5 @@
 // What may stand after an option: how each kind of value is read and how iptables-save prints it.
-import { formatAddr, formatMasked, isError, parseAddr, parseMasked, type Addr, type Masked } from '../net/addr.ts';
+import { formatAddr, formatMasked, isError, maskLength, parseAddr, parseMasked, type Addr, type Masked, type Prefix } from '../net/addr.ts';
 import { parsePort } from '../net/proto.ts';
 import { quote } from './words.ts';
 
@@ -137,6 +137,18 @@ export function hex(n: number): string {
 
 /** `ADDR`, `ADDR/LENGTH` or `ADDR/MASK`. */
 export const address: Value<Masked> = { shape: 'ADDR[/MASK]', read: (t = '') => parseMasked(t), print: formatMasked };
+
+/** `ADDR/LENGTH`: a whole network. */
+export const network: Value<Prefix> = {
+  shape: 'ADDR[/LENGTH]',
+  read: (t = '') => {
+    const m = parseMasked(t);
+    if (isError(m)) return m;
+    const length = maskLength(m.mask);
+    return length === undefined ? { error: `'${t}' has a mask with holes` } : { addr: m.addr, length };
+  },
+  print: (p) => `${formatAddr(p.addr)}/${p.length}`,
+};
 
 /** `ADDR` or `ADDR-ADDR`. */
 export const addressRange: Value<readonly [Addr, Addr]> = {

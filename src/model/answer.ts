@@ -24,6 +24,8 @@ const Packet = z
     length: z.int().describe('bytes, layer-3 header included'),
     tos: z.int(),
     mark: z.int(),
+    payload: z.string().optional().describe('what follows the layer-4 header: text, bytes in hexadecimal between bars'),
+    at: z.string().optional().describe('when it is there, as ISO 8601 in UTC'),
     undetermined: z
       .strictObject({
         src: z.string().optional(),

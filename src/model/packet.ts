@@ -39,7 +39,7 @@ export interface Packet {
   readonly proto: number;
   readonly sport?: number;
   readonly dport?: number;
-  /** TCP flag bits: FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32. */
+  /** TCP flag bits: FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32, ECE 64, CWR 128. */
   readonly flags?: number;
   readonly icmp?: Icmp;
   /** The packet an ICMP error quotes. */
@@ -57,8 +57,10 @@ export interface Packet {
   /** User and group of the sending socket, where the question gives them. */
   readonly uid?: number;
   readonly gid?: number;
-  /** Layer-4 payload, where the question gives one. */
-  readonly payload?: string;
+  /** The bytes behind the layer-4 header, where the question gives them. */
+  readonly payload?: readonly number[];
+  /** When it is there, where the question says: seconds since 1970, UTC. */
+  readonly at?: number;
 }
 
 /** One direction of a connection, as conntrack keys it. For ICMP, ports hold the identifier and type/code. */

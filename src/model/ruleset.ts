@@ -84,6 +84,33 @@ export interface SetQuestion {
   readonly spares?: readonly ('counters' | 'subcounters')[];
 }
 
+/** What u32 does to the number it has read: combine it with another, or add it to the place and read anew `by` bytes behind that. */
+export interface U32Step {
+  readonly op: 'and' | 'left' | 'right' | 'at';
+  readonly by: number;
+}
+
+/** Four bytes of the packet from `start`, the IP header's first being 0, computed with, and the values wanted. */
+export interface U32Test {
+  readonly start: number;
+  readonly steps: readonly U32Step[];
+  readonly ranges: readonly (readonly [lo: number, hi: number])[];
+}
+
+/** The hours, days and dates of xt_time, in UTC; both ends belong to a span. */
+export interface Timetable {
+  /** Seconds since midnight; a span that ends before it begins goes over midnight. */
+  readonly hours: readonly [start: number, stop: number];
+  /** Bit n is the weekday n, 1 for Monday. */
+  readonly weekdays: number;
+  /** Bit n is the day n of a month. */
+  readonly monthdays: number;
+  /** Seconds since 1970. */
+  readonly dates: readonly [start: number, stop: number];
+  /** The hours after midnight belong to the day before. */
+  readonly contiguous: boolean;
+}
+
 /**
  * The predicate language that every match is lowered to. In an `all` the parts stand in the order in which the kernel
  * tries them. `text` is the part of the rule that spelled it, where there is one.
@@ -102,6 +129,13 @@ export type Pred = (
   | { readonly kind: 'rpfilter'; readonly loose: boolean; readonly validMark: boolean; readonly acceptLocal: boolean }
   /** physdev --physdev-is-in/out/bridged. */
   | { readonly kind: 'bridged'; readonly port: 'in' | 'out' | 'both' }
+  /** Whether the IPv6 source address holds the link-layer source address (xt_eui64). */
+  | { readonly kind: 'eui64' }
+  /** Whether `pattern` stands in the bytes [from, to) of the packet, counted from its IP header. */
+  | { readonly kind: 'search'; readonly pattern: readonly number[]; readonly from: number; readonly to: number; readonly ignoreCase: boolean }
+  | ({ readonly kind: 'time' } & Timetable)
+  /** All of the tests hold of the packet's bytes. */
+  | { readonly kind: 'u32'; readonly tests: readonly U32Test[] }
   /** True with `probability` (0 to 1) independently for each packet that reaches it. */
   | { readonly kind: 'chance'; readonly probability: number; readonly as: string }
   /** Undecidable from packet and captures. Equal `key`s within one walk have equal answers (the same hidden state is asked). */
@@ -141,6 +175,8 @@ export type Statement =
   | { readonly kind: 'ct'; readonly zone?: number; readonly helper?: string }
   | { readonly kind: 'setttl'; readonly op: 'set' | 'inc' | 'dec'; readonly value: number }
   | { readonly kind: 'settos'; readonly clear: number; readonly xor: number }
+  /** TCP flags = (flags & ~clear) ^ xor. */
+  | { readonly kind: 'setflags'; readonly clear: number; readonly xor: number }
   | { readonly kind: 'tcpmss'; readonly mss: number | 'clamp' }
   /** Changes a set that later rules of the same walk may ask about. */
   | {
@@ -155,6 +191,10 @@ export type Statement =
     }
   /** Gives the packet what the set's element has for it; `mark` when the mark is wanted, `rest` names what else is. */
   | { readonly kind: 'mapset'; readonly set: string; readonly by: readonly SetKey[]; readonly mark: boolean; readonly rest: readonly string[] }
+  /** Drops the packet unless `claim` holds, which no capture tells: a program behind a queue accepts it, a socket takes it. */
+  | { readonly kind: 'gate'; readonly as: string; readonly claim: string }
+  /** Rewrites the prefix of a side's address without connection tracking, its checksum kept (NPTv6, RFC 6296). */
+  | { readonly kind: 'npt'; readonly side: 'src' | 'dst'; readonly from: Prefix; readonly to: Prefix }
   /** LOG, NFLOG, TRACE, CHECKSUM, ...: no influence on the packet's fate. */
   | { readonly kind: 'note'; readonly as: string }
   /** A target that is not modelled: what it does, and whether the table goes on after it, is unknown. */

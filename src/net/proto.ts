@@ -135,7 +135,7 @@ export function parsePort(text: string): number | undefined {
   return SERVICES[text.toLowerCase()];
 }
 
-export const TCP_FLAGS = table<number>({ FIN: 1, SYN: 2, RST: 4, PSH: 8, ACK: 16, URG: 32 });
+export const TCP_FLAGS = table<number>({ FIN: 1, SYN: 2, RST: 4, PSH: 8, ACK: 16, URG: 32, ECE: 64, CWR: 128 });
 
 /** `SYN,ACK`, `ALL`, `NONE`, or single letters as tcpdump writes them (`SA`); undefined if anything else is in it. */
 export function parseTcpFlags(text: string): number | undefined {
@@ -145,13 +145,13 @@ export function parseTcpFlags(text: string): number | undefined {
   let bits = 0;
   for (const name of up.split(',')) {
     const bit = TCP_FLAGS[name];
-    if (bit === undefined) return /^[FSRPAU]+$/.test(up) ? [...up].reduce((b, c) => b | (1 << 'FSRPAU'.indexOf(c)), 0) : undefined;
+    if (bit === undefined) return /^[FSRPAUEW]+$/.test(up) ? [...up].reduce((b, c) => b | (1 << 'FSRPAUEW'.indexOf(c)), 0) : undefined;
     bits |= bit;
   }
   return bits;
 }
 
-/** In the order iptables prints them: FIN,SYN,RST,PSH,ACK,URG; `NONE` for no bit. */
+/** In the order of their bits, as iptables prints them: FIN,SYN,RST,PSH,ACK,URG,ECE,CWR; `NONE` for no bit. */
 export function formatTcpFlags(bits: number): string {
   const names = Object.entries(TCP_FLAGS)
     .filter(([, bit]) => bits & bit)

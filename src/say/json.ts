@@ -1,5 +1,7 @@
 // An answer as JSON: the stable form that `netwhy schema trace` documents. Addresses are text, places are {file, line}.
 import { formatAddr } from '../net/addr.ts';
+import { formatBytes } from '../net/bytes.ts';
+import { formatTime } from '../net/time.ts';
 import { formatProtocol, formatTcpFlags } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { Packet } from '../model/packet.ts';
@@ -193,6 +195,8 @@ function packetJson(p: Packet): Json {
     length: p.length,
     tos: p.tos,
     mark: p.mark,
+    payload: p.payload && formatBytes(p.payload),
+    at: p.at === undefined ? undefined : `${formatTime(p.at)}Z`,
     undetermined: p.undetermined && {
       src: p.undetermined.src?.what,
       dst: p.undetermined.dst?.what,

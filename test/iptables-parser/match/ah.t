@@ -1,0 +1,12 @@
+-p ah -m ah --ahspi 5 ; = ; OK
+-p ah -m ah ! --ahspi 5:7 ; = ; OK
+-p ah -m ah --ahspi 0:4294967295 ; -p ah -m ah ; OK
+-p ah -m ah ; = ; OK
+-m ah --ahspi 5 ; ; FAIL
+-p 51 -m ah --ahspi : ; -p ah -m ah ; OK
+ip6tables
+-p ah -m ah --ahspi 5 --ahlen 12 --ahres ; = ; OK
+-m ah ! --ahspi 5:8 ! --ahlen 12 ; = ; OK
+-m ah --ahlen 0 ; -m ah ; OK
+-m ah ; = ; OK
+-p ah -m ah --ahspi 0:4294967295 ; -p ah -m ah ; OK

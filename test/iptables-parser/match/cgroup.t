@@ -1,0 +1,9 @@
+-m cgroup --cgroup 1 ; = ; OK
+-m cgroup ! --cgroup 1 ; = ; OK
+-m cgroup --path a/b ; -m cgroup --path "a/b" ; OK ; NONE
+-m cgroup ! --path "a b" ; = ; OK ; NONE
+-m cgroup ; ; FAIL
+:OUTPUT
+-m cgroup --cgroup 1 --path a ; ; FAIL
+ip6tables
+-m cgroup ! --cgroup 7 ; = ; OK

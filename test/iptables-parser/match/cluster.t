@@ -1,0 +1,7 @@
+-m cluster --cluster-total-nodes 2 --cluster-local-node 1 --cluster-hash-seed 5 ; -m cluster --cluster-local-nodemask 0x00000001 --cluster-total-nodes 2 --cluster-hash-seed 0x00000005 ; OK
+-m cluster --cluster-total-nodes 2 ! --cluster-local-node 1 --cluster-hash-seed 0xdead ; -m cluster ! --cluster-local-nodemask 0x00000001 --cluster-total-nodes 2 --cluster-hash-seed 0x0000dead ; OK
+-m cluster --cluster-total-nodes 4 --cluster-local-nodemask 5 --cluster-hash-seed 0xdead ; -m cluster --cluster-local-nodemask 0x00000005 --cluster-total-nodes 4 --cluster-hash-seed 0x0000dead ; OK
+-m cluster --cluster-total-nodes 4 ! --cluster-local-nodemask 5 --cluster-hash-seed 0xdead ; -m cluster ! --cluster-local-nodemask 0x00000005 --cluster-total-nodes 4 --cluster-hash-seed 0x0000dead ; OK
+-m cluster --cluster-total-nodes 33 --cluster-local-node 1 --cluster-hash-seed 5 ; ; FAIL
+-m cluster --cluster-total-nodes 2 --cluster-local-node 3 --cluster-hash-seed 5 ; ; FAIL
+-m cluster --cluster-total-nodes 2 --cluster-local-node 1 ; ; FAIL

@@ -1,0 +1,8 @@
+-m connbytes --connbytes 10 --connbytes-mode packets --connbytes-dir original ; = ; OK
+-m connbytes --connbytes 10:20 --connbytes-mode bytes --connbytes-dir both ; = ; OK
+-m connbytes ! --connbytes 10:20 --connbytes-mode avgpkt --connbytes-dir reply ; = ; OK
+-m connbytes ! --connbytes 10 --connbytes-mode avgpkt --connbytes-dir reply ; = ; OK
+-m connbytes --connbytes 20:10 --connbytes-mode bytes --connbytes-dir both ; ; FAIL
+-m connbytes --connbytes :100 --connbytes-mode bytes --connbytes-dir both ; -m connbytes --connbytes 0:100 --connbytes-mode bytes --connbytes-dir both ; OK
+-m connbytes --connbytes 10 ; ; FAIL
+-m connbytes --connbytes 0x10: --connbytes-mode bytes --connbytes-dir both ; -m connbytes --connbytes 16 --connbytes-mode bytes --connbytes-dir both ; OK

@@ -1,0 +1,13 @@
+-p tcp -m ecn --ecn-tcp-cwr ; = ; OK
+-p tcp -m ecn --ecn-tcp-ece --ecn-ip-ect 1 ; = ; OK
+-p tcp -m ecn ! --ecn-tcp-ece ! --ecn-tcp-cwr ! --ecn-ip-ect 2 ; = ; OK
+-m ecn --ecn-ip-ect 0 ; = ; OK
+-m ecn --ecn-ip-ect 4 ; ; FAIL
+-m ecn --ecn-tcp-cwr ; ; FAIL
+-p tcp -m ecn --ecn-tcp-cwr --ecn-tcp-ece ; -p tcp -m ecn --ecn-tcp-ece --ecn-tcp-cwr ; OK
+-m ecn ; ; FAIL
+-p tcp -m ecn --ecn-tcp-ece ! --ecn-tcp-cwr -j DROP ; = ; OK
+-m ecn --ecn-tcp-ece ; ; FAIL
+ip6tables
+-m ecn --ecn-ip-ect 3 ; = ; OK
+-m ecn ! --ecn-ip-ect 2 ; = ; OK

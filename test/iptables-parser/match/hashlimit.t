@@ -1,0 +1,19 @@
+-m hashlimit --hashlimit-upto 5/min --hashlimit-name h ; -m hashlimit --hashlimit-upto 5/min --hashlimit-burst 5 --hashlimit-name h ; OK
+-m hashlimit --hashlimit-above 5/sec --hashlimit-burst 10 --hashlimit-mode srcip,dstport --hashlimit-srcmask 24 --hashlimit-name h1 ; -m hashlimit --hashlimit-above 5/sec --hashlimit-burst 10 --hashlimit-mode srcip,dstport --hashlimit-name h1 --hashlimit-srcmask 24 ; OK
+-m hashlimit --hashlimit-above 512kb/s --hashlimit-mode srcip,dstip,srcport,dstport --hashlimit-name h2 ; -m hashlimit --hashlimit-above 512kb/s --hashlimit-mode srcip,srcport,dstip,dstport --hashlimit-name h2 ; OK
+-m hashlimit --hashlimit-above 512kb/s --hashlimit-burst 1mb --hashlimit-mode dstip --hashlimit-name h3 ; = ; OK
+-m hashlimit --hashlimit-above 5/day --hashlimit-htable-size 100 --hashlimit-htable-max 200 --hashlimit-htable-gcinterval 500 --hashlimit-htable-expire 3000 --hashlimit-mode dstip --hashlimit-dstmask 16 --hashlimit-name h4 ; -m hashlimit --hashlimit-above 5/day --hashlimit-burst 5 --hashlimit-mode dstip --hashlimit-name h4 --hashlimit-htable-size 100 --hashlimit-htable-max 200 --hashlimit-htable-gcinterval 500 --hashlimit-htable-expire 3000 --hashlimit-dstmask 16 ; OK
+-m hashlimit --hashlimit-above 5/sec --hashlimit-rate-match --hashlimit-rate-interval 5 --hashlimit-mode srcip --hashlimit-name h5 ; -m hashlimit --hashlimit-above 5/sec --hashlimit-burst 5 --hashlimit-mode srcip --hashlimit-name h5 --hashlimit-rate-match --hashlimit-rate-interval 5 ; OK
+-m hashlimit --hashlimit 5/sec --hashlimit-mode srcip --hashlimit-name h6 ; -m hashlimit --hashlimit-upto 5/sec --hashlimit-burst 5 --hashlimit-mode srcip --hashlimit-name h6 ; OK
+-m hashlimit ! --hashlimit-upto 5/hour --hashlimit-mode srcip --hashlimit-name h7 ; -m hashlimit --hashlimit-above 5/hour --hashlimit-burst 5 --hashlimit-mode srcip --hashlimit-name h7 ; OK
+-m hashlimit --hashlimit-upto 5/min --hashlimit-burst 5 --hashlimit-mode srcip --hashlimit-name h8 -j ACCEPT ; = ; OK
+-m hashlimit --hashlimit-upto 1000000/sec --hashlimit-name h9 ; -m hashlimit --hashlimit-upto 1000000/sec --hashlimit-burst 5 --hashlimit-name h9 ; OK
+-m hashlimit --hashlimit-upto 2000000/sec --hashlimit-name h9 ; ; FAIL
+-m hashlimit --hashlimit-upto 5/min ; ; FAIL
+-m hashlimit --hashlimit-upto 100/min --hashlimit-name h10 --hashlimit-htable-expire 10000 ; -m hashlimit --hashlimit-upto 100/min --hashlimit-burst 5 --hashlimit-name h10 --hashlimit-htable-expire 10000 ; OK
+-m hashlimit --hashlimit-upto 7/hour --hashlimit-name h12 ; -m hashlimit --hashlimit-upto 7/hour --hashlimit-burst 5 --hashlimit-name h12 ; OK
+-m hashlimit --hashlimit-upto 3/sec --hashlimit-name h13 ; -m hashlimit --hashlimit-upto 3/sec --hashlimit-burst 5 --hashlimit-name h13 ; OK
+-m hashlimit --hashlimit-above 1b/s --hashlimit-mode dstip --hashlimit-name h14 ; -m hashlimit --hashlimit-above 0b/s --hashlimit-mode dstip --hashlimit-name h14 ; OK
+-m hashlimit --hashlimit-above 3mb/s --hashlimit-mode dstip --hashlimit-name h15 ; = ; OK
+ip6tables
+-m hashlimit --hashlimit-upto 5/min --hashlimit-mode srcip --hashlimit-srcmask 64 --hashlimit-name h11 ; -m hashlimit --hashlimit-upto 5/min --hashlimit-burst 5 --hashlimit-mode srcip --hashlimit-name h11 --hashlimit-srcmask 64 ; OK

@@ -1,0 +1,6 @@
+-p ipcomp -m ipcomp --ipcompspi 5 ; = ; OK
+-p ipcomp -m ipcomp ! --ipcompspi 5:7 --compres ; = ; OK
+-p ipcomp -m ipcomp --compres ; -p ipcomp -m ipcomp --ipcompspi 0 --compres ; OK
+-p ipcomp -m ipcomp ; -p ipcomp -m ipcomp --ipcompspi 0 ; OK
+-m ipcomp --ipcompspi 5 ; ; FAIL
+-p ipcomp -m ipcomp --ipcompspi 0x12 ; -p ipcomp -m ipcomp --ipcompspi 18 ; OK

@@ -1,0 +1,7 @@
+-m ipvs --ipvs ; = ; OK ; NONE
+-m ipvs ! --ipvs ; = ; OK ; NONE
+-m ipvs --vproto tcp --vaddr 1.2.3.4 --vport 80 --vdir REPLY --vmethod MASQ --vportctl 21 ; -m ipvs --vproto 6 --vaddr 1.2.3.4 --vport 80 --vdir REPLY --vmethod MASQ --vportctl 21 ; OK ; NONE
+-m ipvs ; ; FAIL
+-m ipvs --vaddr 10.0.0.1 --vport 80 --vdir ORIGINAL ; = ; OK ; NONE
+-m ipvs --vproto tcp --vmethod MASQ ; -m ipvs --vproto 6 --vmethod MASQ ; OK ; NONE
+-m ipvs --vmethod FOO ; ; FAIL

@@ -1,0 +1,7 @@
+-p tcp -m osf --genre Linux ; = ; OK
+-p tcp -m osf ! --genre Linux --ttl 2 --log 1 ; = ; OK
+-m osf --genre Linux ; ; FAIL
+-p tcp -m osf ! --genre Windows --ttl 2 --log 1 ; = ; OK
+-p tcp -m osf ; ; FAIL
+-p udp -m osf --genre Linux ; ; FAIL
+-p tcp -m osf --genre Linux --ttl 3 ; ; FAIL

@@ -1,0 +1,7 @@
+-m quota --quota 1000 ; = ; OK
+-m quota ! --quota 1000 ; = ; OK
+-m quota --quota 0 ; = ; OK
+-m quota --quota -1 ; ; FAIL
+-m quota ; ; FAIL
+-m quota --quota 18446744073709551615 ; = ; OK
+-m quota ! --quota 100 -j DROP ; = ; OK

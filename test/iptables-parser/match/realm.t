@@ -1,0 +1,7 @@
+-m realm --realm 5 ; -m realm --realm 0x5 ; OK
+-m realm ! --realm 0x5/0xff ; = ; OK
+-m realm --realm 1/15 ; -m realm --realm 0x1/0xf ; OK
+-m realm ; ; FAIL
+-m realm --realm 0xffffffff/0xffffffff ; -m realm --realm 0xffffffff ; OK
+ip6tables
+-m realm --realm 5 ; ; FAIL

@@ -1,0 +1,16 @@
+-m string --algo bm --string GET ; -m string --string "GET" --algo bm ; OK
+-m string --algo kmp ! --string "a b\"c" --from 4 --to 100 ; -m string ! --string "a b\"c" --algo kmp --from 4 --to 100 ; OK
+-m string --algo bm --hex-string "|0d0a|x" --icase ; -m string --hex-string "|0d0a78|" --algo bm --icase ; OK
+-m string --algo bm --hex-string "|41 42|" ; -m string --string "AB" --algo bm ; OK
+-m string --string x ; ; FAIL
+-m string --algo foo --string x ; ; FAIL
+-m string --algo bm ; ; FAIL
+-m string --algo bm --hex-string "|e|" ; ; FAIL
+-m string --algo bm --string "ab|cd" --to 7 ; -m string --string "ab|cd" --algo bm --to 7 ; OK
+-m string --string "GET /" --algo bm -j DROP ; = ; OK
+-m string ! --hex-string "|00ff|ab" --algo kmp --from 40 --to 100 --icase ; -m string ! --hex-string "|00ff6162|" --algo kmp --from 40 --to 100 --icase ; OK
+-m string --string "" --algo bm ; ; FAIL
+-m string --string x --algo foo ; ; FAIL
+-m string --string "a|b" --algo bm ; = ; OK
+-m string --hex-string "a|7c|b" --algo bm ; -m string --string "a|b" --algo bm ; OK
+-m string --string "it's \"so\" \\ here" --algo bm ; = ; OK

@@ -1,0 +1,8 @@
+-p tcp -m tcpmss --mss 100 ; = ; OK
+-p tcp -m tcpmss ! --mss 1:1400 ; = ; OK
+-p tcp -m tcpmss --mss 65536 ; ; FAIL
+-m tcpmss --mss 5 ; ; FAIL
+-p tcp -m tcpmss ; ; FAIL
+-p tcp -m tcpmss --mss 5: ; -p tcp -m tcpmss --mss 5:65535 ; OK
+-p tcp -m tcpmss ! --mss 1:500 ; = ; OK
+-m tcpmss --mss 500 ; ; FAIL

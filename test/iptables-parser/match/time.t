@@ -1,0 +1,13 @@
+-m time --timestart 08:00 --timestop 17:00 --weekdays Mon,Tue ; -m time --timestart 08:00:00 --timestop 17:00:00 --weekdays Mon,Tue --datestop 2038-01-19T03:14:07 ; OK
+-m time --timestart 01:02:03 --timestop 04:05:06 --monthdays 1,2,3,4,5 --weekdays Mon,Fri,Sun --datestart 2001-02-03T04:05:06 --datestop 2012-09-08T09:06:05 --kerneltz ; = ; OK
+-m time --timestart 02:00 --timestop 01:00 --contiguous ; -m time --timestart 02:00:00 --timestop 01:00:00 --datestop 2038-01-19T03:14:07 --contiguous ; OK
+-m time ! --weekdays Sa,Su ; -m time --weekdays Mon,Tue,Wed,Thu,Fri --datestop 2038-01-19T03:14:07 ; OK
+-m time ; -m time --datestop 2038-01-19T03:14:07 ; OK
+-m time --monthdays 32 ; ; FAIL
+-m time ! --monthdays 1 ; -m time --monthdays 2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31 --datestop 2038-01-19T03:14:07 ; OK
+-m time --datestart 2020 ; -m time --datestart 2020-01-01T00:00:00 --datestop 2038-01-19T03:14:07 ; OK
+-m time --timestart 09:00 --timestop 17:00 --weekdays Mon,Tue,Wed -j DROP ; -m time --timestart 09:00:00 --timestop 17:00:00 --weekdays Mon,Tue,Wed --datestop 2038-01-19T03:14:07 -j DROP ; OK
+-m time ! --weekdays Sa,Su --datestart 2026-11-21T10:00 --datestop 2027-01-01 ; -m time --weekdays Mon,Tue,Wed,Thu,Fri --datestart 2026-11-21T10:00:00 --datestop 2027-01-01T00:00:00 ; OK
+-m time --timestart 23:00 --timestop 01:00 --contiguous ; -m time --timestart 23:00:00 --timestop 01:00:00 --datestop 2038-01-19T03:14:07 --contiguous ; OK
+-m time --timestart 01:00 --timestop 23:00 --contiguous ; ; FAIL
+-m time --monthdays 1,31 --kerneltz ; -m time --monthdays 1,31 --datestop 2038-01-19T03:14:07 --kerneltz ; OK

@@ -1,0 +1,5 @@
+-d 10.0.0.9/32 -i eth0 -j CLUSTERIP --new --hashmode sourceip --clustermac 01:00:5E:00:00:20 --total-nodes 2 --local-node 1 ; = ; OK ; NONE
+-d 10.31.3.236/32 -i lo -j CLUSTERIP --new --hashmode sourceip --clustermac 01:AA:7B:47:F7:D7 --total-nodes 2 --local-node 2 --hash-init 1 ; = ; OK ; NONE
+-d 10.31.3.236/32 -i lo -j CLUSTERIP --new --hashmode sourceip --clustermac 01:AA:7B:47:F7:D7 --total-nodes 2 --local-node 1 --hash-init 1 ; = ; OK ; NONE
+-d 10.31.3.236/32 -i lo -j CLUSTERIP --new --hashmode foo --clustermac 01:AA:7B:47:F7:D7 --total-nodes 2 --local-node 1 ; ; FAIL
+-d 10.31.3.236/32 -i lo -j CLUSTERIP --new --hashmode sourceip ; ; FAIL

@@ -1,0 +1,6 @@
+-j LED --led-trigger-id x ; = ; OK ; NONE
+-j LED --led-trigger-id "foo bar" --led-delay 42 --led-always-blink ; = ; OK ; NONE
+-j LED --led-trigger-id y --led-delay inf ; = ; OK ; NONE
+-j LED ; ; FAIL
+-j LED --led-trigger-id t --led-delay foo ; ; FAIL
+-j LED --led-trigger-id t --led-always-blink ; = ; OK ; NONE
