@@ -81,7 +81,8 @@ function change(name: string, c: SetChange, s: Sight, at: Span, within: boolean)
   }
   if (old && !c.exist) return refuse(`${text} is in it already`);
   if (!old && live.size >= Number(set.options['maxelem'] ?? Number.POSITIVE_INFINITY)) {
-    if (set.options['forceadd'] === undefined) return refuse(`it is full (${live.size} members)`);
+    if (set.options['forceadd'] !== undefined) return doubt('it is full: which member makes room, if any, goes by a hash');
+    return refuse(`it is full (${live.size} members)`);
   }
   if (same) live.remove(same);
   const timeout = set.options['timeout'] === undefined ? undefined : (c.timeout ?? Number(set.options['timeout']));
@@ -95,14 +96,14 @@ function change(name: string, c: SetChange, s: Sight, at: Span, within: boolean)
   return { isDone: true, did: `${text} added to ${name}` };
 }
 
-/** INIT_CIDR(): a packet's address is added, and deleted, with the longest length in use. */
+/** INIT_CIDR(): a packet's address is added, and deleted, with the longest length in use, be it 0. */
 function longestLength(live: LiveSet, dimension: number, value: SetValue): number {
-  let longest = 0;
+  let longest: number | undefined;
   for (const m of live.members()) {
     const part = m.parts[dimension];
-    if (part?.kind === 'net') longest = Math.max(longest, part.prefix?.length ?? 0);
+    if (part?.kind === 'net' && part.prefix) longest = Math.max(longest ?? 0, part.prefix.length);
   }
-  return longest > 0 || !('addr' in value) ? longest : bitsOf(familyOf(value.addr));
+  return longest ?? ('addr' in value ? bitsOf(familyOf(value.addr)) : 0);
 }
 
 function partOf(set: IpSet, dimension: number, value: SetValue, length: number | undefined): SetPart {

@@ -42,6 +42,14 @@ describeClaims('the SET target', ({ same }) => {
   each('a netmask adds networks', after('hash:ip netmask 16', 'dst', '--add-set s dst'), [FROM_OUTSIDE]);
   each('a bitmap of MAC addresses', after('bitmap:ip,mac range 8.8.8.0/23', 'src,src', '--add-set s src,src', '8.8.9.9,02:00:00:00:00:07'), near);
   each('interfaces', after('hash:net,iface', 'src,src', '--add-set s src,src', '8.0.0.0/8,eth1'), near);
+  each(
+    'the longest length there may be 0, and then everything is the same element',
+    after('hash:net,iface', 'src,src', '--add-set s src,src', '0.0.0.0/0,eth0 nomatch'),
+    near,
+  );
+  each('with --exist that element begins anew', after('hash:net,iface', 'src,src', '--add-set s src,src --exist', '0.0.0.0/0,eth0 nomatch'), near);
+  each('or it is deleted', after('hash:net,iface', 'src,src', '--del-set s src,src', '0.0.0.0/0,eth0', '0.0.0.0/0,eth1'), near);
+  each('a network of all addresses by another interface', after('hash:net,iface', 'dst,src', '--add-set s src,src', '0.0.0.0/0,eth1'), near);
   each('a timeout of its own', after('hash:ip timeout 100', 'src', '--add-set s src --exist --timeout 5', '8.8.8.8'), near);
   each(
     'an address without its MAC takes the first that comes',
