@@ -185,7 +185,7 @@ export function track(table: ConntrackTable, packet: Packet, zone: Zone, loose: 
     if (!found) return { state: CT_STATE.INVALID, why: 'an ICMP error about no known connection' };
     return { state: CT_STATE.RELATED, direction: found.direction, entry: found.entry, related: true };
   }
-  if (packet.proto === ICMPV6 && packet.icmp && ((packet.icmp.type >= 130 && packet.icmp.type <= 137) || packet.icmp.type === 143)) {
+  if (packet.proto === ICMPV6 && packet.icmp && ((packet.icmp.type >= 130 && packet.icmp.type <= 136) || packet.icmp.type === 143)) {
     return { state: CT_STATE.UNTRACKED, why: 'neighbour discovery is not tracked' };
   }
   if (packet.proto === TCP && !validFlags(packet.flags ?? 0)) return { state: CT_STATE.INVALID, why: 'an impossible combination of TCP flags' };

@@ -33,6 +33,8 @@ export interface Flow {
   /** `lo` for packets of this host itself; undefined when not known. */
   readonly iif: string | undefined;
   readonly oif?: string;
+  /** IPv6: of the routes of one prefix, one by this device is preferred. */
+  readonly near?: string;
   readonly mark: number;
   readonly tos: number;
   readonly proto?: number;
@@ -75,9 +77,13 @@ export class Fib {
   /** There are policy rules besides the standard ones, or local routes that no address made (fib_has_custom_rules, ..._local_routes). */
   readonly isCustom: boolean;
 
+  /** fib_dscp_masked_match(): in IPv4 the three upper bits do not count. */
+  private readonly tosMask: number;
+
   private constructor(ns: Namespace, family: Family) {
     this.ns = ns;
     this.family = family;
+    this.tosMask = family === 4 ? 0x1c : 0xfc;
     const routes = ns.routes.filter((r) => r.family === family);
     const captured = ns.captured[family === 4 ? 'routes4' : 'routes6'] !== undefined;
     const addressed = ns.captured.addresses !== undefined;
@@ -144,8 +150,8 @@ export class Fib {
     const lpm = this.tables.get(table);
     if (!lpm) return undefined;
     for (const { value } of lpm.covering(flow.dst)) {
-      for (const route of value) {
-        if (route.tos !== 0 && route.tos !== (flow.tos & 0xfc)) continue;
+      for (const route of flow.near === undefined ? value : nearFirst(value, flow.near)) {
+        if (route.tos !== 0 && route.tos !== (flow.tos & this.tosMask)) continue;
         if (route.from && !(flow.src !== undefined && contains(route.from, flow.src))) continue;
         // rt6_check_dev(): IPv6 keeps the routes that refuse on lo, where a lookup for one device passes them over
         if (this.family === 6 && flow.oif !== undefined && flow.oif !== 'lo' && REFUSING.has(route.type)) continue;
@@ -193,7 +199,7 @@ export class Fib {
     // a source not yet chosen is 0.0.0.0, which only a zero-length prefix covers
     if (rule.from && rule.from.length > 0 && !(flow.src !== undefined && contains(rule.from, flow.src))) return false;
     if (rule.to && !contains(rule.to, flow.dst)) return false;
-    if (rule.tos !== undefined && rule.tos !== (flow.tos & 0xfc)) return false;
+    if (rule.tos !== undefined && rule.tos !== (flow.tos & this.tosMask)) return false;
     if (rule.proto !== undefined && rule.proto !== flow.proto) return false;
     if (rule.sport && !inPorts(rule.sport, flow.sport)) return false;
     if (rule.dport && !inPorts(rule.dport, flow.dport)) return false;
@@ -303,6 +309,12 @@ export function localKey(host: string, addr: Addr): string {
 
 export function tableName(table: string): string {
   return TABLE_NAMES[table] ?? table;
+}
+
+/** rt6_device_match(): whatever their metrics, among routes for the same sources. */
+function nearFirst(routes: readonly Route[], device: string): readonly Route[] {
+  const rank = (r: Route): number => 2 * (r.from?.length ?? 0) + (r.nextHops.some((h) => h.device === device && !h.dead) ? 1 : 0);
+  return routes.toSorted((a, b) => rank(b) - rank(a));
 }
 
 function inPorts([lo, hi]: readonly [number, number], port: number | undefined): boolean {

@@ -154,10 +154,12 @@ export class Visit implements Visitor, Router {
       return { kind: 'refused', outcome: 'ttl-exceeded', why: `its TTL reached 0 at ${place(this.ns)}, which answers ICMP time exceeded` };
     const bridged = this.backToBridge(way);
     if (bridged) return bridged;
-    const tooBig = this.tooBig(way);
+    // ip6_forward() asks the device, a route's own MTU counts in ip6_fragment()
+    const six = this.packet.family === 6;
+    const tooBig = this.tooBig(way, six);
     if (tooBig) return tooBig;
     this.packet = { ...this.packet, ttl: this.packet.ttl - 1 };
-    const stopped = this.runHook('FORWARD') ?? this.postrouting();
+    const stopped = this.runHook('FORWARD') ?? this.postrouting() ?? (six ? this.tooBig(way) : undefined);
     return stopped ?? this.leave();
   }
 
@@ -180,8 +182,8 @@ export class Visit implements Visitor, Router {
   }
 
   /** The packet is taken not to be fragmented (DF), as TCP sends it. */
-  private tooBig(way: Way): Stop | undefined {
-    const limit = mtuOf(this.ns, way);
+  private tooBig(way: Way, ofDevice = false): Stop | undefined {
+    const limit = mtuOf(this.ns, way, ofDevice);
     if (!limit || this.packet.length <= limit.mtu) return undefined;
     const why = `${this.packet.length} bytes do not fit the MTU ${limit.mtu} of ${way.device ?? '?'} on ${place(this.ns)}`;
     return { kind: 'refused', outcome: 'too-big', why, ...(limit.at && { at: limit.at }) };

@@ -78,7 +78,8 @@ export function routeInput(ns: Namespace, p: Packet, iif: string | undefined, ro
   if (unknown) return { kind: 'refused', outcome: 'cannot-tell', why: `${place(ns)} cannot route to ${unknown.what}: it was not captured` };
   const refusal = martianAddress(ns, p, iif) ?? inVrf(ns, iif);
   if (refusal) return refusal;
-  if (isLimitedBroadcast(p.dst) || (isZeronet(p.src) && isZeronet(p.dst))) return { kind: 'local', device: iif, text: 'broadcast' };
+  if (p.family === 4 && (isLimitedBroadcast(p.dst) || (isZeronet(p.src) && isZeronet(p.dst))))
+    return (isZeronet(p.src) ? undefined : validateSource(ns, p, iif, undefined, router)) ?? { kind: 'local', device: iif, text: 'broadcast' };
   if (isMulticast(p.dst))
     return { kind: 'refused', outcome: 'cannot-tell', why: `${formatAddr(p.dst)} is a multicast group; memberships are not modelled` };
   const fib = Fib.of(ns, p.family);
@@ -277,8 +278,20 @@ export function rpfilterMatch(
   router: Router,
 ): { ok: boolean | 'unknown'; saw: string; at?: Span } {
   if (iif === undefined) return { ok: 'unknown', saw: 'the input interface is not known' };
-  if (iif === 'lo' || isMulticast(p.src) || (isZeronet(p.src) && isMulticast(p.dst))) return { ok: true, saw: 'loopback and multicast pass' };
-  const back: Flow = { family: p.family, dst: p.src, src: p.dst, iif: 'lo', mark: options.validMark ? p.mark : 0, tos: p.tos };
+  const six = p.family === 6;
+  if (iif === 'lo') return { ok: true, saw: 'loopback passes' };
+  if (isZeronet(p.src) && (six || isMulticast(p.dst) || isLimitedBroadcast(p.dst))) return { ok: true, saw: 'a packet from nobody passes' };
+  const back: Flow = {
+    family: p.family,
+    dst: p.src,
+    ...(!isMulticast(p.dst) && !isLimitedBroadcast(p.dst) && !isZeronet(p.dst) && { src: p.dst }),
+    iif: 'lo',
+    mark: options.validMark ? p.mark : 0,
+    tos: p.tos,
+    uid: 0,
+    ...(six && { proto: p.proto }),
+    ...(six && isLinkLocal(p.src) ? { oif: iif } : six && !options.loose && { near: iif }),
+  };
   const result = Fib.of(ns, p.family).lookup(back, router);
   const src = formatAddr(p.src);
   if (result.kind === 'unknown') return { ok: 'unknown', saw: `the way back to ${src}: ${result.why}` };
@@ -287,13 +300,15 @@ export function rpfilterMatch(
   const at = route.at.line > 0 ? { at: route.at } : {};
   if (route.type !== 'unicast' && !(route.type === 'local' && options.acceptLocal))
     return { ok: false, saw: `the way back to ${src} is '${route.text}'`, ...at };
+  // IPv6 believes its own addresses by whatever interface
+  if (six && route.type === 'local') return { ok: true, saw: `${src} is an address of ${place(ns)} itself`, ...at };
   const same = route.nextHops.some((h) => h.device === iif);
   return { ok: same || options.loose, saw: `the way back to ${src} is ${result.hop.device ?? '?'}`, ...at };
 }
 
-/** The MTU that a forwarded packet must fit into. */
-export function mtuOf(ns: Namespace, way: Way): { mtu: number; at?: Span } | undefined {
-  if (way.mtu !== undefined) return { mtu: way.mtu, ...(way.at && { at: way.at }) };
+/** The MTU that a forwarded packet must fit into: ip_dst_mtu_maybe_forward(), and with `ofDevice` ip6_dst_mtu_maybe_forward(). */
+export function mtuOf(ns: Namespace, way: Way, ofDevice = false): { mtu: number; at?: Span } | undefined {
+  if (way.mtu !== undefined && (!ofDevice || way.text.includes(' mtu lock '))) return { mtu: way.mtu, ...(way.at && { at: way.at }) };
   const link = ns.links.find((l) => l.name === way.device);
   return link && { mtu: link.mtu, at: link.at };
 }

@@ -159,4 +159,55 @@ describeClaims('answers of routing', ({ claim }) => {
     ],
     [/-> gone$/, /-> gone$/, /-> gone$/],
   );
+  claim(
+    'what does not fit and may not be cut is told so before FORWARD',
+    load(BASE, rules, { ip: ['link set cali1 mtu 1400', 'route add 7.7.7.7 dev cali2 mtu 1300'] }),
+    [
+      { ...FROM_OUTSIDE, proto: 'udp', pad: 1372 },
+      { ...FROM_OUTSIDE, proto: 'udp', pad: 1373 },
+      { ...FROM_OUTSIDE, proto: 'udp', dst: '7.7.7.7', pad: 1273 },
+    ],
+    ['-> out cali1', '-> gone [3/4 192.168.21.20 > 8.8.8.8 by eth0]', '-> gone [3/4 192.168.21.20 > 8.8.8.8 by eth0]'],
+  );
+  claim(
+    'in IPv6 the device counts before FORWARD, and the MTU of a route after POSTROUTING, unless it is locked',
+    load(
+      BASE6,
+      { nft6: save({ filter: ['-A FORWARD'], mangle: ['-A POSTROUTING'] }) },
+      { ip: ['link set cali1 mtu 1400', '-6 route add fd00:7::7 dev cali2 mtu 1300', '-6 route add fd00:7::8 dev cali2 mtu lock 1300'] },
+    ),
+    [
+      { ...FROM_OUTSIDE6, proto: 'udp', pad: 1352 },
+      { ...FROM_OUTSIDE6, proto: 'udp', pad: 1353 },
+      { ...FROM_OUTSIDE6, proto: 'udp', dst: 'fd00:7::7', pad: 1253 },
+      { ...FROM_OUTSIDE6, proto: 'udp', dst: 'fd00:7::8', pad: 1253 },
+    ],
+    [
+      '-> out cali1',
+      /^-> gone \[2\/0 fd00:21::20 > fd00:8::8 by eth0\]/,
+      /^filter FORWARD 1, mangle POSTROUTING 1 -> gone \[2\/0 fd00:21::20 > fd00:8::8 by eth0\]/,
+      /^-> gone \[2\/0 fd00:21::20 > fd00:8::8 by eth0\]/,
+    ],
+  );
+  claim(
+    'a tos selector of IPv4 looks at four bits',
+    load(BASE, rules, { ip: ['route add 7.0.0.0/8 dev cali2 table 101', 'route add tos 0x10 6.0.0.0/8 dev cali2', 'rule add tos 0x10 lookup 101'] }),
+    [0x10, 0x30, 0xd0, 0x18].flatMap((tos) => ['7.7.7.7', '6.6.6.6'].map((dst): Shot => ({ ...FROM_OUTSIDE, dst, tos }))),
+    ['out cali2', 'out cali2', 'out cali2', 'out cali2', 'out cali2', 'out cali2', 'out eth0', 'out eth0'],
+  );
+});
+
+describeClaims('protocols', ({ both, both6 }) => {
+  both6(
+    'an ICMPv6 redirect that belongs to no connection is INVALID, other neighbour discovery is not tracked',
+    { filter: ['-A FORWARD -m conntrack --ctstate INVALID', '-A FORWARD -m conntrack --ctstate UNTRACKED'] },
+    [133, 134, 135, 136, 137, 143].map((type) => ({ ...FROM_OUTSIDE6, proto: 'icmpv6', type })),
+    [/FORWARD 2 /, /FORWARD 2 /, /FORWARD 2 /, /FORWARD 2 /, /FORWARD 1 /, /FORWARD 2 /],
+  );
+  both(
+    'REJECT answers protocols with a known sum, or none, and DCCP not at all',
+    { filter: ['-A FORWARD -j REJECT'] },
+    ['esp', 'ah', 'gre', 'sctp', 'udplite', 'dccp'].map((proto) => ({ ...FROM_OUTSIDE, proto })),
+    [...Array.from({ length: 5 }, () => '-> gone [3/3 192.168.21.20 > 8.8.8.8 by eth0]'), /-> gone$/],
+  );
 });

@@ -1,11 +1,11 @@
 // What becomes of the sender: each outcome of netwhy means one answer of the kernel, or silence, and one error of the socket.
-import { Fib } from '../../src/engine/fib.ts';
+import { Fib, type FibResult } from '../../src/engine/fib.ts';
 import { routeOutput, type Router } from '../../src/engine/routing.ts';
 import type { Namespace, World } from '../../src/model/host.ts';
 import type { Packet } from '../../src/model/packet.ts';
 import { ADDR_TYPE } from '../../src/model/ruleset.ts';
 import type { Trace } from '../../src/model/trace.ts';
-import { formatAddr, isLinkLocal } from '../../src/net/addr.ts';
+import { formatAddr, isLinkLocal, type Addr } from '../../src/net/addr.ts';
 import { ICMP, ICMPV6, TCP } from '../../src/net/proto.ts';
 import type { Header, Shot, Sighting } from './node.ts';
 
@@ -64,8 +64,11 @@ export function answersFor(world: World, t: Trace): readonly string[] {
   const told = kind === RESET ? reset(ns!, p) : icmp(ns!, p, kind, iif);
   // ip_error(): errors of routes are rationed by the second and sender
   const rationed = p.family === 4 && (t.outcome.kind === 'no-route' || t.outcome.kind === 'prohibited');
-  return rationed ? [told, SILENCE] : [told];
+  return rationed && told !== SILENCE ? [told, SILENCE] : [told];
 }
+
+/** nf_reject_verify_csum(), nf_ip_checksum(): what else is rejected in IPv4 has to sum up without a pseudo header, or gets no answer. */
+const SUMS = new Set([1, 6, 17, 47, 50, 51, 132, 136]);
 
 /** The kind of answer that an outcome stands for; nothing for silence. */
 function claimed(t: Trace): string | undefined {
@@ -76,6 +79,7 @@ function claimed(t: Trace): string | undefined {
   switch (outcome.kind) {
     case 'rejected': {
       const rule = steps.findLast((s) => s.step === 'rule');
+      if (family === 4 && !SUMS.has(t.final.proto)) return undefined;
       const how = rule?.then.find((s) => s.kind === 'reject');
       if (!how) throw new Error(`rejected, and no rule says how: ${outcome.why}`);
       const kind = how.with === 'tcp-reset' ? RESET : REJECTS[family][how.with];
@@ -117,7 +121,8 @@ function reset(ns: Namespace, p: Packet): string {
 function icmp(ns: Namespace, p: Packet, kind: string, iif: string | undefined): string {
   if (isError(p) || toMany(ns, p)) return SILENCE;
   const fib = Fib.of(ns, p.family);
-  const own = fib.isLocal(p.dst);
+  const mine = ADDR_TYPE.LOCAL | (p.family === 6 ? ADDR_TYPE.ANYCAST : 0); // ipv6_chk_acast_addr_src()
+  const own = ((fib.addressType(p.dst)?.type ?? 0) & mine) !== 0;
   const { sport: _s, dport: _d, flags: _f, uid: _u, icmp: _i, inner: _q, ...rest } = p;
   const back: Packet = {
     ...rest,
@@ -130,22 +135,28 @@ function icmp(ns: Namespace, p: Packet, kind: string, iif: string | undefined): 
   };
   const way = routeOutput(ns, back, own, ROUTER, own);
   if (way.kind === 'refused') return SILENCE;
-  const preferred =
-    p.family === 6 && iif !== undefined && !own
-      ? fib.lookup({ family: 6, dst: p.src, iif: 'lo', mark: 0, tos: 0, proto: ICMPV6, uid: 0 }, ROUTER)
-      : undefined;
-  const near = preferred?.kind === 'hit' && preferred.route.src === undefined ? fib.selectAddress(iif, p.src, 'global') : undefined;
+  const there = p.family === 6 ? fib.lookup({ family: 6, dst: p.src, iif: 'lo', mark: 0, tos: 0, proto: ICMPV6, uid: 0 }, ROUTER) : undefined;
+  if (there?.kind === 'hit' && isAnycast(there, p.src)) return SILENCE;
+  const near = there?.kind === 'hit' && there.route.src === undefined && iif !== undefined ? fib.selectAddress(iif, p.src, 'global') : undefined;
   const src = own ? p.dst : (near ?? way.src);
   return src === undefined ? SILENCE : `${kind} ${formatAddr(src)} > ${formatAddr(p.src)} by ${way.device}`;
+}
+
+/** ipv6_anycast_destination(): the first address of a prefix on the link is its routers'. */
+function isAnycast({ route, hop }: FibResult & { kind: 'hit' }, addr: Addr): boolean {
+  return route.type === 'anycast' || (route.to.length < 127 && hop.via === undefined && formatAddr(route.to.addr) === formatAddr(addr));
 }
 
 function textOf(p: Packet): { readonly src: string; readonly dst: string; readonly sport?: number; readonly dport?: number } {
   return { src: formatAddr(p.src), dst: formatAddr(p.dst), ...(p.sport !== undefined && { sport: p.sport, dport: p.dport! }) };
 }
 
+/** icmp_pointers[], net/ipv4/icmp.c: what it knows nothing of is an error, too. */
+const ICMP_ERRORS = new Set([1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12]);
+
 /** Errors are never answered by errors. */
 function isError(p: Packet): boolean {
-  return p.icmp !== undefined && (p.proto === ICMP ? [3, 4, 5, 11, 12].includes(p.icmp.type) || p.icmp.type > 18 : p.icmp.type < 128);
+  return p.icmp !== undefined && (p.proto === ICMP ? ICMP_ERRORS.has(p.icmp.type) || p.icmp.type > 18 : p.icmp.type < 128);
 }
 
 function toMany(ns: Namespace, p: Packet): boolean {

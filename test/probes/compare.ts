@@ -7,9 +7,9 @@ import type { World } from '../../src/model/host.ts';
 import type { Packet } from '../../src/model/packet.ts';
 import type { Trace } from '../../src/model/trace.ts';
 import { formatAddr, isError, parseAddr } from '../../src/net/addr.ts';
-import { parseProtocol } from '../../src/net/proto.ts';
+import { hasPorts, parseProtocol } from '../../src/net/proto.ts';
 import { answerOf, answersFor, comesHome, errorFor, SILENCE } from './answers.ts';
-import type { Load, Node, Shot, Sighting } from './node.ts';
+import type { Header, Load, Node, Shot, Sighting } from './node.ts';
 
 /** What became of one packet, on the kernel or in one of netwhy's courses. */
 export interface Told {
@@ -24,6 +24,8 @@ export interface Told {
     readonly dport?: number;
     readonly ttl: number;
     readonly mark: number;
+    /** What an ICMP error quotes, where that can be seen. */
+    readonly about?: string;
   };
   /** What the socket that sends it is told: ENETUNREACH, ... */
   readonly error?: string;
@@ -56,9 +58,16 @@ export function seen(s: Sighting): Told {
   const fate = s.fate === 'sent' ? `out ${s.device}` : s.fate;
   const base = { rules, fate, answers: [answerOf(s)], ...(s.error !== undefined && { error: s.error }) };
   if (!s.last) return base;
-  const { src, dst, sport, dport, id, ttl } = s.last;
-  const ports = sport !== undefined ? { sport, dport: dport! } : id !== undefined ? { sport: id } : {};
-  return { ...base, final: { src, dst, ...ports, ttl, mark: s.mark } };
+  const { src, dst, ttl, inner } = s.last;
+  return { ...base, final: { src, dst, ...portsOf(s.last), ttl, mark: s.mark, ...(inner && { about: quoted({ ...inner, ...portsOf(inner) }) }) } };
+}
+
+function portsOf({ sport, dport, id }: Header): { readonly sport?: number; readonly dport?: number } {
+  return sport !== undefined ? { sport, dport: dport! } : id !== undefined ? { sport: id } : {};
+}
+
+function quoted(p: { readonly src: string; readonly dst: string; readonly sport?: number; readonly dport?: number }): string {
+  return `${p.src}${p.sport === undefined ? '' : `:${p.sport}`} > ${p.dst}${p.dport === undefined ? '' : `:${p.dport}`}`;
 }
 
 function told(world: World, shot: Shot, t: Trace): Told {
@@ -75,16 +84,17 @@ function told(world: World, shot: Shot, t: Trace): Told {
 
 function finalOf(p: Packet): NonNullable<Told['final']> {
   const ports = p.icmp
-    ? ECHO.has(`${p.proto}/${p.icmp.type}`)
+    ? QUERIES.has(`${p.proto}/${p.icmp.type}`)
       ? { sport: p.icmp.id }
       : {}
     : p.sport !== undefined
       ? { sport: p.sport, dport: p.dport! }
       : {};
-  return { src: formatAddr(p.src), dst: formatAddr(p.dst), ...ports, ttl: p.ttl, mark: p.mark };
+  return { src: formatAddr(p.src), dst: formatAddr(p.dst), ...ports, ttl: p.ttl, mark: p.mark, ...(p.inner && { about: quoted(finalOf(p.inner)) }) };
 }
 
-const ECHO = new Set(['1/0', '1/8', '58/128', '58/129']);
+/** Messages whose identifier the kernel translates. */
+const QUERIES = new Set(['1/0', '1/8', '1/13', '1/14', '1/15', '1/16', '1/17', '1/18', '58/128', '58/129']);
 
 function fateOf(t: Trace): string {
   switch (t.outcome.kind) {
@@ -117,7 +127,8 @@ function agrees(course: Told, kernel: Told, p: Packet): boolean {
     number(a.sport, b.sport, p.icmp ? undetermined?.id : undetermined?.sport) &&
     number(a.dport, b.dport, undetermined?.dport) &&
     a.ttl === b.ttl &&
-    a.mark === b.mark
+    a.mark === b.mark &&
+    (b.about === undefined || a.about === b.about)
   );
 }
 
@@ -125,7 +136,7 @@ function question(world: World, shot: Shot, length: number | undefined): Asked {
   const port = shot.dport ?? 80;
   const proto = shot.proto ?? 'tcp';
   const number = parseProtocol(proto);
-  const ported = number === 6 || number === 17 || number === 132 || number === 136;
+  const ported = number !== undefined && hasPorts(number);
   const v6 = shot.dst.includes(':');
   const text = (n: number | undefined): string | undefined => (n === undefined ? undefined : String(n));
   const options = {
@@ -204,7 +215,7 @@ export function line(t: Told): string {
   const end =
     t.final &&
     ` ${t.final.src}${t.final.sport === undefined ? '' : `:${t.final.sport}`} > ${t.final.dst}${t.final.dport === undefined ? '' : `:${t.final.dport}`}`;
-  return `${t.rules.length > 0 ? `${t.rules.join(', ')} ` : ''}-> ${t.fate}${end ?? ''}${t.final ? ` ttl ${t.final.ttl}` : ''}${t.final?.mark ? ` mark 0x${t.final.mark.toString(16)}` : ''}${t.error ? ` (${t.error})` : ''}${t.answers.join() === SILENCE ? '' : ` [${t.answers.join(' or ')}]`}`;
+  return `${t.rules.length > 0 ? `${t.rules.join(', ')} ` : ''}-> ${t.fate}${end ?? ''}${t.final ? ` ttl ${t.final.ttl}` : ''}${t.final?.about === undefined ? '' : ` about ${t.final.about}`}${t.final?.mark ? ` mark 0x${t.final.mark.toString(16)}` : ''}${t.error ? ` (${t.error})` : ''}${t.answers.join() === SILENCE ? '' : ` [${t.answers.join(' or ')}]`}`;
 }
 
 /** What to print of a disagreement. */

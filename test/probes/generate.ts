@@ -56,6 +56,8 @@ const ROUTES = [
   'route add 8.8.8.8/32 via 192.168.21.9 dev eth0 table 102',
   'route add 10.1.0.0/24 dev cali2',
   'route add local 10.96.0.1/32 dev lo',
+  'route add 7.7.7.0/24 dev cali2 mtu 1300',
+  'link set cali2 mtu 1400',
 ];
 const ADDRESSES = [
   'addr add 192.168.21.30/24 dev eth0',
@@ -145,13 +147,40 @@ function portsOf(load: Load): number[] {
   return [...ports].filter((p) => p > 0 && p < 65536);
 }
 
+/** UDP-Lite, DCCP, ESP, AH. */
+const RARE = ['udplite', 'udplite', 'dccp', 'esp', 'ah'];
+const PORTED = ['tcp', 'udp', 'sctp', 'udplite', 'dccp'];
+const FLAGS = ['ACK', 'ACK', 'SYN,ACK', 'RST', 'FIN,ACK', 'PSH,ACK', 'RST,ACK', 'SYN,FIN', 'SYN,RST', 'FIN', ''];
+const ALL_FLAGS = ['FIN', 'SYN', 'RST', 'PSH', 'ACK', 'URG'];
+/** ICMP types, errors that quote nothing among them, and what stands in for each in IPv6. */
+const MESSAGES = [0, 3, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 30, 40];
+const MESSAGES6: Readonly<Record<number, number>> = {
+  0: 129,
+  3: 1,
+  4: 2,
+  5: 137,
+  8: 128,
+  9: 134,
+  10: 133,
+  11: 3,
+  12: 4,
+  13: 130,
+  14: 131,
+  15: 139,
+  16: 140,
+  17: 132,
+  18: 143,
+  30: 136,
+  40: 200,
+};
+
 /** A packet that this node's rules may care about. */
 export function makeShot(d: Dice, load: Load): Shot {
   const edges = edgesOf(load);
   const address = (usual: readonly string[]): string => (edges.length > 0 && d.chance(30) ? d.pick(edges) : d.pick(usual));
-  const proto = d.pick(['tcp', 'tcp', 'tcp', 'tcp', 'udp', 'udp', 'udp', 'udp', 'icmp', 'icmp', d.pick(['sctp', 'gre'])]);
+  const proto = d.pick(['tcp', 'tcp', 'tcp', 'tcp', 'udp', 'udp', 'udp', 'udp', 'icmp', 'icmp', d.pick(['sctp', 'gre']), d.pick(RARE)]);
   const ports = portsOf(load);
-  const hasPorts = proto !== 'icmp' && proto !== 'gre';
+  const hasPorts = PORTED.includes(proto);
   const common = {
     dst: address(TARGETS),
     proto,
@@ -162,9 +191,11 @@ export function makeShot(d: Dice, load: Load): Shot {
     return {
       local: true,
       ...common,
-      ...(hasPorts && proto !== 'sctp' && d.chance(20) && { uid: 1000 }),
+      ...((proto === 'tcp' || proto === 'udp') && d.chance(20) && { uid: 1000 }),
+      ...(proto === 'icmp' && d.chance(20) && { type: d.pick(MESSAGES), code: d.below(2) }),
       ...(d.chance(20) && { mark: d.pick([1, 0x10, 0x11, 0x4000]) }),
-      ...(d.chance(20) && { src: d.pick(['192.168.21.20', '10.9.0.20']) }),
+      // what sums its own header has to know its source
+      ...((d.chance(20) || proto === 'udplite' || proto === 'dccp') && { src: d.pick(['192.168.21.20', '10.9.0.20']) }),
     };
   const iif = d.pick(DEVICES);
   const wanted = d.chance(60) && iif.startsWith('cali') ? `10.1.0.${iif.slice(4)}` : address(SOURCES);
@@ -174,12 +205,23 @@ export function makeShot(d: Dice, load: Load): Shot {
     iif,
     src,
     ...common,
-    ...(proto === 'tcp' && d.chance(20) && { flags: d.pick(['ACK', 'ACK', 'SYN,ACK', 'RST', 'FIN,ACK', 'PSH,ACK', 'RST,ACK', 'SYN,FIN', '']) }),
-    ...(proto === 'icmp' && d.chance(20) && { type: d.pick([0, 13]) }),
+    ...(proto === 'tcp' && d.chance(30) && { flags: d.chance(60) ? d.pick(FLAGS) : ALL_FLAGS.filter(() => d.chance(40)).join() }),
+    ...(proto === 'icmp' && d.chance(40) && { type: d.pick(MESSAGES), code: d.below(2) }),
+    ...(proto === 'udp' && d.chance(10) && { pad: d.pick([1240, 1340, 1440]) }),
     ...(d.chance(6) && { mac: '06:00:00:00:00:02' }),
     ...(d.chance(15) && { ttl: d.pick([1, 2, 9, 10, 62, 63, 65, 255]) }),
   };
 }
+
+const REJECTS6: Readonly<Record<string, string>> = {
+  'icmp-net-unreachable': 'icmp6-no-route',
+  'icmp-host-unreachable': 'icmp6-addr-unreachable',
+  'icmp-proto-unreachable': 'icmp6-reject-route',
+  'icmp-port-unreachable': 'icmp6-port-unreachable',
+  'icmp-net-prohibited': 'icmp6-policy-fail',
+  'icmp-host-prohibited': 'icmp6-adm-prohibited',
+  'icmp-admin-prohibited': 'icmp6-adm-prohibited',
+};
 
 /** The same node in IPv6: a.b.c.d/n is fd00::a.b.c.d/(96 + n), and what IPv6 calls otherwise is called so. */
 export function toSix(load: Load): Load {
@@ -190,7 +232,6 @@ export function toSix(load: Load): Load {
       .replaceAll(/\b(\d+\.\d+\.\d+\.\d+)(?:\/(\d+))?/g, (_, a: string, n?: string) => `fd00::${a}${n === undefined ? '' : `/${96 + Number(n)}`}`)
       .replaceAll(/^create (\S+) (hash:\S+)/gm, 'create $1 $2 family inet6')
       .replaceAll(' netmask 24', ' netmask 120')
-      .replaceAll('icmp-port-unreachable', 'icmp6-port-unreachable')
       .replaceAll('--icmp-type echo-reply', '--icmpv6-type 129')
       .replaceAll(/icmp:([80])\/0/g, (_, t: string) => `icmpv6:${t === '8' ? 128 : 129}/0`)
       .replaceAll(/-p icmp(?=\s|$)/gm, '-p ipv6-icmp')
@@ -200,7 +241,7 @@ export function toSix(load: Load): Load {
       .replaceAll(/^rule add tos 0x10 /g, 'rule add dsfield 0x10 ')
       .replaceAll(/-m ttl (! )?--ttl-/g, (_, not: string | undefined) => `-m hl ${not ?? ''}--hl-`)
       .replaceAll(/TTL --ttl-/g, 'HL --hl-')
-      .replaceAll('icmp-admin-prohibited', 'icmp6-adm-prohibited');
+      .replaceAll(/icmp-(?:net|host|proto|port|admin)-(?:unreachable|prohibited)/g, (words) => REJECTS6[words]!);
   const { legacy, nft, ipset, ...rest } = load;
   return {
     ...rest,
@@ -215,13 +256,13 @@ export function toSix(load: Load): Load {
 }
 
 export function shotToSix(shot: Shot): Shot {
-  const { type, ...rest } = shot;
-  const types: Readonly<Record<number, number>> = { 0: 129, 13: 130 };
+  const { type, proto, ...rest } = shot;
   return {
     ...rest,
     dst: `fd00::${shot.dst}`,
     ...(shot.src !== undefined && { src: `fd00::${shot.src}` }),
-    ...(shot.proto === 'icmp' && { proto: 'icmpv6' }),
-    ...(type !== undefined && { type: types[type]! }),
+    // AH is an extension header there, and no protocol
+    ...(proto !== undefined && { proto: proto === 'icmp' ? 'icmpv6' : proto === 'ah' ? 'esp' : proto }),
+    ...(type !== undefined && { type: MESSAGES6[type]! }),
   };
 }

@@ -295,6 +295,8 @@ export const PROTOCOLS: readonly ((d: Dice, not: () => string) => string)[] = [
   (d) => d.pick(['-p icmp --icmp-type echo-request', '-p icmp ! --icmp-type 8', '-p icmp', '! -p icmp', '-p icmp --icmp-type echo-reply']),
   (d, not) => `${not()}-p ${d.pick(['tcp', 'udp', 'sctp', '47', 'all'])}`.replace('! -p all', '-p all'),
   (d, not) => `-p sctp ${not()}--dport ${range(d)}`,
+  (d, not) => `-p ${d.pick(['dccp', 'udplite -m multiport'])} ${not()}${d.pick(['--sport', '--dport'])} ${d.pick(PORTS)}`,
+  (d, not) => `${not()}-p ${d.pick(['esp', 'ah', 'udplite', 'dccp', 'gre'])}`,
 ];
 
 // -- targets
@@ -346,8 +348,13 @@ export const TARGETS_OF_RULES: readonly TargetEntry[] = [
   { weight: 15, text: () => 'ACCEPT' },
   { weight: 10, text: () => 'RETURN' },
   { weight: 7, text: (_d, at) => (at.table === 'nat' ? 'ACCEPT' : 'DROP') },
-  { weight: 3, tables: ['filter'], text: say('REJECT', 'REJECT --reject-with icmp-admin-prohibited', 'REJECT --reject-with icmp-port-unreachable') },
-  { weight: 2, tables: ['filter'], needs: () => '-p tcp', text: () => 'REJECT --reject-with tcp-reset' },
+  {
+    weight: 4,
+    tables: ['filter'],
+    text: (d) =>
+      `REJECT${d.pick(['', ...['net-unreachable', 'host-unreachable', 'proto-unreachable', 'port-unreachable', 'net-prohibited', 'host-prohibited', 'admin-prohibited'].map((x) => ` --reject-with icmp-${x}`)])}`,
+  },
+  { weight: 3, tables: ['filter'], needs: () => '-p tcp', text: () => 'REJECT --reject-with tcp-reset' },
   { weight: 4, tables: ['raw'], text: say('CT --notrack', 'CT --notrack', 'NOTRACK') },
   { weight: 4, tables: ['raw'], text: say('CT --zone 1', 'CT --zone 2') },
   { weight: 4, tables: mangle, text: say('TTL --ttl-set 9', 'TTL --ttl-inc 1', 'TTL --ttl-dec 1', 'TTL --ttl-set 63') },

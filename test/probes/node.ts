@@ -54,6 +54,8 @@ export interface Shot {
   readonly uid?: number;
   readonly gid?: number;
   readonly mac?: string;
+  /** UDP that arrives: so many bytes of payload, and not to be fragmented. */
+  readonly pad?: number;
   /** Sent with a header of our making, so with any flags. */
   readonly raw?: true;
   /** The packet that an ICMP error is about. */

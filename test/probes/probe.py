@@ -10,7 +10,7 @@
   {"op": "swap", ...likewise}                                               rules and sets of an earlier load or swap are replaced by these
   {"op": "packets", "packets": [PACKET...], "fresh"?: true (connections are forgotten before each), "list"?: true (`conntrack -L` before each)}
       PACKET  {"iif" (arrives there) | "local": true (a socket sends it), "src"?, "dst", "proto"?, "sport"?, "dport"?, "flags"?, "type"?,
-               "code"?, "id"?, "ttl"?, "tos"?, "mark"?, "uid"?, "gid"?, "raw"? (a local one with its own IP header), "ack"? (TCP), "seq"? (likewise), "inner"?: PACKET (an ICMP error)}
+               "code"?, "id"?, "ttl"?, "tos"?, "mark"?, "uid"?, "gid"?, "raw"? (a local one with its own IP header), "pad"? (UDP: bytes of payload, not to be cut), "ack"? (TCP), "seq"? (likewise), "inner"?: PACKET (an ICMP error)}
       -> [{fate: sent|local|gone, device?, path: [{by, family, table, chain, kind, number, mark}], first?, last?: HEADER, mark, error?, conntrack?,
            answers: [HEADER with oif, as the kernel made them], frames: [HEADER with device and inner?, whatever else came out]}]
   {"op": "capture", "only"?: [file name...]} -> {file name: what the tool printed}
@@ -37,7 +37,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'oracle'))
 from netlink import LOG_MESSAGE, NFNLGRP_NFTRACE, TRACE_MESSAGE, Netlink, read_log, read_trace  # noqa: E402
-from packet import address, build, checksum, flag_bits, parse, protocol  # noqa: E402
+from packet import PROTOCOLS, address, build, checksum, parse, protocol  # noqa: E402
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
@@ -123,30 +123,44 @@ def settle(addresses):
         time.sleep(0.005)
 
 
+DCCP, ESP, AH = 33, 50, 51
+PROTOCOLS.update(dccp=DCCP, ah=AH)
+# Whole headers of protocols that packet.build() leaves bare: GRE; a DCCP request; an SPI and a number.
+BARE = {47: b'\0\0\x08\0' + b'\0' * 20, ESP: struct.pack('!II', 0x100, 1) + b'\0' * 16, AH: struct.pack('!BBHII12x', 59, 4, 0, 0x100, 1)}
+
+
 def packet_bytes(p):
-    """packet.build(), and what it does not make: GRE with a whole header, and ICMP errors about another packet."""
+    """packet.build(), and what it does not make: bare protocols, numbers of TCP, ICMP errors about another packet, and size."""
     proto = protocol(p.get('proto', 'tcp'))
-    if proto == 47:
-        return with_body(p, b'\0\0\x08\0' + b'\0' * 20)
+    if proto in BARE:
+        return with_body(p, BARE[proto])
     v6 = ':' in p['src']
+
+    def summed(body, at, number=proto):
+        pseudo = address(p['src']) + address(p['dst']) + struct.pack('!I3xB' if v6 else '!xBH', *((len(body), number) if v6 else (number, len(body))))
+        return with_body(p, body[:at] + struct.pack('!H', checksum((b'' if proto == 1 else pseudo) + body) or 0xffff) + body[at + 2:])
+
+    if proto == 136:        # nf_checksum_partial() sums it as UDP: a right sum would be INVALID where no device vouches for it
+        return summed(struct.pack('!HHHH', p.get('sport', 40000), p.get('dport', 80), 15, 0) + b'netwhy?', 6, 17)
+    if proto == DCCP:
+        return summed(struct.pack('!HHBBHBBHII', p.get('sport', 40000), p.get('dport', 80), 5, 0, 0, 1, 0, 0, 1, 0), 6)
     if proto == 6 and ('ack' in p or 'seq' in p):
         body = build(p)[40 if v6 else 20:]
-        body = body[:4] + (struct.pack('!I', p['seq']) if 'seq' in p else body[4:8]) + (struct.pack('!I', p['ack']) if 'ack' in p else body[8:12]) + \
-            body[12:16] + b'\0\0' + body[18:]
-        pseudo = address(p['src']) + address(p['dst']) + struct.pack('!I3xB' if v6 else '!xBH', *((len(body), 6) if v6 else (6, len(body))))
-        return with_body(p, body[:16] + struct.pack('!H', checksum(pseudo + body)) + body[18:])
+        body = body[:4] + (struct.pack('!I', p['seq']) if 'seq' in p else body[4:8]) + (struct.pack('!I', p['ack']) if 'ack' in p else body[8:12]) + body[12:]
+        return summed(body[:16] + b'\0\0' + body[18:], 16)
+    if 'pad' in p:
+        return summed(struct.pack('!HHHH', p.get('sport', 40000), p.get('dport', 80), 8 + p['pad'], 0) + b'\0' * p['pad'], 6)
     if 'inner' not in p:
         return build(p)
-    body = struct.pack('!BBHI', p['type'], p.get('code', 0), 0, 0) + build(p['inner'])[:64 if v6 else 28]
-    pseudo = address(p['src']) + address(p['dst']) + struct.pack('!I3xB', len(body), 58) if v6 else b''
-    return with_body(p, body[:2] + struct.pack('!H', checksum(pseudo + body)) + body[4:])
+    return summed(struct.pack('!BBHI', p['type'], p.get('code', 0), 0, 0) + packet_bytes(p['inner'])[:64 if v6 else 28], 2)
 
 
 def with_body(p, body):
     whole = build(p)
     if ':' in p['src']:
         return whole[:4] + struct.pack('!H', len(body)) + whole[6:40] + body
-    head = whole[:2] + struct.pack('!H', 20 + len(body)) + whole[4:10] + b'\0\0' + whole[12:20]
+    fragment = b'\x40\0' if 'pad' in p else whole[6:8]      # DF
+    head = whole[:2] + struct.pack('!H', 20 + len(body)) + whole[4:6] + fragment + whole[8:10] + b'\0\0' + whole[12:20]
     return head[:10] + struct.pack('!H', checksum(head)) + head[12:] + body
 
 
@@ -415,8 +429,10 @@ def sequenced(data):
     rest = data[40 if data[0] >> 4 == 6 else (data[0] & 15) * 4:]
     if found['proto'] == 6 and len(rest) >= 8:
         found['seq'] = struct.unpack('!I', rest[4:8])[0]
-    if found['proto'] == 33 and len(rest) >= 4:
+    if found['proto'] == DCCP and len(rest) >= 4:
         found['sport'], found['dport'] = struct.unpack('!HH', rest[:4])
+    if found['proto'] == 1 and found.get('type') in range(13, 19) and len(rest) >= 6:
+        found['id'] = struct.unpack('!H', rest[4:6])[0]
     if (found['role'] == 'error' or found['proto'] == 1 and found.get('type') == 5) and len(rest) >= 8 + (48 if data[0] >> 4 == 6 else 28):
         found['inner'] = sequenced(rest[8:])
     return found
