@@ -2,7 +2,7 @@
 export { readBundle, type Bundle, type BundleOptions } from './capture/bundle.ts';
 export type { CaptureFile, FileReport } from './capture/namespace.ts';
 export { readScenarioWorld, type Locate, type WorldReading } from './capture/world.ts';
-export { ask, isMisunderstood, type Asked, type Misunderstood, type Request } from './ask/question.ts';
+export { ask, isMisunderstood, requestOf, type Asked, type Misunderstood, type Request } from './ask/question.ts';
 export { trace } from './ask/trace.ts';
 export { answerJson } from './say/json.ts';
 export { COLOURED, PLAIN, type Palette } from './say/palette.ts';

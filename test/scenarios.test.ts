@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { load, type Loaded } from '../src/cli/load.ts';
-import { answerJson, answerText, ask, isMisunderstood, trace, TraceAnswer, type Answer, type Request, type Scenario } from '../src/index.ts';
+import { answerJson, answerText, ask, isMisunderstood, requestOf, trace, TraceAnswer, type Answer, type Scenario } from '../src/index.ts';
 
 type Question = NonNullable<Scenario['questions']>[number];
 
@@ -22,17 +22,7 @@ function slug(name: string): string {
 }
 
 function answerTo({ world }: Loaded, q: Question): Answer {
-  const { name: _name, expect: _expect, proto, sport, mark, in: arrives, flags, from, to } = q;
-  const request: Request = {
-    from,
-    to,
-    ...(proto !== undefined && { proto: String(proto) }),
-    ...(sport !== undefined && { sport: String(sport) }),
-    ...(mark !== undefined && { mark: String(mark) }),
-    ...(arrives !== undefined && { in: arrives }),
-    ...(flags !== undefined && { flags }),
-  };
-  const asked = ask(world, request);
+  const asked = ask(world, requestOf(q));
   if (isMisunderstood(asked)) throw new Error(`${q.name}: --${asked.option}: ${asked.error}`);
   return trace(world, asked);
 }

@@ -21,6 +21,7 @@ import { parseTime } from '../net/time.ts';
 import type { Namespace, World } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
 import { CT_STATE } from '../model/ruleset.ts';
+import type { ScenarioQuestion } from '../model/scenario.ts';
 import type { Question } from '../model/trace.ts';
 import { Fib } from '../engine/fib.ts';
 
@@ -48,6 +49,13 @@ export interface Request {
   readonly payload?: string;
   /** YYYY-MM-DD[Thh:mm[:ss]], UTC. */
   readonly at?: string;
+}
+
+/** A scenario's question as a request: its keys are the options of the command line. */
+export function requestOf(question: ScenarioQuestion): Request {
+  const { name: _name, expect: _expect, from, to, ...rest } = question;
+  const options = Object.entries(rest).map(([key, value]) => [key.replace(/-(\w)/g, (_, c: string) => c.toUpperCase()), String(value)] as const);
+  return { ...Object.fromEntries(options), from, to };
 }
 
 /** Why a request is no question, and what to write instead. `option` is the part of the request at fault. */

@@ -9,6 +9,8 @@ import { ICMP, ICMPV6, TCP, UDP, UDPLITE } from '../net/proto.ts';
 interface Bits {
   readonly value: number;
   readonly mask: number;
+  /** A number of the header that nobody chooses to spell a text: checksum, sequence number, timestamp. */
+  readonly isNoise?: true;
 }
 
 const ALL = 0xffffffff;
@@ -16,17 +18,23 @@ const UNKNOWN: Bits = { value: 0, mask: 0 };
 const byte = (value: number): Bits => ({ value: value & 255, mask: 255 });
 const two = (n: number): Bits[] => [byte(n >>> 8), byte(n)];
 const four = (n: number): Bits[] => [...two(n >>> 16), ...two(n & 0xffff)];
-const hidden = (count: number): Bits[] => Array.from({ length: Math.max(0, count) }, () => UNKNOWN);
+const NOISE: Bits = { ...UNKNOWN, isNoise: true };
+const hidden = (count: number, as: Bits = NOISE): Bits[] => Array.from({ length: Math.max(0, count) }, () => as);
 const address = (a: Addr): Bits[] => (typeof a === 'number' ? four(a) : a.flatMap(four));
 
 /** The packet from its IP header on, byte by byte. */
 export function bytesOf(p: Packet): readonly Bits[] {
   const start = p.family === 4 ? ipv4(p) : ipv6(p);
   const transport = transportOf(p);
-  const payload = (p.payload ?? []).map(byte);
-  const rest = p.length - start.length - transport.length - payload.length;
-  // what is not accounted for lies before a given payload (TCP options), or is an unknown payload
-  return [...start, ...transport, ...hidden(rest), ...payload].slice(0, Math.max(0, p.length));
+  const payload = payloadOf(p);
+  const rest = p.length - start.length - transport.length - (payload?.length ?? 0);
+  // what is not accounted for lies before a known payload (TCP options), or is an unknown payload
+  return [...start, ...transport, ...hidden(rest, payload ? NOISE : UNKNOWN), ...(payload ?? []).map(byte)].slice(0, Math.max(0, p.length));
+}
+
+/** A SYN has none, unless the question gives it one. */
+function payloadOf(p: Packet): readonly number[] | undefined {
+  return p.payload ?? (p.proto === TCP && (p.flags ?? 0) & 2 ? [] : undefined);
 }
 
 function side(p: Packet, which: 'src' | 'dst'): Bits[] {
@@ -67,7 +75,8 @@ function transportOf(p: Packet): Bits[] {
   switch (p.proto) {
     case TCP: {
       // with a given payload, what is left between the two is options, in words of four bytes; the lower half of that byte is reserved
-      const options = p.payload && p.length - header - 20 - p.payload.length;
+      const payload = payloadOf(p);
+      const options = payload && p.length - header - 20 - payload.length;
       const offset: Bits =
         options !== undefined && options >= 0 && options <= 40 && options % 4 === 0 ? { value: (5 + options / 4) << 4, mask: 0xf0 } : UNKNOWN;
       return [...port(p, 'sport'), ...port(p, 'dport'), ...hidden(8), offset, byte(p.flags ?? 0), ...hidden(6)];
@@ -156,15 +165,15 @@ export function findPattern(
   pred: { readonly pattern: readonly number[]; readonly from: number; readonly to: number; readonly ignoreCase: boolean },
   bytes: readonly Bits[],
 ): Truth {
-  const { from, to, ignoreCase } = pred;
-  const fold = ignoreCase ? upper : (n: number): number => n;
-  const pattern = pred.pattern.map(fold);
+  const { pattern, from, to, ignoreCase } = pred;
   let truth: Truth = false;
   for (let at = from; at + pattern.length <= bytes.length && at <= to; at++) {
     let here: Truth = true;
+    let noise = 0;
     for (const [i, wanted] of pattern.entries()) {
       const b = bytes[at + i]!;
-      if (b.mask === 255 && fold(b.value) !== wanted) {
+      if (b.isNoise) noise++;
+      if (!mayBe(b, wanted, ignoreCase) || noise > MOST_NOISE) {
         here = false;
         break;
       }
@@ -175,6 +184,18 @@ export function findPattern(
     if (here === 'unknown') truth = here;
   }
   return truth;
+}
+
+/** So many bytes of noise may spell a part of a pattern; that four do, one packet in four thousand million, is not supposed. */
+const MOST_NOISE = 3;
+
+/** Whether what is known of a byte allows that it is the wanted one. */
+function mayBe(b: Bits, wanted: number, ignoreCase: boolean): boolean {
+  if (((b.value ^ wanted) & b.mask) === 0) return true;
+  if (!ignoreCase) return false;
+  if (b.mask === 255) return upper(b.value) === upper(wanted);
+  const big = upper(wanted);
+  return [big, big + 32].some((v) => upper(v) === big && ((b.value ^ v) & b.mask) === 0);
 }
 
 /** toupper() of the kernel, lib/ctype.c: Latin-1. */

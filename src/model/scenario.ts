@@ -3,6 +3,8 @@ import * as z from 'zod';
 import { OUTCOMES } from './trace.ts';
 
 const Proto = z.union([z.string(), z.int().min(0).max(255)]).describe('protocol: tcp, udp, sctp, icmp, ... or its number');
+/** A number, or what the command line takes in its place. */
+const Text = z.union([z.int(), z.string()]);
 const Port = z.int().min(0).max(65535);
 
 /** What must come out of a question. */
@@ -24,8 +26,19 @@ export const ScenarioQuestion = z
     proto: Proto.optional(),
     sport: Port.optional(),
     in: z.string().optional().describe('NODE:IFACE where a packet from outside comes in'),
-    mark: z.union([z.int(), z.string()]).optional(),
+    mark: Text.optional().describe('fwmark where the packet begins'),
     flags: z.string().optional().describe('TCP flags: SYN, SYN,ACK, ...'),
+    'ct-state': z.string().optional().describe('what the first conntrack lookup finds: NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED'),
+    'icmp-type': Text.optional().describe('name, TYPE or TYPE/CODE'),
+    about: z.string().optional().describe('the packet an ICMP error quotes: tcp 10.0.0.1:40000 > 8.8.8.8:80'),
+    ttl: Text.optional(),
+    length: Text.optional().describe('layer-3 length in bytes'),
+    tos: Text.optional(),
+    payload: z.string().optional().describe('what follows the layer-4 header: text, bytes in hexadecimal between bars'),
+    at: z.string().optional().describe('when it is there, in UTC: 2026-11-21T14:30'),
+    uid: Text.optional(),
+    gid: Text.optional(),
+    mac: z.string().optional().describe('source link-layer address'),
     expect: Expect.optional(),
   })
   .meta({ id: 'question' });

@@ -60,6 +60,35 @@ describe('an ICMP error about a masqueraded connection', () => {
   });
 });
 
+describe('a payload and a time', () => {
+  const rules = [
+    '*filter',
+    ':FORWARD ACCEPT [0:0]',
+    '-A FORWARD -p tcp -m string --string "/admin" --algo bm -j DROP',
+    '-A FORWARD -m time --timestart 22:00 --timestop 06:00 -j DROP',
+    'COMMIT',
+    '',
+  ].join('\n');
+  const verdict = (more: Partial<Request>) => {
+    const files = { ...ROUTER, 'r/iptables-save.txt': rules };
+    const question = ask(world(files), { from: '10.1.0.5', to: '8.8.8.8:80', ...more });
+    if (isMisunderstood(question)) throw new Error(question.error);
+    return trace(world(files), question);
+  };
+
+  it('decide what they are asked for', () => {
+    expect(verdict({ payload: 'GET /admin', at: '2026-11-21T12:00' }).courses.map((c) => c.trace.outcome.kind)).toEqual(['dropped']);
+    expect(verdict({ payload: 'GET /', at: '2026-11-21T12:00' }).courses.map((c) => c.trace.outcome.kind)).toEqual(['left']);
+    expect(verdict({ payload: 'GET /', at: '2026-11-21T23:00' }).courses.map((c) => c.trace.outcome.kind)).toEqual(['dropped']);
+  });
+
+  it('not given, are what the answer hangs on, and it says how to give them', () => {
+    const answer = verdict({ flags: 'ACK', ctState: 'ESTABLISHED' });
+    expect(answer.verdict).toBe('cannot-tell');
+    expect(answer.unknowns.join('; ')).toMatch(/--payload.*--at/);
+  });
+});
+
 describe('what is no question', () => {
   it.each([
     [{ from: '10.1.0.5', to: '8.8.8.8:53', proto: 'tpc' }, 'proto'],
@@ -72,6 +101,10 @@ describe('what is no question', () => {
     [{ from: '10.1.0.5', to: '8.8.8.8', proto: 'tcp' }, 'to'],
     [{ from: '10.1.0.5', to: '8.8.8.8', proto: 'icmp', icmpType: '3/3', about: 'udp 1.2.3.4 > 8.8.8.8:53' }, 'about'],
     [{ from: '10.1.0.5', to: '8.8.8.8:53', ctState: 'OLD' }, 'ctState'],
+    [{ from: '10.1.0.5', to: '8.8.8.8:53', payload: 'GET |0d' }, 'payload'],
+    [{ from: '10.1.0.5', to: '8.8.8.8:53', at: 'tomorrow' }, 'at'],
+    [{ from: '10.1.0.5', to: '8.8.8.8:53', payload: 'GET', length: '41' }, 'length'],
+    [{ from: '10.1.0.5', to: '8.8.8.8:53', proto: 'udp', payload: 'GET', length: '60' }, 'length'],
   ] satisfies readonly (readonly [Request, keyof Request])[])('%o is refused because of its %s', (request, option) => {
     const result = ask(world(), request);
     expect(isMisunderstood(result) && result.option).toBe(option);

@@ -2,7 +2,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { ask, isMisunderstood, type Request } from '../../src/ask/question.ts';
+import { ask, isMisunderstood, requestOf } from '../../src/ask/question.ts';
 import { recognise } from '../../src/capture/recognise.ts';
 import type { CaptureFile } from '../../src/capture/namespace.ts';
 import { readScenarioWorld } from '../../src/capture/world.ts';
@@ -240,19 +240,6 @@ export async function replay(folder: string, question: ScenarioQuestion): Promis
   } finally {
     await standing.close();
   }
-}
-
-/** A scenario's question as the request that the command line would make of it. */
-export function requestOf(q: ScenarioQuestion): Request {
-  return {
-    from: q.from,
-    to: q.to,
-    ...(q.proto !== undefined && { proto: String(q.proto) }),
-    ...(q.sport !== undefined && { sport: String(q.sport) }),
-    ...(q.in !== undefined && { in: q.in }),
-    ...(q.mark !== undefined && { mark: String(q.mark) }),
-    ...(q.flags !== undefined && { flags: q.flags }),
-  };
 }
 
 /** Every port that a rule may send to is answered on, so that a translated packet finds somebody. */
