@@ -148,10 +148,11 @@ export class Visit implements Visitor, Router {
 
   /** ip_forward(): TTL and size are checked, and the TTL lowered, before the FORWARD chains see the packet. */
   private forward(way: Way): Passage {
-    const refused = unforwardable(this.ns, this.packet);
-    if (refused) return refused;
     if (this.packet.ttl <= 1)
       return { kind: 'refused', outcome: 'ttl-exceeded', why: `its TTL reached 0 at ${place(this.ns)}, which answers ICMP time exceeded` };
+    // ip6_forward() looks at the source unless the packet leaves as it came
+    const refused = way.device === this.iif ? undefined : unforwardable(this.ns, this.packet);
+    if (refused) return refused;
     const bridged = this.backToBridge(way);
     if (bridged) return bridged;
     // ip6_forward() asks the device, a route's own MTU counts in ip6_fragment()

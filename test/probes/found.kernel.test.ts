@@ -1,5 +1,6 @@
 // What the machine found: each disagreement of netwhy with the kernel on random nodes, made small.
 import { BASE, BASE6, describeClaims, FROM_OUTSIDE, FROM_POD, load, save } from './claim.ts';
+import type { Shot } from './node.ts';
 
 const states = ['NEW', 'ESTABLISHED', 'INVALID'].map((state) => `-A FORWARD -m conntrack --ctstate ${state}`);
 
@@ -67,6 +68,87 @@ describeClaims('found by random nodes: reverse paths and routes', ({ claim, both
       ],
     );
   }
+});
+
+describeClaims('found by random nodes: -m rpfilter', ({ same, claim }) => {
+  const options = ['', ' --loose', ' --accept-local', ' --loose --accept-local', ' --validmark', ' --invert'];
+  const raw = options.map((o) => `-A PREROUTING -m rpfilter${o}`);
+  const six = load(
+    BASE6,
+    { legacy6: save({ raw }) },
+    {
+      ip: [
+        'route add fd00:7::/32 dev cali1 metric 5',
+        'route add fd00:7::/32 dev eth1 metric 9',
+        'route add blackhole fd00:5::/32',
+        'addr add fe80::20/64 dev eth1 nodad',
+        'route add fd00:77::/32 dev eth0 table 100',
+        'route add fd00:77::/32 dev eth1',
+        'rule add to fd00:77::/32 from fd00:1::1 lookup 100',
+        'route add fd00:78::/32 dev eth0 table 101',
+        'rule add ipproto udp lookup 101',
+        'rule add uidrange 0-0 to fd00:79::/32 lookup 102',
+        'route add fd00:79::/32 dev cali1 table 102',
+      ].map((line) => `-6 ${line}`),
+    },
+  );
+  claim(
+    'IPv6 believes its own addresses by any interface, and of routes of one prefix any',
+    six,
+    [
+      { iif: 'eth1', src: 'fd00:21::20', dst: 'fd00:1::1' },
+      { iif: 'eth1', src: 'fd00:7::1', dst: 'fd00:1::1' },
+      { iif: 'eth0', src: 'fd00:7::1', dst: 'fd00:1::1' },
+    ],
+    [
+      /PREROUTING 3, raw PREROUTING 4, raw PREROUTING 6 -> out/,
+      /^raw PREROUTING 1, .*PREROUTING 5 -> out/,
+      /^raw PREROUTING 2, raw PREROUTING 4, raw PREROUTING 6/,
+    ],
+  );
+  const to = (dsts: readonly string[], devices: readonly string[], srcs: readonly string[]): Shot[] =>
+    srcs.flatMap((src) => devices.flatMap((iif) => dsts.map((dst, i): Shot => ({ iif, src, dst, proto: i === 1 ? 'udp' : 'tcp' }))));
+  same(
+    'IPv6 asks for the way back with the protocol, for root, and of link-local sources by that interface alone',
+    six,
+    to(
+      ['fd00:1::1', 'fd00:1::2', 'fd00:21::20'],
+      ['eth0', 'eth1', 'cali1'],
+      [5, 7, 77, 78, 79, 99].map((n) => `fd00:${n}::1`).concat('fd00:21::20', 'fd00:9::20', 'fd00:21::9'),
+    ).concat(to(['fd00:21::20'], ['eth0', 'eth1', 'cali1'], ['fe80::9', 'fe80::20', '::'])),
+  );
+  claim(
+    'a packet from a link-local source, or from none, is forwarded to where it came from',
+    six,
+    ['fe80::9', '::', 'fe80::20'].map((src): Shot => ({ iif: 'cali1', src, dst: 'fd00:1::1' })),
+    ['fe80::9', '::', 'fe80::20'].map((src) => `-> out cali1 ${src}:40000 > fd00:1::1:80`),
+  );
+  same(
+    'IPv4 asks for the way back without ports or protocol, for root',
+    load(
+      BASE,
+      { legacy: save({ raw }) },
+      {
+        ip: [
+          'route add 7.0.0.0/8 dev cali1 metric 5',
+          'route add 7.0.0.0/8 dev eth1 metric 9',
+          'route add blackhole 5.0.0.0/8',
+          'route add 77.0.0.0/8 dev eth0 table 100',
+          'route add 77.0.0.0/8 dev eth1',
+          'rule add to 77.0.0.0/8 from 10.1.0.1 lookup 100',
+          'route add 78.0.0.0/8 dev eth0 table 101',
+          'rule add ipproto udp lookup 101',
+          'rule add uidrange 0-0 to 79.0.0.0/8 lookup 102',
+          'route add 79.0.0.0/8 dev cali2 table 102',
+        ],
+      },
+    ),
+    to(
+      ['10.1.0.1', '10.1.0.2', '192.168.21.20', '255.255.255.255'],
+      ['eth0', 'eth1', 'cali1', 'cali2'],
+      [5, 7, 77, 78, 79, 99].map((n) => `${n}.0.0.1`).concat('192.168.21.20', '10.9.0.20', '192.168.21.9', '192.168.21.255', '0.0.0.0'),
+    ),
+  );
 });
 
 describeClaims('found by random nodes: TCP', ({ both }) => {
