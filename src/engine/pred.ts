@@ -5,11 +5,12 @@ import { has, intersect, type Ranges } from '../net/intervals.ts';
 import { formatProtocol, formatTcpFlags, ICMP, ICMPV6 } from '../net/proto.ts';
 import { formatTime } from '../net/time.ts';
 import type { Span } from '../model/finding.ts';
-import type { Packet, Tuple } from '../model/packet.ts';
+import type { Packet } from '../model/packet.ts';
 import { ADDR_TYPE, CT_STATE, CT_STATUS, PKT_TYPE, type Field, type Hook, type Pred, type Truth } from '../model/ruleset.ts';
 import type { Reason } from '../model/trace.ts';
 import { bytesOf, findPattern, testU32 } from './bytes.ts';
 import { isWithin } from './clock.ts';
+import type { Entry } from './conntrack.ts';
 import { testSet } from './ipset.ts';
 import type { LiveSet } from './liveset.ts';
 
@@ -17,7 +18,7 @@ import type { LiveSet } from './liveset.ts';
 export interface Tracked {
   readonly state: number;
   readonly direction?: 'original' | 'reply';
-  readonly entry?: { readonly orig: Tuple; readonly reply: Tuple; readonly status: number; readonly mark: number };
+  readonly entry?: Pick<Entry, 'orig' | 'reply' | 'status' | 'mark'> & Partial<Pick<Entry, 'anyPort' | 'anyAddr' | 'loose'>>;
 }
 
 /** Everything a predicate may look at: struct xt_action_param, plus the namespace behind it. */
@@ -75,7 +76,7 @@ export function evaluate(pred: Pred, s: Sight, say?: Say): Truth {
       const value = read(pred.field, s);
       if (say) sayValue(pred.field, value, s, say);
       if (value === ABSENT) return false;
-      const range = undetermined(pred.field, s.packet);
+      const range = undetermined(pred.field, s);
       if (value === HIDDEN) return s.supposed.get(pred) ?? 'unknown';
       if (range) return s.supposed.get(pred) ?? within(pred.ranges, range);
       return has(pred.ranges, value);
@@ -220,7 +221,7 @@ export function undecided(pred: Pred, s: Sight): Open | undefined {
       };
     case 'in':
     case 'masked': {
-      const range = undetermined(pred.field, s.packet);
+      const range = undetermined(pred.field, s);
       if (pred.field === 'src' || pred.field === 'dst') {
         const block =
           pred.kind === 'masked'
@@ -309,8 +310,41 @@ function within(set: Ranges, [lo, hi]: readonly [number, number]): Truth {
   return common.length === 0 ? false : only && compare(only[0], lo) === 0 && compare(only[1], hi) === 0 ? true : 'unknown';
 }
 
-function undetermined(field: Field, p: Packet): readonly [number, number] | undefined {
-  return field === 'sport' || field === 'dport' ? p.undetermined?.[field] : undefined;
+/** The ports that a field may show, where the kernel picks one: of the packet, or of the side of its connection that was translated. */
+function undetermined(field: Field, s: Sight): readonly [number, number] | undefined {
+  const { entry } = s.tracked;
+  switch (field) {
+    case 'sport':
+    case 'dport':
+      return s.packet.undetermined?.[field];
+    case 'ctorigsrcport':
+      return entry?.loose?.sport;
+    case 'ctorigdstport':
+      return entry?.loose?.dport;
+    case 'ctrepldstport':
+      return entry?.anyPort?.src ?? (entry?.reply.dport === entry?.orig.sport ? entry?.loose?.sport : undefined);
+    case 'ctreplsrcport':
+      return entry?.anyPort?.dst ?? (entry?.reply.sport === entry?.orig.dport ? entry?.loose?.dport : undefined);
+    default:
+      return undefined;
+  }
+}
+
+/** Reports whether a side of a connection has an address that was not captured. */
+function isAddressHidden(field: Field, entry: NonNullable<Tracked['entry']>): boolean {
+  const { anyAddr, loose, orig, reply } = entry;
+  switch (field) {
+    case 'ctorigsrc':
+      return loose?.src !== undefined;
+    case 'ctorigdst':
+      return loose?.dst !== undefined;
+    case 'ctrepldst':
+      return anyAddr?.src !== undefined || (loose?.src !== undefined && equal(reply.dst, orig.src));
+    case 'ctreplsrc':
+      return anyAddr?.dst !== undefined || (loose?.dst !== undefined && equal(reply.src, orig.dst));
+    default:
+      return false;
+  }
 }
 
 function read(field: Field, s: Sight): Value {
@@ -366,7 +400,7 @@ function read(field: Field, s: Sight): Value {
     case 'ctorigdstport':
     case 'ctreplsrcport':
     case 'ctrepldstport':
-      return s.tracked.entry ? readTuple(field, s.tracked.entry) : ABSENT;
+      return !s.tracked.entry ? ABSENT : isAddressHidden(field, s.tracked.entry) ? HIDDEN : readTuple(field, s.tracked.entry);
   }
 }
 
@@ -412,8 +446,12 @@ function sayValue(field: Field, value: Value, s: Sight, say: Say): void {
     case 'ctdir':
       return say(s.tracked.direction ?? 'none');
     case 'sport':
-    case 'dport': {
-      const range = undetermined(field, s.packet);
+    case 'dport':
+    case 'ctorigsrcport':
+    case 'ctorigdstport':
+    case 'ctreplsrcport':
+    case 'ctrepldstport': {
+      const range = undetermined(field, s);
       return say(range ? `${range[0]}-${range[1]}, picked by the kernel` : String(value));
     }
     default:

@@ -416,3 +416,15 @@ describeClaims('chance', ({ both, same }) => {
     spread(20),
   );
 });
+
+describeClaims('a port that the kernel picks', ({ both }) => {
+  both(
+    'is not known of the connection either: --ctrepldstport may hold or not',
+    {
+      nat: ['-A POSTROUTING -p tcp -j MASQUERADE --to-ports 2000-2009 --random'],
+      mangle: ['-A PREROUTING -p tcp -m conntrack --ctrepldstport 2000:2004', '-A PREROUTING -p tcp -m conntrack ! --ctrepldstport 2000:2009'],
+    },
+    [FROM_POD, FROM_POD],
+    [/nat POSTROUTING 1/, /^(mangle PREROUTING 1)?/],
+  );
+});
