@@ -89,9 +89,8 @@ export const limit = match({
     const burst = valueOf<number>(o, '--limit-burst') ?? 5;
     return `--limit ${rate.print(valueOf<number>(o, '--limit') ?? (3600 * TICKS) / 3)}${burst === 5 ? '' : ` --limit-burst ${burst}`}`;
   },
-  lower: (o, { key, family }) => [
-    { ...unknown(`-m limit ${limit.print(o, family)}`, limit.why, `limit:${key}:${limit.print(o, family)}`), text: limit.print(o, family) },
-  ],
+  // each question uses the rate up: of one rule met twice the answers may differ
+  lower: (o, { family }) => [{ ...unknown(`-m limit ${limit.print(o, family)}`, limit.why), text: limit.print(o, family) }],
 });
 
 const mask: Value<Addr> = {

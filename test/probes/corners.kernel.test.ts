@@ -1,5 +1,5 @@
 // Corners that random nodes found: reverse paths with ports, connections that answer themselves, IPv6 source addresses.
-import { BASE, BASE6, describeClaims, FROM_POD, load, save } from './claim.ts';
+import { BASE, BASE6, describeClaims, FROM_OUTSIDE, FROM_POD, load, save } from './claim.ts';
 import type { Load } from './node.ts';
 
 const OTHER = 'route add default via 10.9.0.1 dev eth1 table 100';
@@ -76,5 +76,12 @@ describeClaims('corners', ({ claim, both, both6 }) => {
       { ...there, flags: 'FIN,ACK', ack: 1 },
     ],
     [/FORWARD 2/, /FORWARD 1/],
+  );
+
+  both(
+    'a rule with a limit that is met twice is asked twice, and the answers may differ',
+    { filter: ['-A FORWARD -j U', '-A FORWARD -j U', '-A U -m limit --limit 1/hour --limit-burst 3'] },
+    [FROM_OUTSIDE, FROM_OUTSIDE, FROM_OUTSIDE],
+    [/FORWARD 1, filter U 1, filter FORWARD 2, filter U 1 -> /, /FORWARD 1, filter U 1, filter FORWARD 2 -> /, /FORWARD 1, filter FORWARD 2 -> /],
   );
 });
