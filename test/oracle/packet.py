@@ -3,7 +3,7 @@ import socket
 import struct
 
 PROTOCOLS = {'icmp': 1, 'ipip': 4, 'tcp': 6, 'udp': 17, 'gre': 47, 'esp': 50, 'icmpv6': 58, 'sctp': 132, 'udplite': 136}
-FLAGS = {'FIN': 1, 'SYN': 2, 'RST': 4, 'PSH': 8, 'ACK': 16, 'URG': 32}
+FLAGS = {'FIN': 1, 'SYN': 2, 'RST': 4, 'PSH': 8, 'ACK': 16, 'URG': 32, 'ECE': 64, 'CWR': 128}
 PORTS = (6, 17, 132, 136)
 # Seen in the first bytes after a UDP header, this tells the one from the other.
 ASK, ANSWER = b'netwhy?', b'netwhy!'

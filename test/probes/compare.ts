@@ -154,6 +154,8 @@ function question(world: World, shot: Shot, length: number | undefined): Asked {
     gid: shot.iif === undefined ? String(shot.gid ?? shot.uid ?? 0) : undefined,
     mac: shot.iif === undefined ? undefined : (shot.mac ?? '06:00:00:00:00:01'),
     length: text(length),
+    payload: shot.payload,
+    at: shot.at,
   };
   const given = Object.fromEntries(Object.entries(options).filter(([, v]) => v !== undefined)) as typeof options & { readonly from: string };
   const asked = ask(world, given as Parameters<typeof ask>[1]);

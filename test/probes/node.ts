@@ -56,6 +56,12 @@ export interface Shot {
   readonly mac?: string;
   /** UDP that arrives: so many bytes of payload, and not to be fragmented. */
   readonly pad?: number;
+  /** Behind the layer-4 header, as `--payload` writes it; TCP, UDP and echo messages. */
+  readonly payload?: string;
+  /** What follows the IP header, in hexadecimal: netwhy is told of `proto` alone. */
+  readonly body?: string;
+  /** When it is there, as `--at` writes it; the kernel has its own clock. */
+  readonly at?: string;
   /** Sent with a header of our making, so with any flags. */
   readonly raw?: true;
   /** The packet that an ICMP error is about. */

@@ -10,7 +10,7 @@
   {"op": "swap", ...likewise}                                               rules and sets of an earlier load or swap are replaced by these
   {"op": "packets", "packets": [PACKET...], "fresh"?: true (connections are forgotten before each), "list"?: true (`conntrack -L` before each)}
       PACKET  {"iif" (arrives there) | "local": true (a socket sends it), "src"?, "dst", "proto"?, "sport"?, "dport"?, "flags"?, "type"?,
-               "code"?, "id"?, "ttl"?, "tos"?, "mark"?, "uid"?, "gid"?, "raw"? (a local one with its own IP header), "pad"? (UDP: bytes of payload, not to be cut), "ack"? (TCP), "seq"? (likewise), "inner"?: PACKET (an ICMP error)}
+               "code"?, "id"?, "ttl"?, "tos"?, "mark"?, "uid"?, "gid"?, "raw"? (a local one with its own IP header), "pad"? (UDP: bytes of payload, not to be cut), "payload"? (as --payload has it), "body"? (hex, in the place of all that follows the IP header), "ack"? (TCP), "seq"? (likewise), "inner"?: PACKET (an ICMP error)}
       -> [{fate: sent|local|gone, device?, path: [{by, family, table, chain, kind, number, mark}], first?, last?: HEADER, mark, error?, conntrack?,
            answers: [HEADER with oif, as the kernel made them], frames: [HEADER with device and inner?, whatever else came out]}]
   {"op": "capture", "only"?: [file name...]} -> {file name: what the tool printed}
@@ -132,6 +132,8 @@ BARE = {47: b'\0\0\x08\0' + b'\0' * 20, ESP: struct.pack('!II', 0x100, 1) + b'\0
 def packet_bytes(p):
     """packet.build(), and what it does not make: bare protocols, numbers of TCP, ICMP errors about another packet, and size."""
     proto = protocol(p.get('proto', 'tcp'))
+    if 'body' in p:
+        return with_body(p, bytes.fromhex(p['body']))
     if proto in BARE:
         return with_body(p, BARE[proto])
     v6 = ':' in p['src']
@@ -148,11 +150,21 @@ def packet_bytes(p):
         body = build(p)[40 if v6 else 20:]
         body = body[:4] + (struct.pack('!I', p['seq']) if 'seq' in p else body[4:8]) + (struct.pack('!I', p['ack']) if 'ack' in p else body[8:12]) + body[12:]
         return summed(body[:16] + b'\0\0' + body[18:], 16)
+    if 'payload' in p:
+        data, at, size = told(p['payload']), *{6: (16, 20), 17: (6, 8)}.get(proto, (2, 8))
+        head = build(p)[40 if v6 else 20:][:size]
+        head = head[:4] + struct.pack('!H', 8 + len(data)) + head[6:] if proto == 17 else head
+        return summed(head[:at] + b'\0\0' + head[at + 2:] + data, at)
     if 'pad' in p:
         return summed(struct.pack('!HHHH', p.get('sport', 40000), p.get('dport', 80), 8 + p['pad'], 0) + b'\0' * p['pad'], 6)
     if 'inner' not in p:
         return build(p)
     return summed(struct.pack('!BBHI', p['type'], p.get('code', 0), 0, 0) + packet_bytes(p['inner'])[:64 if v6 else 28], 2)
+
+
+def told(text):
+    """Text, with bytes in hexadecimal between bars."""
+    return b''.join(bytes.fromhex(part) if i % 2 else part.encode() for i, part in enumerate(text.split('|')))
 
 
 def with_body(p, body):
@@ -346,7 +358,7 @@ class Node:
                 with contextlib.suppress(BlockingIOError):
                     s.connect(to)                                        # closed in SYN_SENT it just disappears
             elif plain:
-                s.sendto(b'netwhy?', to)
+                s.sendto(told(p.get('payload', 'netwhy?')), to)
             else:
                 whole = packet_bytes({**p, 'src': p.get('src', '::' if v6 else '0.0.0.0')})
                 s.sendto(whole[40 if v6 else 20:], to)
