@@ -5,11 +5,11 @@ import { TCP } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { Namespace } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
-import { ADDR_TYPE, CT_STATE, type Hook, type NatRange, type Pred } from '../model/ruleset.ts';
+import { ADDR_TYPE, CT_STATE, CT_STATUS, type Hook, type NatRange, type Pred } from '../model/ruleset.ts';
 import type { OutcomeKind, Step } from '../model/trace.ts';
 import { walkChain, type ChainVerdict, type Visitor } from './chain.ts';
 import { NOT, type Choices } from './choice.ts';
-import { track, type Cause, type Connection, type ConntrackTable, type Entry, type Manip } from './conntrack.ts';
+import { track, type Cause, type Connection, type ConntrackTable, type Direction, type Entry, type Manip } from './conntrack.ts';
 import { Fib, localKey } from './fib.ts';
 import { stagesAt, tracksConnections, translatesAddresses } from './hooks.ts';
 import type { LiveSets } from './liveset.ts';
@@ -288,10 +288,7 @@ export class Visit implements Visitor, Router {
     const { entry, direction } = c;
     const table = this.walk.connections(this.ns);
     let clash = false;
-    if (c.related && this.packet.inner) {
-      this.packet = translateError(this.packet, entry, direction, manip) ?? this.packet;
-      return undefined;
-    }
+    if (c.related && this.packet.inner) return this.translateErrorAt(entry, direction, manip);
     if ((c.state === CT_STATE.NEW || c.state === CT_STATE.RELATED) && !entry.bound[manip]) {
       for (const { table: rules, chain } of chains) {
         const verdict = walkChain(rules, chain, this);
@@ -307,7 +304,8 @@ export class Visit implements Visitor, Router {
       // without address translation nothing moves a port that is taken
       if (!translatesAddresses(this.ns, this.packet.family)) entry.bound[manip] = true;
       if (!entry.bound[manip]) clash = bind(table, entry, manip, undefined, undefined).clash;
-    }
+    } else if (manip === 'src' && this.hook === 'POSTROUTING' && direction === 'original' && this.leftElsewhere(entry))
+      return { kind: 'refused', outcome: 'dropped', why: MOVED, ...(entry.at && { at: entry.at }) };
     const before = this.packet;
     const after = translate(before, entry, direction, manip);
     // looping back through lo, the packet meets its translation again and is as it should be
@@ -329,6 +327,32 @@ export class Visit implements Visitor, Router {
     }
     // nf_nat_ipv4_out() and _local_fn(): a destination changed in OUTPUT is routed again
     return this.hook === 'OUTPUT' && after && formatAddr(after.dst) !== formatAddr(before.dst) ? this.reroute() : undefined;
+  }
+
+  /** nf_nat_oif_changed(): what was masqueraded may leave by that interface alone, and which it was no listing tells. */
+  private leftElsewhere(entry: Entry): boolean {
+    if (!entry.at || !(entry.status & CT_STATUS.SNAT)) return false;
+    const src = formatAddr(entry.reply.dst);
+    const here = this.masqueradeAddress();
+    if (here === undefined || formatAddr(here) === src || !this.ns.addresses.some((a) => formatAddr(a.addr) === src)) return false;
+    const masquerades = this.ns.tables.some((t) =>
+      Object.values(t.chains).some((c) => c.rules.some((r) => r.then.some((x) => x.kind === 'masquerade'))),
+    );
+    return (
+      masquerades &&
+      !this.decide(`oif:${this.visit}`, `the connection that has the source ${src} got it from SNAT, or has left by ${this.oif} before`)
+    );
+  }
+
+  /** nf_nat_icmp_reply_translation(), nf_nat_ipv4_local_fn(). */
+  private translateErrorAt(entry: Entry, direction: Direction, manip: Manip): Stop | undefined {
+    const before = this.packet;
+    if (before.icmp?.type === REDIRECT && before.family === 4 && entry.status & (CT_STATUS.SNAT | CT_STATUS.DNAT)) {
+      const { at } = entry.cause.dst ?? entry.cause.src ?? {};
+      return { kind: 'refused', outcome: 'dropped', why: 'NAT drops ICMP redirects about translated connections', ...(at && { at }) };
+    }
+    this.packet = translateError(before, entry, direction, manip) ?? before;
+    return this.hook === 'OUTPUT' && formatAddr(this.packet.dst) !== formatAddr(before.dst) ? this.reroute() : undefined;
   }
 
   /** Carries out a NAT target on the packet's connection. */
@@ -559,6 +583,11 @@ function loopbackOf(p: Packet): Addr {
 function unspecified(p: Packet): Addr {
   return p.family === 4 ? (0 as Addr) : [0, 0, 0, 0];
 }
+
+const MOVED = 'the connection was masqueraded when it left by another interface: NAT drops the packet and forgets the connection';
+
+/** The type of an ICMP redirect. */
+const REDIRECT = 5;
 
 function clashed(cause: Cause | undefined): Stop {
   const why = 'another connection already has the tuple that this one was translated to, and no port is free: conntrack drops the packet';

@@ -211,3 +211,103 @@ describeClaims('protocols', ({ both, both6 }) => {
     [...Array.from({ length: 5 }, () => '-> gone [3/3 192.168.21.20 > 8.8.8.8 by eth0]'), /-> gone$/],
   );
 });
+
+describeClaims('ICMP errors about translated connections', ({ both, both6 }) => {
+  const masquerade: Tables = { nat: ['-A POSTROUTING -o eth0 -j MASQUERADE'] };
+  const inner: Shot = { iif: 'eth0', src: '192.168.21.20', dst: '8.8.8.8', sport: 40000, dport: 80 };
+  const about = { iif: 'eth0', src: '198.51.100.9', dst: '192.168.21.20', proto: 'icmp', inner };
+  both(
+    'go to whom they concern, with what was sent; but for redirects, which NAT drops',
+    masquerade,
+    [
+      FROM_POD,
+      { ...about, type: 3, code: 4 },
+      { ...about, type: 11, code: 0 },
+      { ...about, type: 4, code: 0 },
+      { ...about, type: 12, code: 0 },
+      { ...about, type: 5, code: 1 },
+    ],
+    [
+      'out eth0 192.168.21.20:40000',
+      ...Array.from({ length: 4 }, () => '-> out cali1 198.51.100.9 > 10.1.0.1 ttl 63 about 10.1.0.1:40000 > 8.8.8.8:80'),
+      /-> gone$/,
+    ],
+  );
+  both(
+    'a redirect about a connection that is not translated passes',
+    { nat: ['-A POSTROUTING -o eth1 -j MASQUERADE'] },
+    [FROM_POD, { ...about, dst: '10.1.0.1', type: 5, code: 1, inner: { ...inner, src: '10.1.0.1' } }],
+    ['out eth0 10.1.0.1:40000', '-> out cali1 198.51.100.9 > 10.1.0.1'],
+  );
+  both(
+    'about a ping',
+    masquerade,
+    [
+      { ...FROM_POD, proto: 'icmp', id: 7 },
+      { ...about, type: 11, code: 0, inner: { iif: 'eth0', src: '192.168.21.20', dst: '8.8.8.8', proto: 'icmp', id: 7 } },
+    ],
+    ['out eth0 192.168.21.20:7', '-> out cali1 198.51.100.9 > 10.1.0.1 ttl 63 about 10.1.0.1:7 > 8.8.8.8'],
+  );
+  both(
+    'one that the host itself sends is routed again when its destination is put back',
+    { nat: ['-A POSTROUTING -o lo -j SNAT --to-source 7.7.7.9'] },
+    [
+      { local: true, proto: 'udp', dst: '10.9.0.20', src: '10.9.0.20' },
+      {
+        local: true,
+        raw: true,
+        src: '10.9.0.20',
+        dst: '7.7.7.9',
+        proto: 'icmp',
+        type: 3,
+        code: 3,
+        inner: { iif: 'lo', src: '7.7.7.9', dst: '10.9.0.20', proto: 'udp' },
+      },
+    ],
+    ['-> local 7.7.7.9:40000', '-> local 10.9.0.20 > 10.9.0.20'],
+  );
+  both6(
+    'in IPv6',
+    masquerade,
+    [
+      { ...FROM_OUTSIDE6, iif: 'cali1', src: 'fd00:1::1', dst: 'fd00:8::8' },
+      {
+        ...FROM_OUTSIDE6,
+        src: 'fd00:99::9',
+        dst: 'fd00:21::20',
+        proto: 'icmpv6',
+        type: 2,
+        code: 0,
+        inner: { iif: 'eth0', src: 'fd00:21::20', dst: 'fd00:8::8', sport: 40000, dport: 80 },
+      },
+    ],
+    ['out eth0 fd00:21::20:40000', '-> out cali1 fd00:99::9 > fd00:1::1 ttl 63 about fd00:1::1:40000 > fd00:8::8:80'],
+  );
+});
+
+describeClaims('connections that were there before', ({ both }) => {
+  const wait: Shot = { ...FROM_POD, proto: 'udp' };
+  both(
+    'one that was masqueraded and now leaves by another interface is dropped, as far as netwhy can tell',
+    { nat: ['-A PREROUTING -j MARK --set-mark 1', '-A POSTROUTING -j MASQUERADE'] },
+    [wait, wait],
+    ['out eth1 10.9.0.20:40000', /-> gone$/],
+    { ip: ['route add default via 10.9.0.1 dev eth1 table 100', 'rule add fwmark 1 lookup 100'] },
+  );
+  both(
+    'rivals for one tuple: the second is moved, within its class of ports',
+    { nat: ['-A POSTROUTING -o eth0 -j MASQUERADE'] },
+    [40000, 1023, 511].flatMap((sport) => [
+      { ...wait, sport },
+      { ...wait, iif: 'cali2', src: '10.1.0.2', sport },
+    ]),
+    [
+      '192.168.21.20:40000',
+      /192\.168\.21\.20:\d{4,5} /,
+      '192.168.21.20:1023',
+      /192\.168\.21\.20:\d{3} /,
+      '192.168.21.20:511',
+      /192\.168\.21\.20:\d{1,3} /,
+    ],
+  );
+});

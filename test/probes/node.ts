@@ -112,13 +112,24 @@ export interface Sighting {
   readonly conntrack?: string;
 }
 
+/** How packets are sent. */
+export interface How {
+  /** Connections are forgotten before each. */
+  readonly fresh?: boolean;
+  /** They are listed before each, by the kernel's file or `conntrack -L`. */
+  readonly list?: boolean | 'tool';
+  /** `ipset restore` text that is run before each. */
+  readonly renew?: string;
+  /** `conntrack -I` makes this one before the first. */
+  readonly insert?: readonly string[];
+}
+
 export interface Node {
   load(load: Load): Promise<void>;
   rules(rules: Ruleset): Promise<void>;
   /** Replaces the rules and sets that are there. */
   swap(rules: Ruleset): Promise<void>;
-  /** `renew` is an `ipset restore` text that is run before each packet. */
-  packets(shots: readonly Shot[], how?: { readonly fresh?: boolean; readonly list?: boolean; readonly renew?: string }): Promise<readonly Sighting[]>;
+  packets(shots: readonly Shot[], how?: How): Promise<readonly Sighting[]>;
   /** What the tools print now, by file name. */
   capture(only?: readonly string[]): Promise<Readonly<Record<string, string>>>;
   forget(): Promise<void>;

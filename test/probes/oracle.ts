@@ -55,11 +55,11 @@ async function work({ seed, from, to, packets }: Task, player: Player): Promise<
       const played = await player.play(c);
       const all = compareAll(played);
       comparisons += all.length;
-      const shots = disagreement(played, all);
+      const suspect = disagreement(played, all);
       const bad = all.find((x) => !x.taken);
-      if (shots && bad) {
+      if (suspect && bad) {
         const told = [`kernel  ${line(bad.kernel)}`, ...[...new Set(bad.courses.map(line))].slice(0, 4).map((x) => `netwhy  ${x}`)];
-        disagreements.push({ at, load: c.load, shots, told });
+        disagreements.push({ at, load: c.load, ...suspect, told });
       }
     } catch (problem) {
       refused.push(`case ${at}: ${String(problem)}`);
@@ -162,6 +162,7 @@ export async function explain(suspect: Disagreement, title: string, folder?: str
     );
     return [
       `${title}${folder === undefined ? '' : `, written to ${folder}`}`,
+      ...(small.prior ? [`before  conntrack -I ${small.prior.join(' ')}`] : []),
       ...small.shots.map((s) => `packet  ${JSON.stringify(s)}`),
       `kernel  ${line(found.comparison.kernel)}`,
       ...[...new Set(found.comparison.courses.map(line))].slice(0, 6).map((x) => `netwhy  ${x}`),

@@ -8,7 +8,8 @@
    texts, "first"?: "nft" (loaded before legacy), "conntrack"?: true (on even where no rule asks for it)}    a new namespace with that in it
   {"op": "rules", ...the same, devices excepted}                                               rules only, into the same namespace
   {"op": "swap", ...likewise}                                               rules and sets of an earlier load or swap are replaced by these
-  {"op": "packets", "packets": [PACKET...], "fresh"?: true (connections are forgotten before each), "list"?: true (`conntrack -L` before each)}
+  {"op": "packets", "packets": [PACKET...], "fresh"?: true (connections are forgotten before each), "list"?: true (connections before each; "tool": as
+      `conntrack -L` prints them), "renew"?: TEXT (`ipset restore` before each), "insert"?: [words] (`conntrack -I` before the first)}
       PACKET  {"iif" (arrives there) | "local": true (a socket sends it), "src"?, "dst", "proto"?, "sport"?, "dport"?, "flags"?, "type"?,
                "code"?, "id"?, "ttl"?, "tos"?, "mark"?, "uid"?, "gid"?, "raw"? (a local one with its own IP header), "pad"? (UDP: bytes of payload, not to be cut), "payload"? (as --payload has it), "body"? (hex, in the place of all that follows the IP header), "ack"? (TCP), "seq"? (likewise), "inner"?: PACKET (an ICMP error)}
       -> [{fate: sent|local|gone, device?, path: [{by, family, table, chain, kind, number, mark}], first?, last?: HEADER, mark, error?, conntrack?,
@@ -110,6 +111,11 @@ def connections():
             return file.read()
     except OSError:
         return run('conntrack', '-L')
+
+
+def listed():
+    """What the tool itself lists, of both families."""
+    return run('conntrack', '-L') + run('conntrack', '-L', '-f', 'ipv6')
 
 
 def settle(addresses):
@@ -428,8 +434,10 @@ class Node:
                 self.control.forget_connections()
             if 'renew' in m:
                 run('ipset', 'restore', given=m['renew'])
-            listed = {'conntrack': connections()} if m.get('list') else {}
-            answers.append({**self.send(p), **listed})
+            if 'insert' in m and not answers:
+                run('conntrack', '-I', *m['insert'])
+            before = {'conntrack': listed() if m['list'] == 'tool' else connections()} if m.get('list') else {}
+            answers.append({**self.send(p), **before})
         return answers
 
 

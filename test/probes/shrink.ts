@@ -1,12 +1,15 @@
 // A disagreement made small: rules, sets, members, options, routes, settings and packets are left out while it stays one.
 import { judge, worldOf, type Comparison } from './compare.ts';
-import { isOwn, renewal } from './machine.ts';
+import { renewal } from './machine.ts';
 import type { Load, Node, Shot } from './node.ts';
+import { isOwn } from './story.ts';
 
 /** A node, and packets of which the last is disagreed about. */
 export interface Suspect {
   readonly load: Load;
   readonly shots: readonly Shot[];
+  /** What `conntrack -I` made before them. */
+  readonly prior?: readonly string[];
 }
 
 /** A suspect as played once more from nothing. */
@@ -16,10 +19,10 @@ export interface Replayed {
 }
 
 /** Plays it on a new node. */
-export async function replay(node: Node, { load, shots }: Suspect): Promise<Replayed> {
+export async function replay(node: Node, { load, shots, prior }: Suspect): Promise<Replayed> {
   await node.load(load);
   const files = await node.capture();
-  const seen = await node.packets(shots, { list: true, ...renewal(load) });
+  const seen = await node.packets(shots, { list: true, ...(prior && { insert: prior }), ...renewal(load) });
   const sighting = seen.at(-1)!;
   const now = { ...files, 'conntrack.txt': sighting.conntrack! };
   return { files: now, comparison: judge(worldOf(now), shots.at(-1)!, sighting) };
@@ -42,11 +45,13 @@ export async function shrink(node: Node, suspect: Suspect): Promise<Suspect | un
   if (!(await differs(node, suspect))) return undefined;
   let small = suspect;
   const attempt = async (load: Load, shots = small.shots): Promise<boolean> => {
-    const fewer = { load, shots };
+    const fewer = { ...small, load, shots };
     const still = await differs(node, fewer);
     if (still) small = fewer;
     return still;
   };
+  const { prior: _, ...bare } = small;
+  if (small.prior && (await differs(node, bare))) small = bare;
   for (let size = -1; size !== sizeOf(small);) {
     size = sizeOf(small);
     for (let i = small.shots.length - 2; i >= 0; i--) await attempt(small.load, small.shots.toSpliced(i, 1));
