@@ -1,6 +1,6 @@
 // The connection table of one network namespace, as one walk changes it.
-import { formatAddr } from '../net/addr.ts';
-import { formatTcpFlags, hasPorts, ICMP, ICMPV6, TCP } from '../net/proto.ts';
+import { equal, formatAddr } from '../net/addr.ts';
+import { formatTcpFlags, hasPorts, ICMP, ICMPV6, TCP, UDPLITE } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { ConntrackEntry, Namespace } from '../model/host.ts';
 import type { Packet, Tuple, Undetermined, UnknownAddress } from '../model/packet.ts';
@@ -70,12 +70,12 @@ export class ConntrackTable {
     return direction && { entry: sides[direction]!, direction };
   }
 
-  /** Reports whether another connection already answers to this reply tuple: nf_conntrack_tuple_taken(). */
-  isTaken(reply: Tuple, by: Entry): boolean {
+  /** Another connection that answers to this reply tuple already: nf_conntrack_tuple_taken(). */
+  holder(reply: Tuple, by: Entry): Entry | undefined {
     const answering = this.at(key(reply, by.zone, 'reply'));
     // the search is in the hash of the reply side's zone, where only an undivided zone has tuples of the original side
     const begun = by.zone.side ? undefined : this.at(key(reply, by.zone, 'original'));
-    return [answering, begun].some((found) => found !== undefined && found !== by);
+    return [answering, begun].find((found) => found !== undefined && found !== by);
   }
 
   /** Entries with the original source of `by` in its zone, those of this walk first: find_appropriate_src(), net/netfilter/nf_nat_core.c. */
@@ -204,8 +204,8 @@ export function track(table: ConntrackTable, packet: Packet, zone: Zone, loose: 
         entry.status |= CT_STATUS.ASSURED;
       entry.tcp = next;
     }
-    // nf_conntrack_gre_packet(), net/netfilter/nf_conntrack_proto_gre.c: assured by what comes after the first answer
-    if (packet.proto === GRE && entry.status & CT_STATUS.SEEN_REPLY) entry.status |= CT_STATUS.ASSURED;
+    // nf_conntrack_gre_packet(), nf_conntrack_udplite_packet(): assured by what comes after the first answer
+    if ((packet.proto === GRE || packet.proto === UDPLITE) && entry.status & CT_STATUS.SEEN_REPLY) entry.status |= CT_STATUS.ASSURED;
     if (direction === 'reply') entry.status |= CT_STATUS.SEEN_REPLY;
     const state =
       direction === 'reply' || entry.status & CT_STATUS.SEEN_REPLY
@@ -282,4 +282,8 @@ export function invert(t: Tuple): Tuple {
 
 function key(t: Tuple, zone: Zone, side: Direction): string {
   return `${side}|${zoneId(zone, side)}|${t.proto}|${String(t.src)}|${t.sport}|${String(t.dst)}|${t.dport}`;
+}
+
+export function sameTuple(a: Tuple, b: Tuple): boolean {
+  return a.proto === b.proto && equal(a.src, b.src) && equal(a.dst, b.dst) && a.sport === b.sport && a.dport === b.dport;
 }

@@ -232,7 +232,7 @@ export class Visit implements Visitor, Router {
             const table = this.walk.connections(this.ns);
             const { entry } = this.connection;
             // __nf_conntrack_confirm(), nf_ct_resolve_clash(): two connections cannot share a tuple
-            if (table.isTaken(entry.reply, entry)) return clashed(entry.cause.src ?? entry.cause.dst);
+            if (table.holder(entry.reply, entry)) return clashed(entry.cause.src ?? entry.cause.dst);
             table.confirm(entry);
           }
           break;

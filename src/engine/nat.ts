@@ -3,7 +3,7 @@ import { and, compare, equal, familyOf, formatEndpoint, not, or, prefixMask, typ
 import { hasPorts, ICMP, ICMPV6 } from '../net/proto.ts';
 import type { Packet, Tuple, Undetermined } from '../model/packet.ts';
 import { CT_STATUS, type NatRange, type Statement } from '../model/ruleset.ts';
-import { invert, type Cause, type ConntrackTable, type Direction, type Entry, type Manip } from './conntrack.ts';
+import { invert, sameTuple, type Cause, type ConntrackTable, type Direction, type Entry, type Manip } from './conntrack.ts';
 
 /** A target that asks for a translation. */
 export type NatStatement = Extract<Statement, { kind: 'dnat' | 'snat' | 'masquerade' | 'redirect' | 'netmap' }>;
@@ -51,10 +51,10 @@ interface Choice {
 
 /** get_unique_tuple(): the source as it is if it may stay, else the mapping it had before, else an address of the range and a free port. */
 function uniqueTuple(table: ConntrackTable, entry: Entry, current: Tuple, manip: Manip, range: NatRange): Choice {
-  const free = (t: Tuple): boolean => !table.isTaken(invert(t), entry);
+  const free = (t: Tuple): boolean => !table.holder(invert(t), entry);
   if (manip === 'src' && !range.random) {
     if (inRange(current, range)) {
-      if (free(current)) return { tuple: current, clash: false };
+      if (free(current) || isMirrored(table, entry, current)) return { tuple: current, clash: false };
     } else {
       // the first mapping of this source that is in range; where that tuple is taken the search is over
       for (const other of table.sameSource(entry)) {
@@ -79,6 +79,17 @@ function uniqueTuple(table: ConntrackTable, entry: Entry, current: Tuple, manip:
     }
   }
   return { ...uniquePort(tuple, manip, range, free), clash: !range.random && !range.ports };
+}
+
+/** nf_nat_used_tuple_new(): an untranslated connection of the other way round is no hindrance; it is met when this one is confirmed. */
+function isMirrored(table: ConntrackTable, entry: Entry, current: Tuple): boolean {
+  const other = table.holder(invert(current), entry);
+  return (
+    other !== undefined &&
+    !(other.status & (CT_STATUS.SNAT | CT_STATUS.DNAT)) &&
+    sameTuple(other.orig, entry.reply) &&
+    sameTuple(other.reply, entry.orig)
+  );
 }
 
 /** nf_in_range() for the source side. */

@@ -201,11 +201,14 @@ describeClaims('found by random nodes: CT', ({ both }) => {
     FROM_OUTSIDE,
     'raw PREROUTING 1, raw PREROUTING 2, raw PREROUTING 3, raw PREROUTING 4, raw PREROUTING 5, raw PREROUTING 6, filter FORWARD 1 -> out cali1 8.8.8.8:40000 > 10.1.0.1:80 ttl 63',
   );
-  const tunnel = { iif: 'eth0', src: '8.8.8.8', dst: '10.1.0.1', proto: 'gre' };
-  both(
-    'GRE is ASSURED by the packet after its first answer',
-    { filter: ['-A FORWARD -m conntrack --ctstatus ASSURED', '-A FORWARD -m conntrack ! --ctstatus ASSURED'] },
-    [tunnel, { ...tunnel, iif: 'cali1', src: '10.1.0.1', dst: '8.8.8.8' }, tunnel],
-    [/FORWARD 2 /, /FORWARD 2 /, /FORWARD 1 /],
-  );
+  for (const proto of ['gre', 'udplite']) {
+    const tunnel: Shot = { iif: 'eth0', src: '8.8.8.8', dst: '10.1.0.1', proto, ...(proto === 'udplite' && { sport: 40000, dport: 80 }) };
+    const answer: Shot = { iif: 'cali1', src: '10.1.0.1', dst: '8.8.8.8', proto, ...(proto === 'udplite' && { sport: 80, dport: 40000 }) };
+    both(
+      `${proto} is ASSURED by the packet after its first answer`,
+      { filter: ['-A FORWARD -m conntrack --ctstatus ASSURED', '-A FORWARD -m conntrack ! --ctstatus ASSURED'] },
+      [tunnel, answer, tunnel],
+      [/FORWARD 2 /, /FORWARD 2 /, /FORWARD 1 /],
+    );
+  }
 });

@@ -46,6 +46,15 @@ describeClaims('zones', ({ both, both6 }) => {
     [/FORWARD 1 /, /FORWARD 1 /, /FORWARD 4 /, /FORWARD 2 /, /FORWARD 2 /, /FORWARD 3 /],
   );
   both(
+    'an answer outside of the zone begins a connection whose own answer is taken: it is dropped, with nat or without',
+    { raw: ['-A PREROUTING -i eth0 -j CT --zone-reply 2'], filter, nat: ['-A POSTROUTING -d 10.99.0.1 -j MASQUERADE'] },
+    [
+      { ...FROM_OUTSIDE, proto: 'udp' },
+      { ...BACK, proto: 'udp' },
+    ],
+    [/FORWARD 1 -> out/, /FORWARD 1 -> gone/],
+  );
+  both(
     'CT --zone mark takes the mark that the packet has when conntrack looks, 16 bits of it',
     {
       raw: [
