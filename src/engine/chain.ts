@@ -371,6 +371,7 @@ export function missKind(pred: Pred | undefined): MissKind {
         case 'dst':
           return 'destination';
         case 'proto':
+        case 'nexthdr':
           return 'protocol';
         case 'sport':
         case 'dport':

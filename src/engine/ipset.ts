@@ -2,7 +2,7 @@
 // *_kadt functions of the set types.
 import { and, contains, formatAddr, isMulticast } from '../net/addr.ts';
 import { has } from '../net/intervals.ts';
-import { ICMP, ICMPV6, SCTP, TCP, UDP, UDPLITE } from '../net/proto.ts';
+import { ICMP, ICMPV6, isExtended, SCTP, TCP, UDP, UDPLITE } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { CounterTest, IpSet, SetDimension, SetKey, SetMember, SetPart, SetQuestion, Truth } from '../model/ruleset.ts';
 import type { LiveSet } from './liveset.ts';
@@ -120,6 +120,7 @@ function valueOf(dimension: SetDimension, side: SetKey, set: IpSet, s: Sight): S
     case 'net':
       return p.undetermined?.[side] ? undefined : { addr: p[side] };
     case 'port': {
+      if (isExtended(p)) return undefined;
       // ip_set_get_ip4_port(): ICMP puts type and code there, protocols without ports have 0
       const bare = set.type === 'bitmap:port'; // bitmap_port: TCP and UDP only
       if (p.proto === ICMP || p.proto === ICMPV6) return bare || !p.icmp ? 'none' : { port: p.icmp.type * 256 + p.icmp.code, proto: p.proto };

@@ -2,7 +2,7 @@
 // function loudly and keeps what it saw.
 import { and, compare, equal, formatAddr, formatMasked, formatRange, type Addr, type Word } from '../net/addr.ts';
 import { has, intersect, type Ranges } from '../net/intervals.ts';
-import { formatProtocol, formatTcpFlags, ICMP, ICMPV6 } from '../net/proto.ts';
+import { formatProtocol, formatTcpFlags, ICMP, ICMPV6, isExtended } from '../net/proto.ts';
 import { formatTime } from '../net/time.ts';
 import type { Span } from '../model/finding.ts';
 import type { Packet } from '../model/packet.ts';
@@ -231,7 +231,11 @@ export function undecided(pred: Pred, s: Sight): Open | undefined {
         return { leaf: pred, key: `${s.visit}:${claim}`, claim: `${claim} (not captured)` };
       }
       const text = pred.text ?? pred.field;
-      const why = range ? `the kernel picks the port from ${range[0]}-${range[1]}` : 'not given in the question';
+      const why = range
+        ? `the kernel picks the port from ${range[0]}-${range[1]}`
+        : isExtended(s.packet)
+          ? 'what follows its extension header is not part of the packet'
+          : 'not given in the question';
       return { leaf: pred, key: `${s.visit}:${text}`, claim: `'${text}' holds (${why})` };
     }
     case 'name':
@@ -354,6 +358,9 @@ function read(field: Field, s: Sight): Value {
     case 'dst':
       return p.undetermined?.[field] === undefined ? p[field] : HIDDEN;
     case 'proto':
+      return isExtended(p) ? HIDDEN : p.proto;
+    case 'nexthdr':
+      return p.proto;
     case 'ttl':
     case 'length':
     case 'tos':
@@ -362,11 +369,12 @@ function read(field: Field, s: Sight): Value {
     case 'sport':
     case 'dport':
     case 'flags':
-      return p[field] ?? ABSENT;
+      return p[field] ?? (isExtended(p) ? HIDDEN : ABSENT);
     case 'icmp':
+      if (isExtended(p)) return HIDDEN;
       return p.icmp && (p.proto === ICMP || p.proto === ICMPV6) ? p.icmp.type * 256 + p.icmp.code : ABSENT;
     case 'fragment':
-      return 0;
+      return isExtended(p) ? HIDDEN : 0;
     case 'pkttype':
       return p.mac?.dst === 'ff:ff:ff:ff:ff:ff'
         ? PKT_TYPE.broadcast
@@ -430,6 +438,7 @@ function sayValue(field: Field, value: Value, s: Sight, say: Say): void {
     case 'ctrepldst':
       return say(formatAddr(value));
     case 'proto':
+    case 'nexthdr':
     case 'ctproto':
       return say(formatProtocol(value));
     case 'mark':

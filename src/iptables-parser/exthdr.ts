@@ -1,8 +1,21 @@
-// Matches on headers between IP and the transport: IPsec's, and the extension headers of IPv6. A packet has the one header that its
-// protocol number names, and no other: what such a header says is not part of the packet.
+// Matches on headers between IP and the transport: IPsec's, and the extension headers of IPv6. A packet has the header that its
+// protocol number names; what that header says is not part of the packet, nor what follows an extension header.
 import { formatAddr, isError, parseAddr, type Addr, type Prefix } from '../net/addr.ts';
+import { EXTENSION_HEADERS } from '../net/proto.ts';
 import type { Pred } from '../model/ruleset.ts';
-import { has, match, option, printOption, unknown, valueOf, type Given, type MatchExtension, type Option, type Options } from './extension.ts';
+import {
+  has,
+  match,
+  option,
+  printOption,
+  unknown,
+  valueOf,
+  type Context,
+  type Given,
+  type MatchExtension,
+  type Option,
+  type Options,
+} from './extension.ts';
 import { all, any, fieldIn, negate } from './predicate.ts';
 import { isBad, network, nothing, number, parseNumber, range, type Bad, type Span2, type Value } from './value.ts';
 
@@ -30,17 +43,26 @@ interface Header {
   readonly complete?: (o: Options) => Options;
 }
 
+const protocolIs = (n: number): Pred => fieldIn('proto', [n, n]);
+const FOLLOWS = 'what follows its extension header is not part of the packet';
+
+/** ipv6_find_hdr(), net/ipv6/exthdrs_core.c: the header comes first, or may follow another. */
+function among({ name, protocol }: Header): Pred {
+  const others = EXTENSION_HEADERS.filter((n) => n !== protocol).map((n) => [n, n] as const);
+  return any(fieldIn('nexthdr', [protocol, protocol]), all(fieldIn('nexthdr', ...others), unknown(`-m ${name}`, FOLLOWS, `header:${protocol}`)));
+}
+
 /** A match on one header: false without it, decided by its presence where no option is given, else open. */
 function header(h: Header): MatchExtension {
-  const present = fieldIn('proto', [h.protocol, h.protocol]);
   const complete = h.complete ?? ((o: Options): Options => o);
-  const lower = (options: Options): readonly Pred[] => {
+  const lower = (options: Options, { family }: Context): readonly Pred[] => {
+    const present = family === 4 || !EXTENSION_HEADERS.includes(h.protocol) ? protocolIs(h.protocol) : among(h);
     const given = complete(options);
     const asked = h.options.filter((o) => {
       const g = given[o.name];
       return g !== undefined && (g.not || !o.silent?.(g.value));
     });
-    if (asked.length === 0) return h.bound ? [] : [present];
+    if (asked.length === 0) return h.bound ? [] : [{ ...present, text: '' }];
     return asked.map((o) => {
       const g = given[o.name]!;
       const says = printOption(o, { ...g, not: false });
@@ -291,8 +313,6 @@ function headerOf(protocol: number): number {
   const at = HEADERS.findIndex(([, , p]) => p === protocol);
   return at < 0 ? HEADERS.length - 1 : at;
 }
-/** Headers behind which others follow. */
-const CHAINED = [HOP, DESTINATION, ROUTING, FRAGMENT, AH];
 
 const headers: Value<number> = {
   shape: 'HEADER[,HEADER...]',
@@ -329,10 +349,10 @@ export const ipv6header = match({
       const own = 1 << headerOf(protocol);
       return has(o, '--soft') ? (not ? (own & set) === 0 : own === set) : (own === set) !== not;
     };
-    const plain = Array.from({ length: 256 }, (_, p) => p).filter((p) => !CHAINED.includes(p) && holds(p));
-    const open = unknown(`-m ipv6header ${says}`, 'what follows its extension header is not part of the packet', `ipv6header:${says}`);
-    const decided = plain.length ? [fieldIn('proto', ...plain.map((p) => [p, p] as const))] : [];
-    return [{ ...any(...decided, all(fieldIn('proto', ...CHAINED.map((p) => [p, p] as const)), open)), text: says }];
+    const plain = Array.from({ length: 256 }, (_, p) => p).filter((p) => !EXTENSION_HEADERS.includes(p) && holds(p));
+    const open = unknown(`-m ipv6header ${says}`, FOLLOWS, `ipv6header:${says}`);
+    const decided = plain.length ? [fieldIn('nexthdr', ...plain.map((p) => [p, p] as const))] : [];
+    return [{ ...any(...decided, all(fieldIn('nexthdr', ...EXTENSION_HEADERS.map((p) => [p, p] as const)), open)), text: says }];
   },
 });
 

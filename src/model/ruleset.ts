@@ -11,6 +11,7 @@ export type Field =
   | 'src'
   | 'dst'
   | 'proto'
+  | 'nexthdr'
   | 'sport'
   | 'dport'
   | 'flags'
@@ -39,7 +40,7 @@ export type Field =
   | 'ctorigdstport'
   | 'ctreplsrcport'
   | 'ctrepldstport';
-// icmp: type * 256 + code.   macsrc: the 48-bit address as [0, 0, high 16 bits, low 32 bits].   fragment: 1 for a later fragment, else 0.   socket: 1 for a packet that a socket of this host sent, else 0.
+// proto: of IPv6, the last header, as ipv6_find_hdr() finds it; nexthdr: the first.   icmp: type * 256 + code.   macsrc: the 48-bit address as [0, 0, high 16 bits, low 32 bits].   fragment: 1 for a later fragment, else 0.   socket: 1 for a packet that a socket of this host sent, else 0.
 
 /** Values of the field `ctstate`. */
 export const CT_STATE = { INVALID: 0, NEW: 1, ESTABLISHED: 2, RELATED: 3, UNTRACKED: 4 } as const;

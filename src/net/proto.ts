@@ -71,6 +71,13 @@ export const TCP = 6;
 export const UDP = 17;
 export const DCCP = 33;
 export const ICMPV6 = 58;
+/** IPv6 extension headers, behind which another header follows: hop-by-hop, routing, fragment, AH, destination. */
+export const EXTENSION_HEADERS: readonly number[] = [0, 43, 44, 51, 60];
+
+/** ip6_packet_match(), net/ipv6/netfilter/ip6_tables.c: protocol and ports are those of the last header, which such a packet does not tell. */
+export function isExtended({ family, proto }: { readonly family: 4 | 6; readonly proto: number }): boolean {
+  return family === 6 && EXTENSION_HEADERS.includes(proto);
+}
 export const SCTP = 132;
 export const UDPLITE = 136;
 

@@ -8,7 +8,7 @@ import type { Packet } from '../../src/model/packet.ts';
 import type { Trace } from '../../src/model/trace.ts';
 import { formatAddr, isError, parseAddr } from '../../src/net/addr.ts';
 import { hasPorts, parseProtocol } from '../../src/net/proto.ts';
-import { answerOf, answersFor, comesHome, errorFor, SILENCE } from './answers.ts';
+import { answerOf, answersFor, comesHome, errorFor, isAnswer, SILENCE } from './answers.ts';
 import type { Header, Load, Node, Shot, Sighting } from './node.ts';
 
 /** What became of one packet, on the kernel or in one of netwhy's courses. */
@@ -118,7 +118,7 @@ function fateOf(t: Trace): string {
 /** Reports whether a course is what the kernel did; where netwhy leaves a value open, the kernel's must be possible. */
 function agrees(course: Told, kernel: Told, p: Packet): boolean {
   if (course.fate !== kernel.fate || course.rules.join() !== kernel.rules.join()) return false;
-  if (course.error !== kernel.error || !kernel.answers.every((a) => course.answers.includes(a))) return false;
+  if (course.error !== kernel.error || !kernel.answers.every((seen) => course.answers.some((a) => isAnswer(a, seen)))) return false;
   const [a, b] = [course.final, kernel.final];
   if (!a || !b) return !a && !b;
   const { undetermined } = p;
@@ -192,7 +192,15 @@ export function judge(world: World, shot: Shot, sighting: Sighting): Comparison 
   const courses = traces.map((t) => told(world, shot, t));
   const at = courses.findIndex((c, i) => agrees(c, kernel, traces[i]!.final) && comesHome(traces[i]!.packet, sighting));
   tally.packets++;
-  tally.courses += courses.length;  if (process.env["DBG"]) console.log("DBG", courses.length, at, new Set(courses.map(line)).size, courses.slice(0,3).map(c => c.rules.length));
+  tally.courses += courses.length;
+  if (process.env['DBG'])
+    console.log(
+      'DBG',
+      courses.length,
+      at,
+      new Set(courses.map(line)).size,
+      courses.slice(0, 3).map((c) => c.rules.length),
+    );
   // of lost replies one course may stand for packets that left by several interfaces
   const tells = ({ trace: t }: { readonly trace: Trace }): boolean =>
     fateOf(t) === kernel.fate || (t.outcome.kind === 'reply-lost' && kernel.fate !== 'gone');
@@ -261,4 +269,3 @@ export async function agree(node: Node, load: Load, shots: readonly Shot[], how:
     );
   return all.map((c) => line(c.kernel));
 }
-export const dbg = { f: (..._: unknown[]): void => {} };
