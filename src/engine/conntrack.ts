@@ -63,11 +63,12 @@ export class ConntrackTable {
 
   /** __nf_conntrack_find_get(): among the tuples of the original side and of the reply side, each in its own zone. */
   find(tuple: Tuple, zone: Zone): { entry: Entry; direction: Direction } | undefined {
-    const sides = { original: this.at(key(tuple, zone, 'original')), reply: this.at(key(tuple, zone, 'reply')) };
-    // in one zone the reply side is found first, as the kernel put it into the hash last: so of a connection that is its own answer
-    const order: readonly Direction[] = zone.side ? ['original', 'reply'] : ['reply', 'original'];
-    const direction = order.find((d) => sides[d]);
-    return direction && { entry: sides[direction]!, direction };
+    const [original, reply] = [this.at(key(tuple, zone, 'original')), this.at(key(tuple, zone, 'reply'))];
+    if (!original || !reply) return original ? { entry: original, direction: 'original' } : reply && { entry: reply, direction: 'reply' };
+    // found in the order of the hash: of one connection the reply side was put in last. Where two share the tuple, one has a zone
+    // of its own on its other side, and only that one can have come when the tuple was there already.
+    const isReply = original === reply || (zone.side === undefined && !original.zone.side);
+    return isReply ? { entry: reply, direction: 'reply' } : { entry: original, direction: 'original' };
   }
 
   /** Another connection that answers to this reply tuple already: nf_conntrack_tuple_taken(). */

@@ -112,7 +112,10 @@ export class Visit implements Visitor, Router {
     // the loopback device: conntrack and the route stay with the packet (loopback_xmit())
     this.iif = 'lo';
     this.oif = '';
-    return this.arrive() ?? this.deliver();
+    // an invalid packet has no connection to keep: conntrack looks again, perhaps in another zone
+    if (this.connection?.state === CT_STATE.INVALID) this.connection = undefined;
+    const { dst } = this.packet;
+    return this.arrive() ?? (equal(dst, this.packet.dst) ? this.deliver() : this.routeAndGo());
   }
 
   private fromUnknown(): Packet {

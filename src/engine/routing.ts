@@ -213,7 +213,7 @@ function martianAddress(ns: Namespace, p: Packet, iif: string | undefined): Refu
 
 /** fib_validate_source(): strict (1) wants the route back on the same device, loose (2) any route, 0 only that the source is not our own. */
 function validateSource(ns: Namespace, p: Packet, iif: string | undefined, out: string | undefined, router: Router): Refusal | undefined {
-  if (p.family === 6 || iif === undefined || iif === 'lo' || p.undetermined?.src) return undefined;
+  if (p.family === 6 || iif === undefined || p.undetermined?.src) return undefined;
   const fib = Fib.of(ns, 4);
   const filter = maxOf(ns, iif, 'rp_filter');
   const mode = filter.value;

@@ -55,6 +55,30 @@ describeClaims('zones', ({ both, both6 }) => {
     [/FORWARD 1 -> out/, /FORWARD 1 -> gone/],
   );
   both(
+    'of two connections that share a tuple the later one is found: that of the divided zone',
+    { raw: ['-A PREROUTING -i cali1 -p tcp -j CT --zone-reply 2'], filter, nat: ['-A PREROUTING -d 10.96.0.2 -j DNAT --to-destination 10.1.0.1'] },
+    [{ ...FROM_OUTSIDE, dst: '10.96.0.2' }, { ...BACK, flags: 'SYN' }, error('cali1', '10.1.0.1', '8.8.8.8', { ...FROM_OUTSIDE })],
+    [/FORWARD 1 -> out/, /FORWARD 1 -> /, /FORWARD 3 -> out eth0 10.1.0.1 /],
+  );
+  both(
+    'on lo conntrack looks again for what was invalid, in the zone of then; translated, it is a martian',
+    { raw: ['-A PREROUTING -j CT --zone-reply 1'], nat: ['-A INPUT -j SNAT --to-source 192.168.21.20'], filter: ['-A INPUT'] },
+    [
+      { iif: 'eth1', src: '10.1.0.2', dst: '10.9.0.20', proto: 'udp', sport: 79, dport: 443 },
+      {
+        local: true,
+        raw: true,
+        src: '10.9.0.20',
+        dst: '192.168.21.20',
+        proto: 'icmp',
+        type: 3,
+        code: 1,
+        inner: { iif: 'lo', src: '192.168.21.20', dst: '10.9.0.20', proto: 'udp', sport: 79, dport: 443 },
+      },
+    ],
+    [/INPUT 1, filter INPUT 1 -> local|INPUT 1 -> local/, 'raw PREROUTING 1 -> gone'],
+  );
+  both(
     'CT --zone mark takes the mark that the packet has when conntrack looks, 16 bits of it',
     {
       raw: [
