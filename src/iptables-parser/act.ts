@@ -59,6 +59,15 @@ const onlyOne =
 
 const bit = (name: string): Option => option(name, { value: number('0|1', 1) });
 
+// ECN_parse(), extensions/libipt_ECN.c: --ecn-tcp-remove forgets a codepoint that was written before it.
+function codepoints(o: Options): { readonly ece?: number; readonly cwr?: number; readonly ect?: number } {
+  const [ece, cwr, ect] = ['--ecn-tcp-ece', '--ecn-tcp-cwr', '--ecn-ip-ect'].map((n) => valueOf<number>(o, n));
+  if (!has(o, '--ecn-tcp-remove')) return { ...(ece !== undefined && { ece }), ...(cwr !== undefined && { cwr }), ...(ect !== undefined && { ect }) };
+  const written = Object.keys(o);
+  const kept = ect !== undefined && written.indexOf('--ecn-ip-ect') > written.indexOf('--ecn-tcp-remove');
+  return { ece: 0, cwr: 0, ...(kept && { ect }) };
+}
+
 // ecn_tg(), net/ipv4/netfilter/ipt_ECN.c
 /** -j ECN */
 export const ECN = target({
@@ -69,14 +78,15 @@ export const ECN = target({
   options: [flag('--ecn-tcp-remove'), bit('--ecn-tcp-ece'), bit('--ecn-tcp-cwr'), option('--ecn-ip-ect', { value: number('CODE', 3) })],
   check: (o, { protocol }) => {
     if (Object.keys(o).length === 0) return { error: 'ECN needs an option' };
-    const ofTcp = ['--ecn-tcp-remove', '--ecn-tcp-ece', '--ecn-tcp-cwr'].some((n) => has(o, n));
+    const bitNames = ['--ecn-tcp-ece', '--ecn-tcp-cwr'];
+    const beside = has(o, '--ecn-tcp-remove') ? bitNames.find((n) => has(o, n)) : undefined;
+    if (beside !== undefined) return { error: `--ecn-tcp-remove and ${beside} exclude each other` };
+    const ofTcp = ['--ecn-tcp-remove', ...bitNames].some((n) => has(o, n));
     return ofTcp && protocol !== TCP ? { error: 'ECN needs -p tcp for bits of the TCP header' } : undefined;
   },
   print: (o) => {
-    const ect = valueOf<number>(o, '--ecn-ip-ect');
-    const [ece, cwr] = [valueOf<number>(o, '--ecn-tcp-ece'), valueOf<number>(o, '--ecn-tcp-cwr')];
-    if (has(o, '--ecn-tcp-remove') || (ece === 0 && cwr === 0))
-      return ['--ecn-tcp-remove', ...(ect === undefined ? [] : [`--ecn-ip-ect ${ect}`])].join(' ');
+    const { ece, cwr, ect } = codepoints(o);
+    if (ece === 0 && cwr === 0 && ect === undefined) return '--ecn-tcp-remove';
     return [
       ...(ece === undefined ? [] : [`--ecn-tcp-ece ${ece}`]),
       ...(cwr === undefined ? [] : [`--ecn-tcp-cwr ${cwr}`]),
@@ -84,9 +94,7 @@ export const ECN = target({
     ].join(' ');
   },
   lower: (o) => {
-    const ect = valueOf<number>(o, '--ecn-ip-ect');
-    const removes = has(o, '--ecn-tcp-remove');
-    const [ece, cwr] = removes ? [0, 0] : [valueOf<number>(o, '--ecn-tcp-ece'), valueOf<number>(o, '--ecn-tcp-cwr')];
+    const { ece, cwr, ect } = codepoints(o);
     const clear = (ece === undefined ? 0 : 64) | (cwr === undefined ? 0 : 128);
     const out: Statement[] = [];
     if (ect !== undefined) out.push({ kind: 'settos', clear: 3, xor: ect });
