@@ -133,13 +133,14 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
         case 'npt': {
           const { side, from, to } = statement;
           const old = v.packet[side];
-          const addr = mapPrefix(old, from, to);
-          if (addr === undefined) {
+          const { addr, whole } = mapPrefix(old, from, to);
+          v.packet = { ...v.packet, [side]: addr };
+          if (!whole) {
             push(v, step, [...did, 'drop']);
-            const why = `${table.name} ${chain.name} ${rule.number} drops it: ${formatAddr(old)} has no word that could keep the checksum: ${rule.text}`;
+            const told = `a parameter problem is told to ${formatAddr(v.packet.src)}`;
+            const why = `${table.name} ${chain.name} ${rule.number} drops it: ${formatAddr(old)} has no word that could keep the checksum (${told}): ${rule.text}`;
             return { kind: 'drop', why, at: rule.at };
           }
-          v.packet = { ...v.packet, [side]: addr };
           did.push(`${side} ${formatAddr(old)} -> ${formatAddr(addr)}`);
           break;
         }

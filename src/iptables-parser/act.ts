@@ -332,6 +332,8 @@ const bare: Value<Prefix> = {
   },
 };
 
+const BUILT_IN: ReadonlySet<string> = new Set(['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING']);
+
 const npt = (name: 'SNPT' | 'DNPT', side: 'src' | 'dst', chains: readonly string[]): TargetExtension =>
   target({
     name,
@@ -340,7 +342,7 @@ const npt = (name: 'SNPT' | 'DNPT', side: 'src' | 'dst', chains: readonly string
     summary: `Translates the prefix of the IPv6 ${side === 'src' ? 'source' : 'destination'} without connection tracking.`,
     options: ['--src-pfx', '--dst-pfx'].map((n) => option(n, { value: bare, required: true })),
     check: (o, { chain }) => {
-      if (/^[A-Z]+$/.test(chain) && !chains.includes(chain)) return { error: `${name} works in ${chains.join(' and ')} only` };
+      if (BUILT_IN.has(chain) && !chains.includes(chain)) return { error: `${name} works in ${chains.join(' and ')} only` };
       const given = ['--src-pfx', '--dst-pfx'].map((n) => valueOf<Prefix>(o, n)!);
       if (given.some((p) => familyOf(p.addr) !== 6)) return { error: `${name} translates IPv6 prefixes` };
       return given.some((p) => p.length > 64) ? { error: 'the prefixes are of 64 bits at most' } : undefined;

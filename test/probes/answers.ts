@@ -95,6 +95,11 @@ function claimed(t: Trace): string | undefined {
       return local ? undefined : family === 4 && outcome.why.includes("'unreachable") ? '3/1' : family === 4 ? '3/0' : '1/0';
     case 'prohibited':
       return local ? undefined : family === 4 ? '3/13' : '1/1';
+    case 'dropped': {
+      // ip6t_snpt_tg(), ip6t_dnpt_tg(): in OUTPUT there is no device yet, and icmp6_send() does nothing without one
+      const at = steps.at(-1)!;
+      return at.step === 'rule' && at.then.some((s) => s.kind === 'npt') && at.hook !== 'OUTPUT' ? '4/0' : undefined;
+    }
     case 'martian':
       // ip6_forward()
       return !local && family === 6 && isLinkLocal(t.final.src) ? '1/2' : undefined;
@@ -169,6 +174,7 @@ export function comesHome(sent: Packet, s: Sighting): boolean {
   if (s.frames.length === 0) return true;
   const [frame, another] = s.frames;
   const [made] = s.answers;
+  if (made && kindOf(made) === '4/0') return true; // NPT's quotes what it has already changed, and may go there
   if (!frame || another || !made || kindOf(frame) !== kindOf(made)) return false;
   const asked = textOf(sent);
   const about = frame.inner ?? { src: frame.dst, dst: frame.src, ...(frame.sport !== undefined && { sport: frame.dport!, dport: frame.sport }) };
@@ -187,6 +193,8 @@ export function errorFor(t: Trace, shot: Shot): string | undefined {
     case 'dropped':
     case 'rejected': {
       const at = steps.findLast((s) => 'hook' in s);
+      // nf_queue(): a packet without a program to take it just disappears
+      if (at?.step === 'rule' && at.then.some((s) => s.kind === 'gate')) return undefined;
       return at && 'hook' in at && (at.hook === 'OUTPUT' || at.hook === 'POSTROUTING') ? 'EPERM' : undefined;
     }
     case 'no-route':
