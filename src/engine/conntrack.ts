@@ -67,7 +67,7 @@ export class ConntrackTable {
     if (!original || !reply) return original ? { entry: original, direction: 'original' } : reply && { entry: reply, direction: 'reply' };
     // found in the order of the hash: of one connection the reply side was put in last. Where two share the tuple, one has a zone
     // of its own on its other side, and only that one can have come when the tuple was there already.
-    const isReply = original === reply || (zone.side === undefined && !original.zone.side);
+    const isReply = zone.side === undefined && (original === reply || !original.zone.side);
     return isReply ? { entry: reply, direction: 'reply' } : { entry: original, direction: 'original' };
   }
 
@@ -200,8 +200,8 @@ export function track(table: ConntrackTable, packet: Packet, zone: Zone, loose: 
     if (entry.tcp) {
       const next = tcpNext(entry.tcp, flags, direction);
       if (next === 'invalid') return { state: CT_STATE.INVALID, why: `its flags do not fit a connection that is ${entry.tcp}` };
-      // nf_conntrack_tcp_packet(): a valid ACK in ESTABLISHED, or into it, once both sides have spoken
-      if (entry.status & CT_STATUS.SEEN_REPLY && next === 'ESTABLISHED' && (entry.tcp === 'SYN_RECV' || entry.tcp === 'ESTABLISHED'))
+      // nf_conntrack_tcp_packet(): a valid ACK in ESTABLISHED, or into it, once both sides have spoken; a SYN there is ignored
+      if (entry.status & CT_STATUS.SEEN_REPLY && !(flags & 2) && next === 'ESTABLISHED' && (entry.tcp === 'SYN_RECV' || entry.tcp === 'ESTABLISHED'))
         entry.status |= CT_STATUS.ASSURED;
       entry.tcp = next;
     }

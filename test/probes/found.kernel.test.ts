@@ -177,6 +177,17 @@ describeClaims('found by random nodes: TCP', ({ both }) => {
     [/FORWARD 1 /, /FORWARD 3 /],
   );
   both(
+    'a SYN in a picked up connection is ignored, and makes nothing ASSURED',
+    { filter: ['-A FORWARD -m conntrack --ctstatus ASSURED', '-A FORWARD -m conntrack ! --ctstatus ASSURED'] },
+    [
+      { ...there, flags: 'ACK', seq: 1001, ack: 1001 },
+      { ...back, flags: 'SYN,ACK', ack: 1001 },
+      there,
+      { ...there, flags: 'ACK', seq: 1001, ack: 1001 },
+    ],
+    [/FORWARD 2 /, /FORWARD 2 /, /FORWARD 2 /, /FORWARD 1 /],
+  );
+  both(
     'the ACK that completes a handshake finds the connection ASSURED already',
     { filter: ['-A FORWARD -m conntrack --ctstatus ASSURED', '-A FORWARD -m conntrack ! --ctstatus ASSURED'] },
     [there, { ...back, flags: 'SYN,ACK', ack: 1001 }, { ...there, flags: 'ACK', seq: 1001, ack: 1001 }],

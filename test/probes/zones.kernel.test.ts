@@ -61,6 +61,12 @@ describeClaims('zones', ({ both, both6 }) => {
     [/FORWARD 1 -> out/, /FORWARD 1 -> /, /FORWARD 3 -> out eth0 10.1.0.1 /],
   );
   both(
+    'a connection that is its own answer is met from the original side in a divided zone',
+    { raw: ['-A OUTPUT -j CT --zone-reply 2'], filter: ['-A OUTPUT -m conntrack --ctstate NEW', '-A OUTPUT -m conntrack --ctstate ESTABLISHED'] },
+    [1, 2].map((): Shot => ({ local: true, dst: '10.9.0.20', proto: 'gre' })),
+    [/filter OUTPUT 1 -> local/, /filter OUTPUT 1 -> local/],
+  );
+  both(
     'on lo conntrack looks again for what was invalid, in the zone of then; translated, it is a martian',
     { raw: ['-A PREROUTING -j CT --zone-reply 1'], nat: ['-A INPUT -j SNAT --to-source 192.168.21.20'], filter: ['-A INPUT'] },
     [
