@@ -1,6 +1,6 @@
 // Address translation: what a binding may choose, and how a packet is rewritten. net/netfilter/nf_nat_core.c
 import { and, compare, equal, familyOf, formatEndpoint, not, or, prefixMask, type Addr, type Prefix } from '../net/addr.ts';
-import { hasPorts, ICMP, ICMPV6 } from '../net/proto.ts';
+import { hasPorts, ICMP, ICMPV6, SCTP, TCP } from '../net/proto.ts';
 import type { Packet, Tuple, Undetermined } from '../model/packet.ts';
 import { CT_STATUS, type NatRange, type Statement } from '../model/ruleset.ts';
 import { invert, sameTuple, type Cause, type ConntrackTable, type Direction, type Entry, type Manip } from './conntrack.ts';
@@ -83,6 +83,8 @@ function uniqueTuple(table: ConntrackTable, entry: Entry, current: Tuple, manip:
 
 /** nf_nat_used_tuple_new(): an untranslated connection of the other way round is no hindrance; it is met when this one is confirmed. */
 function isMirrored(table: ConntrackTable, entry: Entry, current: Tuple): boolean {
+  // nf_nat_allow_clash(): TCP and SCTP allow none
+  if (current.proto === TCP || current.proto === SCTP) return false;
   const other = table.holder(invert(current), entry);
   return (
     other !== undefined &&

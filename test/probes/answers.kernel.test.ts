@@ -310,4 +310,21 @@ describeClaims('connections that were there before', ({ both }) => {
       /192\.168\.21\.20:\d{1,3} /,
     ],
   );
+  const there: Shot = { ...FROM_POD, dst: '10.1.0.3', dport: 1024 };
+  const mirrored: Shot = { iif: 'eth0', src: '10.1.0.3', dst: '10.1.0.1', sport: 1024, dport: 40000 };
+  for (const [proto, expected] of [
+    ['tcp', /-> out cali1 10\.1\.0\.3:(?!1024 )\d+ /],
+    ['sctp', /-> out cali1 10\.1\.0\.3:(?!1024 )\d+ /],
+    ['udp', /-> gone$/],
+  ] as const) {
+    both(
+      `a mirrored connection whose answers are in another zone is in the way: of TCP the port is moved, of UDP it is met too late (${proto})`,
+      { raw: ['-A PREROUTING -i cali1 -j CT --zone-reply 2'], nat: ['-A POSTROUTING'] },
+      [
+        { ...there, proto },
+        { ...mirrored, proto },
+      ],
+      ['-> out eth0 10.1.0.1:40000', expected],
+    );
+  }
 });

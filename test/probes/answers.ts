@@ -50,6 +50,12 @@ function ends(h: { readonly src: string; readonly dst: string; readonly sport?: 
   return `${side(h.src, h.sport)} > ${side(h.dst, h.dport)}`;
 }
 
+/** Reports whether an answer is the one foretold; a port that the kernel picks is `*`. */
+export function isAnswer(told: string, seen: string): boolean {
+  const [a, b] = [told.split(' '), seen.split(' ')];
+  return a.length === b.length && a.every((w, i) => w === b[i] || (w.endsWith(':*') && b[i]!.startsWith(w.slice(0, -1))));
+}
+
 /** What the sender hears if the packet takes this course. More than one where the kernel rations its answers. */
 export function answersFor(world: World, t: Trace): readonly string[] {
   const [ns] = world.namespaces;
@@ -116,7 +122,9 @@ function reset(ns: Namespace, p: Packet): string {
   const { uid: _, ...rest } = p;
   const back: Packet = { ...rest, src: p.dst, dst: p.src, sport: p.dport!, dport: p.sport!, tos: 0, mark: 0, flags: RST };
   const way = routeOutput(ns, back, true, ROUTER, true);
-  return way.kind === 'refused' ? SILENCE : `${RESET} ${ends(textOf(back))} by ${way.device}`;
+  const { src, dst, sport, dport } = textOf(back);
+  const { undetermined: open } = p;
+  return way.kind === 'refused' ? SILENCE : `${RESET} ${src}:${open?.dport ? '*' : sport} > ${dst}:${open?.sport ? '*' : dport} by ${way.device}`;
 }
 
 /**

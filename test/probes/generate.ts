@@ -107,8 +107,8 @@ export function makeGround(d: Dice, six: boolean): Ground {
   return { load, backend: d.pick(['legacy', 'nft'] as const), mixed: d.chance(12), six };
 }
 
-/** Rules and sets; `nat` are rules that nat begins with. */
-export function makeRuleset(d: Dice, { backend, mixed, six }: Ground, nat: readonly string[] = []): Ruleset {
+/** Rules and sets; `before` are rules that a table begins with. */
+export function makeRuleset(d: Dice, { backend, mixed, six }: Ground, before: Readonly<Record<string, readonly string[]>> = {}): Ruleset {
   const sets: MadeSet[] = [];
   for (let i = d.below(5); i > 0; i--) sets.push(makeSet(d, sets.length, sets, six));
   const tables: { legacy: Record<string, string[]>; nft: Record<string, string[]> } = { legacy: {}, nft: {} };
@@ -116,8 +116,10 @@ export function makeRuleset(d: Dice, { backend, mixed, six }: Ground, nat: reado
     if (d.chance(table === 'filter' || table === 'nat' ? 90 : 45))
       tables[mixed ? d.pick(['legacy', 'nft'] as const) : backend][table] = makeTable(d, table, sets, six);
   }
-  const holder = nat.length === 0 ? undefined : ([tables.legacy, tables.nft].find((t) => t['nat']) ?? tables[backend]);
-  if (holder) holder['nat'] = [...nat, ...(holder['nat'] ?? [])];
+  for (const [table, rules] of Object.entries(before)) {
+    const holder = [tables.legacy, tables.nft].find((t) => t[table]) ?? tables[backend];
+    holder[table] = [...rules, ...(holder[table] ?? [])];
+  }
   const text = (t: Tables): string | undefined => (Object.keys(t).length > 0 ? save(t) : undefined);
   const [legacy, nft] = [text(tables.legacy), text(tables.nft)];
   return {

@@ -356,7 +356,7 @@ export const TARGETS_OF_RULES: readonly TargetEntry[] = [
   },
   { weight: 3, tables: ['filter'], needs: () => '-p tcp', text: () => 'REJECT --reject-with tcp-reset' },
   { weight: 4, tables: ['raw'], text: say('CT --notrack', 'CT --notrack', 'NOTRACK') },
-  { weight: 4, tables: ['raw'], text: say('CT --zone 1', 'CT --zone 2') },
+  { weight: 4, tables: ['raw'], text: say('CT --zone 1', 'CT --zone 2', 'CT --zone-orig 1', 'CT --zone-reply 2', 'CT --zone mark') },
   { weight: 4, tables: mangle, text: say('TTL --ttl-set 9', 'TTL --ttl-inc 1', 'TTL --ttl-dec 1', 'TTL --ttl-set 63') },
   {
     weight: 4,

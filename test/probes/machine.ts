@@ -6,7 +6,7 @@ import { Dice } from './dice.ts';
 import { makeGround, makeRuleset, makeShot, shotToSix, toSix, type Ground } from './generate.ts';
 import type { Load, Node, Ruleset, Shot, Sighting } from './node.ts';
 import type { Suspect } from './shrink.ts';
-import { makeRivals, makeStory, nextShot, rivalRule, type Been, type Story } from './story.ts';
+import { makeRivals, makeStory, nextShot, rivalRule, zoneRule, type Been, type Story } from './story.ts';
 
 /** Rule sets that share one ground, one after the other. */
 export const RULESETS_PER_GROUND = 10;
@@ -30,7 +30,8 @@ export function makeCase(seed: number, at: number, packets = PACKETS): Case {
   const ground: Ground = makeGround(new Dice(seed * 7_368_787 + group * 2 + 1), six);
   const d = new Dice(seed * 100_003 + at * 2);
   const rivals = d.chance(30);
-  const four: Load = { ...ground.load, ...makeRuleset(d, ground, rivals ? [rivalRule(d)] : []) };
+  const before = { ...(rivals && { nat: [rivalRule(d)] }), ...(d.chance(10) && { raw: [zoneRule(d)] }) };
+  const four: Load = { ...ground.load, ...makeRuleset(d, ground, before) };
   const shot = (): Shot => (six ? shotToSix(makeShot(d, four)) : makeShot(d, four));
   // since Linux 6.16 conntrack knows DCCP by its addresses only, before with its ports, as netwhy does: without either it is all the same
   const ported = (s: Shot): Shot => (s.proto === 'dccp' ? { ...s, proto: 'udplite' } : s);
@@ -160,6 +161,34 @@ export function withConnections(world: World, text: string): World {
 export function compareAll({ files, seen }: Played): Comparison[] {
   const world = worldOf({ ...files, 'conntrack.txt': '' });
   return seen.map(({ shot, sighting }) => judge(sighting.conntrack ? withConnections(world, sighting.conntrack) : world, shot, sighting));
+}
+
+/** What a comparison was about besides the packet's way: counted, so that a run shows what it has looked at. */
+export function subjectsOf({ seen }: Played, all: readonly Comparison[]): string[] {
+  return all.flatMap(({ taken, kernel }, i) => {
+    if (!taken) return [];
+    const { shot, sighting } = seen[i]!;
+    const steps = taken.hops.flatMap((h) => h.steps);
+    const known = steps.find((s) => s.step === 'conntrack' && s.at !== undefined);
+    const line = known && 'at' in known && known.at ? (sighting.conntrack?.split('\n')[known.at.line - 1] ?? '') : '';
+    const { undetermined } = taken.final;
+    return [
+      ...(sighting.answers.length > 0 ? [`answers ${/^\S+/.exec(kernel.answers[0]!)![0]}`] : []),
+      ...(sighting.error === undefined ? [] : ['socket errors']),
+      ...(shot.inner ? ['ICMP errors'] : []),
+      ...(kernel.final?.about !== undefined && shot.inner && kernel.final.about !== aboutOf(shot.inner) ? ['ICMP errors translated'] : []),
+      ...(steps.some((s) => s.step === 'nat' && s.because === 'clash') ? ['clashes'] : []),
+      ...(undetermined?.sport || undetermined?.dport || undetermined?.id ? ['ports of a range'] : []),
+      ...(line === '' ? [] : ['captured connections']),
+      ...(/ mark=[1-9]/.test(line) ? ['with a mark'] : []),
+      ...(/ zone(?:-orig|-reply)?=[1-9]/.test(line) ? ['in a zone'] : []),
+    ];
+  });
+}
+
+function aboutOf({ src, dst, sport, dport, id }: Shot): string {
+  const side = (addr: string, port: number | undefined): string => `${addr}${port === undefined ? '' : `:${port}`}`;
+  return `${side(src!, sport ?? id)} > ${side(dst, dport)}`;
 }
 
 /** The first packet that is disagreed about, with those of its connection before it, and what was there before them. */

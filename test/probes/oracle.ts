@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
 import { kernelMissing } from '../oracle/kernel.ts';
 import { line } from './compare.ts';
-import { compareAll, disagreement, makeCase, PACKETS, Player } from './machine.ts';
+import { compareAll, disagreement, makeCase, PACKETS, Player, subjectsOf } from './machine.ts';
 import { openNode, type Shot } from './node.ts';
 import { replay, shrink, type Replayed, type Suspect } from './shrink.ts';
 
@@ -31,6 +31,8 @@ interface Disagreement extends Suspect {
 interface Done {
   readonly cases: number;
   readonly comparisons: number;
+  /** What they were about, counted. */
+  readonly subjects: Readonly<Record<string, number>>;
   readonly ms: number;
   /** Of these, waiting for the kernel and its tools. */
   readonly waited: number;
@@ -47,6 +49,7 @@ async function work({ seed, from, to, packets }: Task, player: Player): Promise<
   const since = performance.now();
   const waitedBefore = player.waited;
   let comparisons = 0;
+  let subjects: Readonly<Record<string, number>> = {};
   const disagreements: Disagreement[] = [];
   const refused: string[] = [];
   for (let at = from; at < to; at++) {
@@ -55,6 +58,7 @@ async function work({ seed, from, to, packets }: Task, player: Player): Promise<
       const played = await player.play(c);
       const all = compareAll(played);
       comparisons += all.length;
+      subjects = sum(subjects, countOf(subjectsOf(played, all)));
       const suspect = disagreement(played, all);
       const bad = all.find((x) => !x.taken);
       if (suspect && bad) {
@@ -66,7 +70,19 @@ async function work({ seed, from, to, packets }: Task, player: Player): Promise<
       player.reset();
     }
   }
-  return { cases: to - from, comparisons, ms: performance.now() - since, waited: player.waited - waitedBefore, disagreements, refused };
+  return { cases: to - from, comparisons, subjects, ms: performance.now() - since, waited: player.waited - waitedBefore, disagreements, refused };
+}
+
+function countOf(words: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const w of words) counts[w] = (counts[w] ?? 0) + 1;
+  return counts;
+}
+
+function sum(a: Readonly<Record<string, number>>, b: Readonly<Record<string, number>>): Record<string, number> {
+  const both = { ...a };
+  for (const [key, n] of Object.entries(b)) both[key] = (both[key] ?? 0) + n;
+  return both;
 }
 
 const EXPEDITED = '/sys/kernel/rcu_expedited';
@@ -98,7 +114,7 @@ export async function playCases(
     process.exit(130);
   };
   process.once('SIGINT', stop).once('SIGTERM', stop);
-  let run: Run = { cases: 0, comparisons: 0, ms: 0, waited: 0, disagreements: [], refused: [], seconds: 0 };
+  let run: Run = { cases: 0, comparisons: 0, subjects: {}, ms: 0, waited: 0, disagreements: [], refused: [], seconds: 0 };
   let next = 0;
   const task = (): Task | undefined => {
     if (next >= how.cases) return undefined;
@@ -117,6 +133,7 @@ export async function playCases(
         run = {
           cases: run.cases + done.cases,
           comparisons: run.comparisons + done.comparisons,
+          subjects: sum(run.subjects, done.subjects),
           ms: run.ms + done.ms,
           waited: run.waited + done.waited,
           disagreements: [...run.disagreements, ...done.disagreements],
@@ -140,11 +157,15 @@ export async function playCases(
   return run;
 }
 
-/** One line about a run. */
+/** One line about a run, and one about its subjects. */
 export function figures(r: Run): string {
   const rate = r.comparisons / Math.max(r.seconds, 0.001);
+  const told = Object.keys(r.subjects)
+    .toSorted()
+    .map((key) => `${r.subjects[key]} ${key}`)
+    .join(', ');
   const share = (100 * r.waited) / Math.max(r.ms, 1);
-  return `${r.cases} rule sets, ${r.comparisons} comparisons in ${r.seconds.toFixed(0)} s, ${rate.toFixed(0)} a second, ${share.toFixed(0)} % of it in the kernel and its tools; ${r.disagreements.length} disagreed about, ${r.refused.length} refused`;
+  return `${r.cases} rule sets, ${r.comparisons} comparisons in ${r.seconds.toFixed(0)} s, ${rate.toFixed(0)} a second, ${share.toFixed(0)} % of it in the kernel and its tools; ${r.disagreements.length} disagreed about, ${r.refused.length} refused${told === '' ? '' : `\nof these ${told}`}`;
 }
 
 /** Makes a disagreement small and tells it; with a folder, writes it there as a scenario. */
@@ -248,7 +269,7 @@ async function main(): Promise<void> {
     const now = performance.now();
     if (!process.stderr.isTTY || now - told < 500) return;
     told = now;
-    process.stderr.write(`\r\u001B[K${figures(r)}`);
+    process.stderr.write(`\r\u001B[K${figures(r).split('\n')[0]!}`);
   };
   const run = await playCases(
     { cases: Number(values.cases), seed, packets: Number(values.packets), ...(values.workers !== undefined && { workers: Number(values.workers) }) },

@@ -100,6 +100,14 @@ export function rivalRule(d: Dice): string {
   ])}`;
 }
 
+/** Where connections with a zone are looked for. */
+export function zoneRule(d: Dice): string {
+  return `-A ${d.pick(['PREROUTING', 'PREROUTING', 'OUTPUT'])} ${d.pick(['', '-i cali1 ', '-p udp ', '-p tcp '])}-j CT --zone${d.pick(['', '', '-orig', '-reply'])} ${d.pick([1, 2])}`.replace(
+    'OUTPUT -i cali1',
+    'OUTPUT',
+  );
+}
+
 function chances(d: Dice, steps: readonly Step[]): Pick<Story, 'steps' | 'error' | 'byEnd' | 'byTool'> {
   return { steps: d.some(1, 6, () => d.pick(steps)), error: d.pick(ERRORS), byEnd: d.chance(30), byTool: d.chance(6) };
 }
@@ -111,13 +119,15 @@ function makePrior(d: Dice, { src, dst, proto, sport, dport, local }: Shot): str
   const words = (addr: string): string => (six ? `fd00::${addr}` : addr);
   const seen = proto === 'tcp' || d.chance(70);
   return [
-    ...['-s', src, '-d', dst, '-p', proto, '--sport', String(sport), '--dport', String(dport), '-t', '1000'],
+    ...`-s ${src} -d ${dst} -p ${proto} --sport ${sport} --dport ${dport} -t 1000`.split(' '),
     ...(proto === 'tcp' ? ['--state', d.pick(['ESTABLISHED', 'ESTABLISHED', 'CLOSE_WAIT', 'TIME_WAIT'])] : []),
-    ...(seen ? ['-u', d.pick(['SEEN_REPLY', 'SEEN_REPLY,ASSURED'])] : []),
+    // UDP of more than two seconds is assured by its next packet: that is a matter of time
+    ...(seen ? ['-u', proto === 'tcp' && d.chance(50) ? 'SEEN_REPLY' : 'SEEN_REPLY,ASSURED'] : []),
     ...(d.chance(60) ? ['-m', d.pick(['1', '16', '17', '255', '16384'])] : []),
-    ...(d.chance(40) ? ['-w', d.pick(['1', '2'])] : []),
+    ...(d.chance(50) ? [d.pick(['-w', '-w', '--orig-zone', '--reply-zone']), d.pick(['1', '2'])] : []),
     // with neither, it would be a connection that NAT has not seen, which those of packets never are
-    ...['-g', d.chance(40) ? words(d.pick(['10.1.0.1', '10.1.0.2', '192.168.21.20'])) + (six || d.chance(50) ? '' : ':8080') : dst],
+    '-g',
+    d.chance(40) ? words(d.pick(['10.1.0.1', '10.1.0.2', '192.168.21.20'])) + (six || d.chance(50) ? '' : ':8080') : dst,
     ...(d.chance(30) ? ['-n', words(d.pick(['10.9.0.20', '192.168.21.20', '7.7.7.9']))] : []),
   ];
 }
