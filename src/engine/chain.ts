@@ -240,15 +240,16 @@ function settle(rule: Rule, chain: Chain, v: Visitor, supposed: Map<Pred, boolea
   }
 }
 
-/** The parts of a rule that were reached leave their traces in the sets they ask; parts behind one that fails do not. */
+/** The parts of a rule that were reached leave their traces in the sets and lists they ask; parts behind one that fails do not. */
 function askedSets(rule: Rule, v: Visitor, supposed: ReadonlyMap<Pred, boolean>): void {
   const parts = rule.match.kind === 'all' ? rule.match.of : [rule.match];
-  if (!parts.some((p) => setQuestion(p))) return;
+  if (!parts.some((p) => p.changes !== undefined || setQuestion(p))) return;
   for (const part of parts) {
     const sight = v.sight(supposed);
     const isOver = evaluate(part, sight) === false;
     const asked = setQuestion(part);
     if (asked) leaveTraces(asked, sight);
+    if (part.changes !== undefined) v.choices.forget(part.changes);
     if (isOver) return;
   }
 }

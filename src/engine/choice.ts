@@ -54,6 +54,11 @@ export class Choices {
     this.settled.set(key, value);
   }
 
+  /** Answers under keys that hold `part` are open again. */
+  forget(part: string): void {
+    for (const key of this.settled.keys()) if (key.includes(part)) this.settled.delete(key);
+  }
+
   /** Notes, once, something that was taken for granted because it was not captured. */
   assume(what: string, at?: Span): void {
     if (this.assumptions.some((a) => a.what === what)) return;

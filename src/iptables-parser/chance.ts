@@ -139,11 +139,13 @@ export const recent = match({
   lower: (o, { family }) => {
     const text = recent.print(o, family);
     const action = ACTIONS.find((a) => has(o, a));
-    if (action === undefined || action === '--set') return [{ ...(action && o[action]!.not ? negate(ALWAYS) : ALWAYS), text }];
-    // Two rules that ask the same list the same question get the same answer.
+    // Two rules that ask the same list the same question get the same answer, until one changes the list. (--update changes it where it is
+    // true, and then is true again.)
     const name = valueOf<string>(o, '--name') ?? 'DEFAULT';
+    const changes = `:recent:${name}:`;
+    if (action === undefined || action === '--set') return [{ ...(action && o[action]!.not ? negate(ALWAYS) : ALWAYS), text, changes }];
     const claim = `the ${has(o, '--rdest') ? 'destination' : 'source'} was seen lately by the recent list ${name} (not captured)`;
     const p = { ...unknown(`-m recent ${text}`, recent.why, `recent:${name}:${text.replace(/^! /, '')}`), claim };
-    return [{ ...(o[action]!.not ? negate(p) : p), text }];
+    return [{ ...(o[action]!.not ? negate(p) : p), text, ...(action === '--remove' && { changes }) }];
   },
 });

@@ -72,15 +72,24 @@ export const cgroup = hidden({
   summary: 'The control group of the socket.',
   why: 'control groups are not captured',
   options: [option('--path', { value: text('PATH', 511), negatable: true }), option('--cgroup', { value: number('CLASS'), negatable: true })],
-  check: (o) => (Object.keys(o).length === 1 ? undefined : { error: 'cgroup needs --path or --cgroup' }),
-  also: ({ chain }) => (/^(PREROUTING|FORWARD|OUTPUT|POSTROUTING)$/.test(chain) ? fieldIn('socket', [1, 1]) : undefined),
+  check: (o, { chain }) =>
+    Object.keys(o).length !== 1
+      ? { error: 'cgroup needs --path or --cgroup' }
+      : chain === 'PREROUTING' || chain === 'FORWARD'
+        ? { error: `cgroup cannot be used in ${chain}` }
+        : undefined,
+  also: ({ chain }) => (chain === 'OUTPUT' || chain === 'POSTROUTING' ? fieldIn('socket', [1, 1]) : undefined),
 });
 
-const group: Value<MarkMask> = {
+/** A number that may have a name: of the files where the tools look names up, the one line that everybody has. */
+const named = (zero: string): Value<MarkMask> => ({
   ...markMask,
-  read: (t = '') => (t === 'default' ? { value: 0, mask: 0xffffffff } : markMask.read(t)),
-  print: (m) => (m.mask === 0xffffffff && m.value === 0 ? 'default' : markMask.print(m)),
-};
+  read: (t = '') => (t === zero ? { value: 0, mask: 0xffffffff } : markMask.read(t)),
+  print: (m) => (m.mask === 0xffffffff && m.value === 0 ? zero : markMask.print(m)),
+});
+
+/** /etc/iproute2/group */
+const group = named('default');
 
 // devgroup_mt(), net/netfilter/xt_devgroup.c
 /** -m devgroup */
@@ -99,6 +108,9 @@ export const devgroup = hidden({
           : undefined,
 });
 
+/** /etc/iproute2/rt_realms */
+const realmName = named('cosmos');
+
 // realm_mt(), net/netfilter/xt_realm.c
 /** -m realm */
 export const realm = hidden({
@@ -106,7 +118,7 @@ export const realm = hidden({
   families: [4],
   summary: 'The realm of the route.',
   why: 'realms of routes are not read',
-  options: [option('--realm', { value: markMask, negatable: true, required: true })],
+  options: [option('--realm', { value: realmName, negatable: true, required: true })],
   check: (_, { chain }) => (chain === 'PREROUTING' ? { error: 'realm cannot be used in PREROUTING' } : undefined),
 });
 

@@ -69,6 +69,12 @@ const amount: Value<Amount> = {
   print: ([from, to]) => (to === undefined ? String(from) : `${from}:${to}`),
 };
 
+/** connbytes_parse(), extensions/libxt_connbytes.c: the inverted form has its ends exchanged, which does nothing where they are one. */
+function isOutside(o: Options): boolean {
+  const [from, to] = valueOf<Amount>(o, '--connbytes')!;
+  return o['--connbytes']!.not && from !== to;
+}
+
 // connbytes_mt(), net/netfilter/xt_connbytes.c: false without an entry
 /** -m connbytes */
 export const connbytes = meter({
@@ -81,8 +87,12 @@ export const connbytes = meter({
     option('--connbytes-mode', { value: oneOf('packets|bytes|avgpkt', ['packets', 'bytes', 'avgpkt']), required: true }),
     option('--connbytes-dir', { value: oneOf('original|reply|both', ['original', 'reply', 'both']), required: true }),
   ],
+  print: (o) => {
+    const mode = `--connbytes-mode ${valueOf<string>(o, '--connbytes-mode')} --connbytes-dir ${valueOf<string>(o, '--connbytes-dir')}`;
+    return `${isOutside(o) ? '! ' : ''}--connbytes ${amount.print(valueOf<Amount>(o, '--connbytes')!)} ${mode}`;
+  },
   claim: (o) =>
-    `the connection has carried ${o['--connbytes']?.not ? 'other than ' : ''}${amount.print(valueOf<Amount>(o, '--connbytes')!)} ${valueOf<string>(o, '--connbytes-mode')} (not captured)`,
+    `the connection has carried ${isOutside(o) ? 'other than ' : ''}${amount.print(valueOf<Amount>(o, '--connbytes')!)} ${valueOf<string>(o, '--connbytes-mode')} (not captured)`,
   steady: () => 'connection',
 });
 

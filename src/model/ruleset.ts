@@ -148,7 +148,11 @@ export type Pred = (
       /** What would have to be so for it to hold, where that can be said shorter than in its words. */
       readonly claim?: string;
     }
-) & { readonly text?: string };
+) & {
+  readonly text?: string;
+  /** Asking it changes hidden state: what was answered under keys with this in them may be answered otherwise from here on. */
+  readonly changes?: string;
+};
 
 /** What `masquerade`, `snat`, `dnat`, `redirect` may choose from, both ends included. */
 export interface NatRange {

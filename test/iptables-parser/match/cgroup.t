@@ -5,5 +5,15 @@
 -m cgroup ; ; FAIL
 :OUTPUT
 -m cgroup --cgroup 1 --path a ; ; FAIL
+:FORWARD
+-m cgroup --cgroup 1 ; ; FAIL
+:PREROUTING
+*raw
+-m cgroup --cgroup 1 ; ; FAIL
+:POSTROUTING
+*mangle
+-m cgroup --cgroup 1 ; = ; OK
+*filter
+:INPUT
 ip6tables
 -m cgroup ! --cgroup 7 ; = ; OK

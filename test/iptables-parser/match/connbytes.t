@@ -1,3 +1,5 @@
+-m connbytes ! --connbytes 35:35 --connbytes-mode bytes --connbytes-dir both ; -m connbytes --connbytes 35:35 --connbytes-mode bytes --connbytes-dir both ; OK
+-m connbytes ! --connbytes 35:36 --connbytes-mode bytes --connbytes-dir both ; = ; OK
 -m connbytes --connbytes 10 --connbytes-mode packets --connbytes-dir original ; = ; OK
 -m connbytes --connbytes 10:20 --connbytes-mode bytes --connbytes-dir both ; = ; OK
 -m connbytes ! --connbytes 10:20 --connbytes-mode avgpkt --connbytes-dir reply ; = ; OK
