@@ -9,10 +9,11 @@ import { ADDR_TYPE, CT_STATE, CT_STATUS, type Hook, type NatRange, type Pred } f
 import type { OutcomeKind, Step } from '../model/trace.ts';
 import { walkChain, type ChainVerdict, type Visitor } from './chain.ts';
 import { NOT, type Choices } from './choice.ts';
-import { track, type Cause, type Connection, type ConntrackTable, type Direction, type Entry, type Manip } from './conntrack.ts';
+import { supposeState, track, type Cause, type Connection, type ConntrackTable, type Direction, type Entry, type Manip } from './conntrack.ts';
 import { Fib, localKey } from './fib.ts';
 import { stagesAt, tracksConnections, translatesAddresses } from './hooks.ts';
 import type { LiveSets } from './liveset.ts';
+import { BOUND_ELSEWHERE, masqueradeAddress, mayBeBoundElsewhere } from './masquerade.ts';
 import { bind, endpoint, netmap, translate, translateError, type NatStatement } from './nat.ts';
 import type { DeviceField, Sight, SupposedName, Tracked } from './pred.ts';
 import { martianBeforeHooks, mtuOf, place, routeInput, routeOutput, rpfilterMatch, unforwardable, type Router, type Way } from './routing.ts';
@@ -273,12 +274,14 @@ export class Visit implements Visitor, Router {
       ]);
     };
     const found = track(this.walk.connections(this.ns), this.packet, zoneFor(this.zone, this.packet.mark), loose, begins);
-    this.connection = prescribed === undefined ? found : prescribe(found, prescribed);
+    const state = prescribed ?? supposeState(found, this.packet, this.choices);
+    const why = prescribed === undefined ? 'supposed' : 'prescribed by the question';
+    this.connection = state === undefined ? found : prescribe(found, state, why);
     const c = this.connection;
-    const state = STATES[c.state]!;
+    const name = STATES[c.state]!;
     if ('entry' in c) {
-      this.steps.push({ step: 'conntrack', hook: this.hook, state, direction: c.direction, ...(c.entry.at && { at: c.entry.at }) });
-    } else this.steps.push({ step: 'conntrack', hook: this.hook, state, why: c.why });
+      this.steps.push({ step: 'conntrack', hook: this.hook, state: name, direction: c.direction, ...(c.entry.at && { at: c.entry.at }) });
+    } else this.steps.push({ step: 'conntrack', hook: this.hook, state: name, why: c.why });
   }
 
   /** nf_nat_inet_fn(): binds a new connection once per manipulation, then rewrites as the bindings say. */
@@ -307,8 +310,16 @@ export class Visit implements Visitor, Router {
       // without address translation nothing moves a port that is taken
       if (!translatesAddresses(this.ns, this.packet.family)) entry.bound[manip] = true;
       if (!entry.bound[manip]) clash = bind(table, entry, manip, undefined, undefined).clash;
-    } else if (manip === 'src' && this.hook === 'POSTROUTING' && direction === 'original' && this.leftElsewhere(entry))
-      return { kind: 'refused', outcome: 'dropped', why: MOVED, ...(entry.at && { at: entry.at }) };
+    } else if (
+      manip === 'src' &&
+      this.hook === 'POSTROUTING' &&
+      direction === 'original' &&
+      mayBeBoundElsewhere(this.ns, entry, masqueradeAddress(this.ns, this.packet, this.oif, this.out?.via))
+    ) {
+      const same = `the connection that has the source ${formatAddr(entry.reply.dst)} got it from SNAT, or has left by ${this.oif} before`;
+      if (!this.decide(`oif:${this.visit}`, same))
+        return { kind: 'refused', outcome: 'dropped', why: BOUND_ELSEWHERE, ...(entry.at && { at: entry.at }) };
+    }
     const before = this.packet;
     const after = translate(before, entry, direction, manip);
     // looping back through lo, the packet meets its translation again and is as it should be
@@ -330,21 +341,6 @@ export class Visit implements Visitor, Router {
     }
     // nf_nat_ipv4_out() and _local_fn(): a destination changed in OUTPUT is routed again
     return this.hook === 'OUTPUT' && after && formatAddr(after.dst) !== formatAddr(before.dst) ? this.reroute() : undefined;
-  }
-
-  /** nf_nat_oif_changed(): what was masqueraded may leave by that interface alone, and which it was no listing tells. */
-  private leftElsewhere(entry: Entry): boolean {
-    if (!entry.at || !(entry.status & CT_STATUS.SNAT)) return false;
-    const src = formatAddr(entry.reply.dst);
-    const here = this.masqueradeAddress();
-    if (here === undefined || formatAddr(here) === src || !this.ns.addresses.some((a) => formatAddr(a.addr) === src)) return false;
-    const masquerades = this.ns.tables.some((t) =>
-      Object.values(t.chains).some((c) => c.rules.some((r) => r.then.some((x) => x.kind === 'masquerade'))),
-    );
-    return (
-      masquerades &&
-      !this.decide(`oif:${this.visit}`, `the connection that has the source ${src} got it from SNAT, or has left by ${this.oif} before`)
-    );
   }
 
   /** nf_nat_icmp_reply_translation(), nf_nat_ipv4_local_fn(). */
@@ -379,7 +375,7 @@ export class Visit implements Visitor, Router {
       case 'netmap':
         return netmap(this.packet[manip], statement.to);
       case 'masquerade': {
-        const addr = this.masqueradeAddress();
+        const addr = masqueradeAddress(this.ns, this.packet, this.oif, this.out?.via);
         if (addr === undefined && this.ns.captured.addresses && this.oif !== undefined)
           return refuse(`MASQUERADE finds no address on ${this.oif} or elsewhere on ${place(this.ns)}, and drops the packet`);
         if (addr === undefined) entry.anyAddr.src = { what: `an address of ${this.oif ?? 'the output interface'}`, owner: place(this.ns) };
@@ -395,14 +391,6 @@ export class Visit implements Visitor, Router {
         return { ...statement, addrs: [chosen, chosen] };
       }
     }
-  }
-
-  /** nf_nat_masquerade_ipv4(): an address of the output device, near the next hop; the route's preferred source plays no part. */
-  private masqueradeAddress(): Addr | undefined {
-    if (this.oif === undefined) return undefined;
-    const fib = Fib.of(this.ns, this.packet.family);
-    const via = this.out?.via !== undefined && familyOf(this.out.via) === this.packet.family ? this.out.via : this.packet.dst;
-    return fib.selectAddress(this.oif, this.packet.family === 6 ? this.packet.dst : via, 'global');
   }
 
   /** nf_nat_redirect_ipv4(): loopback for packets of this host, else the first address of the input device. */
@@ -564,8 +552,8 @@ export class Visit implements Visitor, Router {
 
 const STATES = Object.fromEntries(Object.entries(CT_STATE).map(([name, n]) => [n, name]));
 
-function prescribe(found: Connection, state: number): Connection {
-  if (state === CT_STATE.INVALID || state === CT_STATE.UNTRACKED) return { state, why: 'prescribed by the question' };
+function prescribe(found: Connection, state: number, why: string): Connection {
+  if (state === CT_STATE.INVALID || state === CT_STATE.UNTRACKED) return { state, why };
   if (!('entry' in found)) return found;
   if (state !== CT_STATE.NEW) {
     found.entry.status |= 2;
@@ -586,8 +574,6 @@ function loopbackOf(p: Packet): Addr {
 function unspecified(p: Packet): Addr {
   return p.family === 4 ? (0 as Addr) : [0, 0, 0, 0];
 }
-
-const MOVED = 'the connection was masqueraded when it left by another interface: NAT drops the packet and forgets the connection';
 
 /** The type of an ICMP redirect. */
 const REDIRECT = 5;

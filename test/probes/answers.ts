@@ -6,7 +6,7 @@ import type { Packet } from '../../src/model/packet.ts';
 import { ADDR_TYPE } from '../../src/model/ruleset.ts';
 import type { Trace } from '../../src/model/trace.ts';
 import { formatAddr, isLinkLocal, type Addr } from '../../src/net/addr.ts';
-import { ICMP, ICMPV6, TCP } from '../../src/net/proto.ts';
+import { DCCP, ICMP, ICMPV6, TCP } from '../../src/net/proto.ts';
 import type { Header, Shot, Sighting } from './node.ts';
 
 /** No answer at all. */
@@ -86,6 +86,8 @@ function claimed(t: Trace): string | undefined {
     case 'rejected': {
       const rule = steps.findLast((s) => s.step === 'rule');
       if (family === 4 && !SUMS.has(t.final.proto)) return undefined;
+      // NAT of this kernel knows nothing of DCCP, so the sum is wrong after it
+      if (t.final.proto === DCCP && (t.translated.src || t.translated.dst)) return undefined;
       const how = rule?.then.find((s) => s.kind === 'reject');
       if (!how) throw new Error(`rejected, and no rule says how: ${outcome.why}`);
       const kind = how.with === 'tcp-reset' ? RESET : REJECTS[family][how.with];
