@@ -1,11 +1,12 @@
 // The connection table of one network namespace, as one walk changes it.
 import { equal, formatAddr } from '../net/addr.ts';
-import { formatTcpFlags, hasPorts, ICMP, ICMPV6, TCP, UDPLITE } from '../net/proto.ts';
+import { formatTcpFlags, hasPorts, ICMP, ICMPV6, isExtended, NO_NEXT_HEADER, TCP, UDPLITE } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { ConntrackEntry, Namespace } from '../model/host.ts';
 import type { Packet, Tuple, Undetermined, UnknownAddress } from '../model/packet.ts';
 import { CT_STATE, CT_STATUS } from '../model/ruleset.ts';
 import type { Zone } from '../model/zone.ts';
+import type { Choices } from './choice.ts';
 import { isTcpState, reopens, tcpNext, type TcpState } from './tcpstate.ts';
 import { capturedZone, zoneId } from './zone.ts';
 
@@ -247,9 +248,27 @@ function cannotStart(packet: Packet, loose: boolean): string | undefined {
     if (first === 'invalid') return `a ${formatTcpFlags(flags)} without a known connection`;
     return first === 'SYN_SENT' || loose ? undefined : 'not a SYN, and net.netfilter.nf_conntrack_tcp_loose is 0';
   }
+  if (packet.family === 6 && packet.proto === NO_NEXT_HEADER) return 'nothing follows its IPv6 header';
   if (packet.proto === ICMP && packet.icmp && ![8, 13, 15, 17].includes(packet.icmp.type)) return 'an ICMP answer to no known request';
   if (packet.proto === ICMPV6 && packet.icmp && ![128, 139].includes(packet.icmp.type)) return 'an ICMPv6 answer to no known request';
   return undefined;
+}
+
+/**
+ * ipv6_get_l4proto(), net/netfilter/nf_conntrack_core.c: conntrack looks at the last header. Behind an extension header that is anything;
+ * the state to suppose, or undefined to leave it as found.
+ */
+export function supposeState(found: Connection, packet: Packet, choices: Choices): number | undefined {
+  if (!isExtended(packet) || found.state !== CT_STATE.NEW) return undefined;
+  const { ESTABLISHED, RELATED, INVALID, UNTRACKED } = CT_STATE;
+  const follows = 'what follows its extension header';
+  return choices.choose<number | undefined>(undefined, [
+    { value: undefined, what: `${follows} begins a connection` },
+    { value: ESTABLISHED, what: `${follows} belongs to a known connection` },
+    { value: RELATED, what: `${follows} is related to a known connection` },
+    { value: INVALID, what: `${follows} is nothing that conntrack can use` },
+    { value: UNTRACKED, what: `${follows} is neighbour or listener discovery` },
+  ]);
 }
 
 /** tcp_valid_flags[], net/netfilter/nf_conntrack_proto_tcp.c; PSH does not count. */

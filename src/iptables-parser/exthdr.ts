@@ -1,7 +1,7 @@
 // Matches on headers between IP and the transport: IPsec's, and the extension headers of IPv6. A packet has the header that its
 // protocol number names; what that header says is not part of the packet, nor what follows an extension header.
 import { formatAddr, isError, parseAddr, type Addr, type Prefix } from '../net/addr.ts';
-import { EXTENSION_HEADERS } from '../net/proto.ts';
+import { EXTENSION_HEADERS, NO_NEXT_HEADER } from '../net/proto.ts';
 import type { Pred } from '../model/ruleset.ts';
 import {
   has,
@@ -24,7 +24,6 @@ const ROUTING = 43;
 const FRAGMENT = 44;
 const ESP = 50;
 const AH = 51;
-const NONE = 59;
 const DESTINATION = 60;
 const IPCOMP = 108;
 const MOBILITY = 135;
@@ -46,9 +45,13 @@ interface Header {
 const protocolIs = (n: number): Pred => fieldIn('proto', [n, n]);
 const FOLLOWS = 'what follows its extension header is not part of the packet';
 
-/** ipv6_find_hdr(), net/ipv6/exthdrs_core.c: the header comes first, or may follow another. */
+/**
+ * ipv6_find_hdr(), net/ipv6/exthdrs_core.c: the header comes first, or may follow another. A fragment header is gone where conntrack has
+ * put the packet together (nf_ct_frag6_gather()).
+ */
 function among({ name, protocol }: Header): Pred {
-  const others = EXTENSION_HEADERS.filter((n) => n !== protocol).map((n) => [n, n] as const);
+  const others = EXTENSION_HEADERS.filter((n) => n !== protocol || n === FRAGMENT).map((n) => [n, n] as const);
+  if (protocol === FRAGMENT) return all(fieldIn('nexthdr', ...others), unknown(`-m ${name}`, FOLLOWS, `header:${protocol}`));
   return any(fieldIn('nexthdr', [protocol, protocol]), all(fieldIn('nexthdr', ...others), unknown(`-m ${name}`, FOLLOWS, `header:${protocol}`)));
 }
 
@@ -304,7 +307,7 @@ const HEADERS: readonly (readonly [name: string, aliases: readonly string[], pro
   ['ipv6-frag', ['frag'], FRAGMENT],
   ['ah', ['auth'], AH],
   ['esp', [], ESP],
-  ['ipv6-nonxt', ['none'], NONE],
+  ['ipv6-nonxt', ['none'], NO_NEXT_HEADER],
   ['protocol', ['prot'], undefined],
 ];
 

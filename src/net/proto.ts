@@ -71,6 +71,8 @@ export const TCP = 6;
 export const UDP = 17;
 export const DCCP = 33;
 export const ICMPV6 = 58;
+/** IPv6 without anything behind its header. */
+export const NO_NEXT_HEADER = 59;
 /** IPv6 extension headers, behind which another header follows: hop-by-hop, routing, fragment, AH, destination. */
 export const EXTENSION_HEADERS: readonly number[] = [0, 43, 44, 51, 60];
 

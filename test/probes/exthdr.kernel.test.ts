@@ -207,6 +207,23 @@ describeRules('IPv6 headers', ({ rules }) => {
     );
 });
 
+const STATES = ['NEW', 'ESTABLISHED', 'RELATED', 'INVALID', 'UNTRACKED'].map((s) => `-m conntrack --ctstate ${s}`);
+/** A listener report, which is sent behind a hop-by-hop header. */
+const report = hop('3a', '8f0076a900000000');
+
+describeRules('conntrack and IPv6 headers', ({ rules }) => {
+  for (const [name, shot, state, open] of [
+    ['what follows a hop-by-hop header', hop('11', '9c4000500008693a'), 1, 'open'],
+    ['UDP with a wrong sum behind destination options', dest(), 4, 'open'],
+    ['nothing behind destination options', dest('3b', ''), 4, 'open'],
+    ['a listener report', report, 5, 'open'],
+    ['nothing', none, 4, undefined],
+    ['ESP', { ...SIX, proto: 'esp', body: ESP }, 1, undefined],
+    ['a mobility header', move, 1, undefined],
+  ] as const)
+    rules(`conntrack: ${name}`, 6, STATES, [[shot, [state], open]]);
+});
+
 describeRules('eui64', ({ rules }) => {
   // 06:00:00:00:00:01, the universal bit turned
   const derived: Shot = { ...SIX, src: 'fe80::400:ff:fe00:1' };

@@ -222,5 +222,65 @@ describeRules('meters', ({ rules, whole }) => {
       [[shot, '-> out cali1', 'open']],
     );
   }
+  for (const family of [4, 6] as const) {
+    const shot = from(family);
+    rules(
+      'chunks of SCTP',
+      family,
+      [
+        '-p sctp -m sctp --chunk-types any INIT',
+        '-p sctp -m sctp --chunk-types all DATA',
+        '-p sctp -m sctp ! --chunk-types all DATA',
+        '-p sctp -m sctp --dport 80',
+      ],
+      [[{ ...shot, proto: 'sctp' }, [1, 3, 4], 'open']],
+    );
+    rules(
+      'types and options of DCCP',
+      family,
+      [
+        '-p dccp -m dccp --dccp-types REQUEST',
+        '-p dccp -m dccp ! --dccp-types REQUEST',
+        '-p dccp -m dccp --dccp-option 5',
+        '-p dccp -m dccp --dport 80',
+      ],
+      [[{ ...shot, proto: 'dccp' }, [1, 4], 'open']],
+    );
+  }
+  rules(
+    'osf without fingerprints',
+    4,
+    ['-p tcp -m osf --genre Linux', '-p tcp -m osf ! --genre Linux'],
+    [
+      [FROM_OUTSIDE, [], 'open'],
+      [{ ...FROM_OUTSIDE, flags: 'ACK' }, []],
+    ],
+  );
+  // load the byte at 9; TCP?
+  rules(
+    'bpf',
+    4,
+    ['-m bpf --bytecode "4,48 0 0 9,21 0 1 6,6 0 0 1,6 0 0 0"'],
+    [
+      [FROM_OUTSIDE, [1], 'open'],
+      [{ ...FROM_OUTSIDE, proto: 'udp' }, [], 'open'],
+    ],
+  );
+  rules(
+    'connlabel --set',
+    4,
+    ['-m connlabel --label 1', '-m connlabel ! --label 1', '-m connlabel --label 2 --set', '-m connlabel --label 2'],
+    [[FROM_OUTSIDE, [2, 3, 4], 'open']],
+  );
+  whole(
+    'helper of an error about a connection without one',
+    4,
+    { filter: ['-A FORWARD -m helper --helper ftp', '-A FORWARD -m helper ! --helper ftp', '-A FORWARD -m conntrack --ctstate RELATED'] },
+    [
+      [FROM_POD, /^filter FORWARD 2 ->/],
+      [{ ...FROM_OUTSIDE, proto: 'icmp', type: 3, code: 1, inner: FROM_POD }, /^filter FORWARD 2, filter FORWARD 3 ->/],
+    ],
+    { connected: true },
+  );
   rules('realm', 4, ['-m realm --realm 0', '-m realm ! --realm 0', '-m realm --realm 5'], [[FROM_POD, [1], 'open']]);
 });

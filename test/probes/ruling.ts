@@ -6,7 +6,7 @@ import { compare, line, report, type Comparison } from './compare.ts';
 import { openNode, type Load, type Node, type Shot } from './node.ts';
 
 /** What the kernel makes of a packet: the numbers of the rules it matches; `open` where netwhy can only follow several courses. */
-export type Ruling = readonly [shot: Shot, numbers: readonly number[], open?: 'open'];
+export type Ruling = readonly [shot: Shot, numbers: readonly number[], open?: 'open' | undefined];
 
 export interface Rules {
   /** Matches of FORWARD (or another chain of a table), each one rule that decides nothing; each packet finds no connection. */
