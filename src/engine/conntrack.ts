@@ -224,6 +224,18 @@ export function track(table: ConntrackTable, packet: Packet, zone: Zone, loose: 
   return { state: CT_STATE.NEW, direction: 'original', entry };
 }
 
+/** What was found, in the state that the question names. */
+export function prescribe(found: Connection, state: number, why: string): Connection {
+  if (state === CT_STATE.INVALID || state === CT_STATE.UNTRACKED) return { state, why };
+  if (!('entry' in found)) return found;
+  if (state !== CT_STATE.NEW) {
+    found.entry.status |= 2;
+    found.entry.bound.src = true;
+    found.entry.bound.dst = true;
+  }
+  return { ...found, state };
+}
+
 export function newEntry(orig: Tuple, zone: Zone, loose: Undetermined = {}): Entry {
   return {
     orig,

@@ -9,7 +9,7 @@ import { ADDR_TYPE, CT_STATE, CT_STATUS, type Hook, type NatRange, type Pred } f
 import type { OutcomeKind, Step } from '../model/trace.ts';
 import { walkChain, type ChainVerdict, type Visitor } from './chain.ts';
 import { NOT, type Choices } from './choice.ts';
-import { supposeState, track, type Cause, type Connection, type ConntrackTable, type Direction, type Entry, type Manip } from './conntrack.ts';
+import { prescribe, supposeState, track, type Cause, type Connection, type ConntrackTable, type Direction, type Entry, type Manip } from './conntrack.ts';
 import { Fib, localKey } from './fib.ts';
 import { stagesAt, tracksConnections, translatesAddresses } from './hooks.ts';
 import type { LiveSets } from './liveset.ts';
@@ -551,17 +551,6 @@ export class Visit implements Visitor, Router {
 }
 
 const STATES = Object.fromEntries(Object.entries(CT_STATE).map(([name, n]) => [n, name]));
-
-function prescribe(found: Connection, state: number, why: string): Connection {
-  if (state === CT_STATE.INVALID || state === CT_STATE.UNTRACKED) return { state, why };
-  if (!('entry' in found)) return found;
-  if (state !== CT_STATE.NEW) {
-    found.entry.status |= 2;
-    found.entry.bound.src = true;
-    found.entry.bound.dst = true;
-  }
-  return { ...found, state };
-}
 
 function changesRoute(a: Packet, b: Packet): boolean {
   return a.mark !== b.mark || a.tos !== b.tos || formatAddr(a.src) !== formatAddr(b.src) || formatAddr(a.dst) !== formatAddr(b.dst);
