@@ -9,7 +9,17 @@ import { ADDR_TYPE, CT_STATE, CT_STATUS, type Hook, type NatRange, type Pred } f
 import type { OutcomeKind, Step } from '../model/trace.ts';
 import { walkChain, type ChainVerdict, type Visitor } from './chain.ts';
 import { NOT, type Choices } from './choice.ts';
-import { prescribe, supposeState, track, type Cause, type Connection, type ConntrackTable, type Direction, type Entry, type Manip } from './conntrack.ts';
+import {
+  prescribe,
+  supposeState,
+  track,
+  type Cause,
+  type Connection,
+  type ConntrackTable,
+  type Direction,
+  type Entry,
+  type Manip,
+} from './conntrack.ts';
 import { Fib, localKey } from './fib.ts';
 import { stagesAt, tracksConnections, translatesAddresses } from './hooks.ts';
 import type { LiveSets } from './liveset.ts';
