@@ -24,7 +24,7 @@ import { Fib, localKey } from './fib.ts';
 import { stagesAt, tracksConnections, translatesAddresses } from './hooks.ts';
 import type { LiveSets } from './liveset.ts';
 import { BOUND_ELSEWHERE, masqueradeAddress, mayBeBoundElsewhere } from './masquerade.ts';
-import { bind, endpoint, netmap, translate, translateError, type NatStatement } from './nat.ts';
+import { bind, endpoint, loopbackOf, netmap, translate, translateError, unspecified, type NatStatement } from './nat.ts';
 import type { DeviceField, Sight, SupposedName, Tracked } from './pred.ts';
 import { martianBeforeHooks, mtuOf, place, routeInput, routeOutput, rpfilterMatch, unforwardable, type Router, type Way } from './routing.ts';
 import { carryOut, type Passing } from './statement.ts';
@@ -564,14 +564,6 @@ const STATES = Object.fromEntries(Object.entries(CT_STATE).map(([name, n]) => [n
 
 function changesRoute(a: Packet, b: Packet): boolean {
   return a.mark !== b.mark || a.tos !== b.tos || formatAddr(a.src) !== formatAddr(b.src) || formatAddr(a.dst) !== formatAddr(b.dst);
-}
-
-function loopbackOf(p: Packet): Addr {
-  return p.family === 4 ? (0x7f000001 as Addr) : [0, 0, 0, 1];
-}
-
-function unspecified(p: Packet): Addr {
-  return p.family === 4 ? (0 as Addr) : [0, 0, 0, 0];
 }
 
 /** The type of an ICMP redirect. */

@@ -263,3 +263,13 @@ export function endpoint(p: Packet, side: Manip): string {
 function isIcmp(proto: number): boolean {
   return proto === ICMP || proto === ICMPV6;
 }
+
+/** ::1 or 127.0.0.1. */
+export function loopbackOf(p: Packet): Addr {
+  return p.family === 4 ? (0x7f000001 as Addr) : [0, 0, 0, 1];
+}
+
+/** The address that stands for none. */
+export function unspecified(p: Packet): Addr {
+  return p.family === 4 ? (0 as Addr) : [0, 0, 0, 0];
+}
