@@ -1,9 +1,10 @@
 // `ip addr` and `ip link`: interfaces and their addresses, from text (also -d and -o) or from `ip -j`.
 import * as z from 'zod';
 import { familyOf, bitsOf, isError, parseAddr, type Addr } from '../net/addr.ts';
-import type { Finding } from '../model/finding.ts';
+import type { Finding, Span } from '../model/finding.ts';
 import type { InterfaceAddress, Link } from '../model/host.ts';
 import { isJson, readItems } from './json.ts';
+import { bridgePort, detailOf, detailOfJson, ofKind } from './linkdetail.ts';
 import { isPrompt, Source, type Line } from './source.ts';
 
 /** What a listing of interfaces holds; `ip link` gives no addresses, `ip -o addr` no links. */
@@ -67,7 +68,7 @@ function fromText(source: Source, out: { links: Draft[]; addresses: InterfaceAdd
         if (device === undefined) source.report('error', 'unreadable-address', 'an address before any device', line);
         else address(words, device, line, source, out.addresses);
       } else if (link && first.startsWith('link/')) layer(link, first.slice(5), words);
-      else if (link) detail(link, words);
+      else if (link) detail(link, words, source.span(line));
     }
   }
 }
@@ -81,6 +82,7 @@ function header(words: readonly string[], line: Line, source: Source): Draft | u
     return undefined;
   }
   const master = after(words, 'master');
+  const promiscuous = flags.includes('PROMISC');
   return {
     index: Number(words[0]!.slice(0, -1)),
     name,
@@ -89,6 +91,7 @@ function header(words: readonly string[], line: Line, source: Source): Draft | u
     ...peerOf(peer),
     ...(master ? { master } : {}),
     ...(flags.includes('NOARP') ? { noArp: true } : {}),
+    ...(promiscuous ? { promiscuous } : {}),
     at: source.span(line),
   };
 }
@@ -118,12 +121,15 @@ function setLayer(link: Draft, type: string, mac: string | undefined): void {
   if (type !== 'loopback' && mac !== undefined && /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(mac)) link.mac = mac.toLowerCase();
 }
 
-// The line of `ip -d` that begins with the kind, and none of those that stand around it.
-function detail(link: Draft, words: readonly string[]): void {
+// The lines of `ip -d` that begin with the device's kind or with that of its master, and none of those around them.
+function detail(link: Draft, words: readonly string[], at: Span): void {
   const word = words[0]!;
   if (/^(valid_lft|altname|RX|TX|RX:|TX:|alias|vf|parentbus|prog\/xdp|addrgenmode|numtxqueues|bytes|promiscuity)$/.test(word)) return;
+  if (word === 'bridge_slave') link.port = bridgePort(detailOf(words), at);
   if (word.endsWith('_slave') || !/^[a-z][\w-]*$/.test(word)) return;
-  if (link.kind === undefined || link.kind !== 'loopback') link.kind = word;
+  if (link.kind !== undefined && link.kind === 'loopback') return;
+  link.kind = word;
+  Object.assign(link, ofKind(word, detailOf(words)));
 }
 
 function address(words: readonly string[], device: string, line: Line, source: Source, out: InterfaceAddress[]): void {
@@ -196,7 +202,14 @@ const Json = z.looseObject({
   master: z.string().optional(),
   link_type: z.string().optional(),
   address: z.string().optional(),
-  linkinfo: z.looseObject({ info_kind: z.string().optional() }).optional(),
+  linkinfo: z
+    .looseObject({
+      info_kind: z.string().optional(),
+      info_data: z.record(z.string(), z.unknown()).optional(),
+      info_slave_kind: z.string().optional(),
+      info_slave_data: z.record(z.string(), z.unknown()).optional(),
+    })
+    .optional(),
   addr_info: z
     .array(
       z.looseObject({
@@ -224,10 +237,16 @@ function fromJson(text: string, source: Source, out: { links: Draft[]; addresses
         ...(v.link_netns === undefined ? {} : { peerNamespace: v.link_netns }),
         ...(v.master === undefined ? {} : { master: v.master }),
         ...(v.flags.includes('NOARP') ? { noArp: true } : {}),
+        ...(v.flags.includes('PROMISC') ? { promiscuous: true } : {}),
         at: source.span(line),
       };
       setLayer(link, v.link_type ?? '', v.address);
-      if (v.linkinfo?.info_kind !== undefined) link.kind = v.linkinfo.info_kind;
+      const { info_kind: kind, info_data: data, info_slave_kind: master, info_slave_data: port } = v.linkinfo ?? {};
+      if (kind !== undefined) {
+        link.kind = kind;
+        Object.assign(link, ofKind(kind, detailOfJson(data ?? {})));
+      }
+      if (master === 'bridge' && port) link.port = bridgePort(detailOfJson(port), source.span(line));
       out.links.push(link);
     }
     for (const a of v.addr_info ?? []) {

@@ -2,9 +2,21 @@
 // only the other form of the same listing holds is taken from there.
 import { formatAddr, type Family } from '../net/addr.ts';
 import type { Finding } from '../model/finding.ts';
-import type { CaptureKind, ConntrackEntry, InterfaceAddress, Link, Namespace, Neighbour, Route, RoutingRule, Sysctl } from '../model/host.ts';
+import type {
+  CaptureKind,
+  ConntrackEntry,
+  FdbEntry,
+  InterfaceAddress,
+  Link,
+  Namespace,
+  Neighbour,
+  Route,
+  RoutingRule,
+  Sysctl,
+} from '../model/host.ts';
 import type { Backend, IpSet } from '../model/ruleset.ts';
 import { readForeignChains, readVirtualServers } from './beyond.ts';
+import { readBridges } from './bridges.ts';
 import { readConntrack } from './conntrack.ts';
 import { readIpset } from './ipset.ts';
 import { readLinks } from './links.ts';
@@ -61,6 +73,7 @@ class Reader {
   readonly routes: Route[] = [];
   readonly rules: RoutingRule[] = [];
   readonly neighbours: Neighbour[] = [];
+  readonly fdb: FdbEntry[] = [];
   readonly sysctls = new Map<string, Sysctl>();
   readonly conntrack: ConntrackEntry[] = [];
   readonly sets = new Map<string, IpSet>();
@@ -184,6 +197,27 @@ class Reader {
     }
   }
 
+  /** After the links: what `bridge link` says of a port completes what `ip -d link` said. */
+  readBridges(): void {
+    const seen = new Set<string>();
+    for (const file of this.of('bridge')) {
+      const read = readBridges(file.text, file.path);
+      this.findings.push(...read.findings);
+      // an empty listing is one of fdb or of ports by its name alone
+      if (read.fdb.length > 0 || (read.ports.length === 0 && /fdb/.test(file.path))) this.claim(file, 'fdb');
+      else this.claim(file);
+      for (const e of read.fdb) {
+        const key = `${e.device} ${e.mac} ${e.bridge ?? ''} ${e.vlan ?? ''} ${e.remote === undefined ? '' : formatAddr(e.remote)}`;
+        if (!seen.has(key)) this.fdb.push(e);
+        seen.add(key);
+      }
+      for (const { device, bridge, port } of read.ports) {
+        const i = this.links.findIndex((l) => l.name === device);
+        if (i >= 0) this.links[i] = { master: bridge, port, ...this.links[i]! };
+      }
+    }
+  }
+
   readSets(): void {
     for (const file of this.of('ipset-save', 'ipset-list')) {
       const read = readIpset(file.text, file.path);
@@ -285,6 +319,7 @@ export function readNamespace(files: readonly CaptureFile[], node: string, name:
   r.readRoutes();
   r.readRules();
   r.readNeighbours();
+  r.readBridges();
   r.readSysctls();
   r.readConntrack();
   for (const file of all) {
@@ -302,6 +337,7 @@ export function readNamespace(files: readonly CaptureFile[], node: string, name:
     routes: r.routes,
     rules: r.rules,
     neighbours: r.neighbours,
+    fdb: r.fdb,
     sysctls: Object.fromEntries(r.sysctls),
     conntrack: r.conntrack,
     ...beyond(r, tables.tables.length === 0),

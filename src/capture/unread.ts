@@ -52,9 +52,6 @@ export function unreadOf(file: { readonly path: string; readonly text: string; r
     case 'ipvsadm':
       note('note', 'not-read', 'virtual servers (IPVS) are not read yet');
       break;
-    case 'bridge':
-      if (file.text.trim() !== '[]') note('note', 'not-read', 'bridge tables are not read yet');
-      break;
     case 'log':
       note('note', 'not-read', 'logs are not read');
       break;

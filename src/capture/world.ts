@@ -1,8 +1,9 @@
 // A scenario's nodes and wires, or a bundle's, as the world the engine walks in.
-import { and, contains, familyOf, isError, maskOf, parseAddr } from '../net/addr.ts';
+import { and, contains, familyOf, isError, maskLength, maskOf, parseAddr, parseMasked, type Prefix } from '../net/addr.ts';
+import { parseProtocol } from '../net/proto.ts';
 import type { Finding, Span } from '../model/finding.ts';
-import type { InterfaceAddress, Link, Namespace, NextHop, Route, Sysctl, Wire, World } from '../model/host.ts';
-import type { Scenario } from '../model/scenario.ts';
+import type { Deny, InterfaceAddress, Link, Namespace, NextHop, Route, Sysctl, Wire, World } from '../model/host.ts';
+import type { Denial, Scenario } from '../model/scenario.ts';
 import { readNamespace, type CaptureFile, type FileReport } from './namespace.ts';
 import { readRoutes } from './routes.ts';
 
@@ -46,8 +47,12 @@ export function readScenarioWorld(scenario: Scenario, files: readonly CaptureFil
     }
   }
   const wires: Wire[] = [];
-  for (const [name, ends] of Object.entries(scenario.wires ?? {})) {
-    wires.push({ name, ends: ends.flatMap((end, i) => readEnd(end, namespaces, findings, locate(['wires', name, i]))) });
+  for (const [name, about] of Object.entries(scenario.wires ?? {})) {
+    const [links, path] = Array.isArray(about) ? [about, []] : [about.links, ['links']];
+    const ends = links.flatMap((end, i) => readEnd(end, namespaces, findings, locate(['wires', name, ...path, i])));
+    const denials = Array.isArray(about) ? [] : (about.deny ?? []);
+    const deny = denials.flatMap((d, i) => readDenial(d, findings, locate(['wires', name, 'deny', i])));
+    wires.push({ name, ends, ...(deny.length > 0 && { deny }) });
   }
   return { world: { namespaces, wires, findings }, files: reports };
 }
@@ -74,6 +79,42 @@ function readEnd(text: string, namespaces: readonly Namespace[], findings: Findi
     hint: 'write NODE/IFACE or NODE/NAMESPACE/IFACE',
   });
   return [];
+}
+
+/** What a wire does not carry; one that cannot be read denies nothing, and says so. */
+function readDenial(d: Denial, findings: Finding[], at: Span): Deny[] {
+  const bad = (message: string, hint: string): Deny[] => {
+    findings.push({ severity: 'error', code: 'bad-denial', message, at, hint });
+    return [];
+  };
+  // who filters tunnels says ipip and means protocol 4, which /etc/protocols calls ipencap
+  const proto = d.proto === undefined ? undefined : d.proto === 'ipip' ? 4 : typeof d.proto === 'number' ? d.proto : parseProtocol(d.proto);
+  if (d.proto !== undefined && proto === undefined) return bad(`'${d.proto}' is not a protocol`, 'tcp, udp, ipip, icmp, ... or a number');
+  const read = { from: readNetwork(d.from), to: readNetwork(d.to), sport: readPorts(d.sport), dport: readPorts(d.dport) };
+  if (read.from === null || read.to === null) return bad(`'${String(read.from === null ? d.from : d.to)}' is not a network`, 'ADDR or ADDR/LENGTH');
+  if (read.sport === null || read.dport === null)
+    return bad(`'${String(read.sport === null ? d.sport : d.dport)}' are not ports`, 'PORT or PORT-PORT');
+  const { from, to, sport, dport } = read;
+  const text = `deny ${Object.entries(d)
+    .map(([k, v]) => `${k} ${v}`)
+    .join(', ')}`;
+  return [
+    { text, at, ...(proto !== undefined && { proto }), ...(from && { from }), ...(to && { to }), ...(sport && { sport }), ...(dport && { dport }) },
+  ];
+}
+
+function readNetwork(text: string | undefined): Prefix | undefined | null {
+  if (text === undefined) return undefined;
+  const m = parseMasked(text);
+  const length = isError(m) ? undefined : maskLength(m.mask);
+  return isError(m) || length === undefined ? null : { addr: m.addr, length };
+}
+
+function readPorts(text: string | number | undefined): readonly [number, number] | undefined | null {
+  if (text === undefined) return undefined;
+  const m = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(String(text));
+  const [lo, hi] = m ? [Number(m[1]), Number(m[2] ?? m[1])] : [1, 0];
+  return lo <= hi && hi <= 65535 ? [lo, hi] : null;
 }
 
 /** A host of which only addresses and routes are told: it forwards, filters nothing and translates nothing. */
@@ -133,6 +174,7 @@ function readStub(
     routes,
     rules: [],
     neighbours: [],
+    fdb: [],
     sysctls: { 'net.ipv4.ip_forward': on, 'net.ipv6.conf.all.forwarding': on },
     conntrack: [],
   };

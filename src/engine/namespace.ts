@@ -29,13 +29,15 @@ import type { DeviceField, Sight, SupposedName, Tracked } from './pred.ts';
 import { martianBeforeHooks, mtuOf, place, routeInput, routeOutput, rpfilterMatch, unforwardable, type Router, type Way } from './routing.ts';
 import { carryOut, type Passing } from './statement.ts';
 import { setting } from './sysctl.ts';
-import { bridgeCalls, isBridge } from './wire.ts';
+import { bridgeCalls, bridgeKey, isBridge } from './wire.ts';
 import { DEFAULT_ZONE, zoneFor, type AskedZone } from './zone.ts';
 
 /** How a visit ends: here, or out of an interface. */
 export type Passage =
   | { readonly kind: 'delivered' }
   | { readonly kind: 'out'; readonly device: string | undefined; readonly via?: Addr; readonly way: Way }
+  /** On to another port of the bridge it came in by; `to` is whom it is for now, where the rules changed that. */
+  | { readonly kind: 'bridged'; readonly to?: Addr }
   | { readonly kind: 'refused'; readonly outcome: OutcomeKind; readonly why: string; readonly at?: Span };
 
 /** What a walk has supposed of devices that nobody knows; shared by all packets that pass them. */
@@ -70,6 +72,7 @@ export class Visit implements Visitor, Router {
   private oif: string | undefined = '';
   /** The bridge port it came in by, where br_netfilter shows it to the rules: '' for none, undefined when not known. */
   private physin: string | undefined = '';
+  private physout = '';
   private redirected = false;
   private connection: Connection | undefined;
   private zone: AskedZone = DEFAULT_ZONE;
@@ -92,13 +95,35 @@ export class Visit implements Visitor, Router {
   /** A packet that came in by `device` (undefined when nobody knows which); `port` is the port of the bridge that `device` is. */
   receive(device: string | undefined, port?: string): Passage {
     this.iif = device;
-    if (device !== undefined && isBridge(this.ns, device)) {
-      // br_nf_pre_routing(): the port stays known while the packet is in this namespace
-      const calls = bridgeCalls(this.ns, this.packet.family);
-      this.physin = calls === false ? '' : calls === true ? port : undefined;
-    }
+    if (device !== undefined) this.physin = this.portSeen(device, port);
     this.steps.push({ step: 'enter', local: false, ...(device !== undefined && { device }), packet: this.packet });
     return martianBeforeHooks(this.ns, this.packet, device) ?? this.missingRules() ?? this.arrive() ?? this.routeAndGo();
+  }
+
+  /** br_nf_pre_routing(): the bridge port stays known while the packet is in this namespace. */
+  private portSeen(device: string, port: string | undefined): string | undefined {
+    if (!isBridge(this.ns, device)) return '';
+    const calls = bridgeCalls(this.ns, device, this.packet.family);
+    return calls === false ? '' : calls === true ? port : undefined;
+  }
+
+  /** A frame for somebody else that a bridge takes in by `port` and br_netfilter shows to the rules. */
+  bridge(device: string, port: string): Passage {
+    this.iif = device;
+    this.physin = port;
+    this.steps.push({ step: 'enter', local: false, device, packet: this.packet });
+    // what is redirected is the host's to send on; everything else stays a frame
+    return this.missingRules() ?? this.arrive() ?? (this.redirected ? this.routeAndGo() : { kind: 'bridged' });
+  }
+
+  /** br_nf_forward() and br_nf_post_routing(): the rules see the bridge on both sides, and no input device in POSTROUTING. */
+  bridgeOut(device: string, port: string): Stop | undefined {
+    this.oif = device;
+    this.physout = port;
+    const stopped = this.runHook('FORWARD');
+    if (stopped) return stopped;
+    this.iif = '';
+    return this.runHook('POSTROUTING');
   }
 
   /** A packet that a socket here sends; `bound` tells whether its source address is settled. */
@@ -145,6 +170,10 @@ export class Visit implements Visitor, Router {
 
   private routeAndGo(): Passage {
     const way = routeInput(this.ns, this.packet, this.iif, this);
+    const isBridged = this.physin !== '' && this.redirected;
+    // bridged and redirected traffic does not need forwarding to be on
+    const bridged = isBridged && (way.kind !== 'refused' || way.outcome === 'not-forwarding') ? this.backToBridge(way) : undefined;
+    if (bridged) return bridged;
     if (way.kind === 'refused') return this.refuseRoute('input', way);
     this.take('input', way);
     return way.kind === 'local' ? this.deliver() : this.forward(way);
@@ -167,8 +196,6 @@ export class Visit implements Visitor, Router {
     // ip6_forward() looks at the source unless the packet leaves as it came
     const refused = way.device === this.iif ? undefined : unforwardable(this.ns, this.packet);
     if (refused) return refused;
-    const bridged = this.backToBridge(way);
-    if (bridged) return bridged;
     // ip6_forward() asks the device, a route's own MTU counts in ip6_fragment()
     const six = this.packet.family === 6;
     const tooBig = this.tooBig(way, six);
@@ -179,21 +206,16 @@ export class Visit implements Visitor, Router {
   }
 
   /** br_nf_pre_routing_finish(): what is redirected to another port of the bridge it came from is bridged there, not routed. */
-  private backToBridge(way: Way): Stop | undefined {
-    if (this.physin === '' || !this.redirected || way.device !== this.iif) return undefined;
-    const where = `${way.device ?? 'the bridge'} of ${place(this.ns)}`;
-    if (
-      this.decide(
-        `bridge-dnat:${where}`,
-        `${where} passes on what is redirected to another of its own ports (with bridge-nf-call-iptables; not modelled yet)`,
-      )
-    )
-      return undefined;
-    return {
-      kind: 'refused',
-      outcome: 'cannot-tell',
-      why: `the packet is redirected to another port of ${where}, which br_netfilter bridges instead of routing: not modelled yet`,
-    };
+  private backToBridge(found: Way | Stop): Passage | undefined {
+    const way = found.kind === 'refused' ? routeOutput(this.ns, this.packet, true, this, true) : found;
+    if (way.kind !== 'forward' || way.device !== this.iif) return undefined;
+    if (this.physin === undefined) {
+      const where = `${way.device ?? 'the bridge'} of ${place(this.ns)}`;
+      const key = bridgeKey(this.ns, way.device ?? '', this.packet.family);
+      if (!this.decide(key, `frames on ${where} meet the iptables rules (net.bridge.bridge-nf-call-iptables was not captured)`)) return undefined;
+    }
+    this.take('input', way);
+    return { kind: 'bridged', to: way.via ?? this.packet.dst };
   }
 
   /** The packet is taken not to be fragmented (DF), as TCP sends it. */
@@ -428,7 +450,7 @@ export class Visit implements Visitor, Router {
       iif: this.iif,
       oif: this.hook === 'PREROUTING' || this.hook === 'INPUT' ? '' : this.oif,
       physin: this.physin,
-      physout: '',
+      physout: this.physout,
       tracked: this.tracked(),
       supposed,
       set: (name) => this.walk.sets(ns).get(name),

@@ -3,16 +3,15 @@ import { formatAddr } from '../net/addr.ts';
 import { ICMP, ICMPV6, TCP } from '../net/proto.ts';
 import type { Namespace, World } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
-import type { Hop, Outcome, Question, Step, Trace, Translation } from '../model/trace.ts';
+import type { Outcome, Question, Trace, Translation } from '../model/trace.ts';
 import { explore, type Choices } from './choice.ts';
 import { ConntrackTable } from './conntrack.ts';
 import { localKey } from './fib.ts';
+import { oneWay, type Passed, type Start } from './journey.ts';
 import { LiveSets } from './liveset.ts';
-import { Visit, type Passage, type UnknownDevices, type Walk } from './namespace.ts';
+import type { Walk } from './namespace.ts';
 import { endpoint } from './nat.ts';
-import { resolve } from './neighbour.ts';
 import { place } from './routing.ts';
-import { bridgeCalls, masterOf, type Station } from './wire.ts';
 
 export interface WalkOptions {
   /** Tell every rule that did not match as well. */
@@ -22,20 +21,6 @@ export interface WalkOptions {
   /** How many courses may be followed (default 256). */
   readonly limit?: number;
 }
-
-/** Where a packet begins: sent by a socket, or coming in by a device (undefined when nobody knows which). */
-interface Start {
-  readonly ns: Namespace;
-  readonly packet: Packet;
-  readonly local: boolean;
-  readonly device?: string;
-  readonly bound: boolean;
-  /** For an answer from outside: what the request supposed of the devices it passed. */
-  readonly devices?: UnknownDevices;
-}
-
-/** Namespaces that one packet may visit before it is called a loop; more than any TTL allows in earnest. */
-const FARTHEST = 70;
 
 /** Walks the question's packet and its answer in every way the captures leave possible. */
 export function walkQuestion(world: World, question: Question, options: WalkOptions = {}): { traces: Trace[]; bounded: boolean } {
@@ -84,117 +69,6 @@ function roundTrip(world: World, question: Question, choices: Choices, options: 
   const reply = back && oneWay(world, back, walk);
   return finish(there, reply, start, choices);
 }
-
-interface Passed {
-  readonly start: Start;
-  readonly hops: Hop[];
-  readonly outcome: Outcome;
-  readonly sent: Packet;
-  readonly final: Packet;
-  /** Where it ended, and what was supposed of the devices there. */
-  readonly end: Station;
-  readonly devices?: UnknownDevices;
-}
-
-function oneWay(world: World, start: Start, walk: Walk): Passed {
-  const hops: Hop[] = [];
-  let at: Station = { ns: start.ns, device: start.device ?? '' };
-  let packet = start.packet;
-  let sent = packet;
-  for (let n = 0; n < FARTHEST; n++) {
-    const visit = n === 0 ? new Visit(at.ns, packet, walk, start.devices) : new Visit(at.ns, packet, walk);
-    const passage: Passage = n === 0 && start.local ? visit.send(start.bound) : visit.receive(n === 0 ? start.device : at.device, at.port);
-    if (n === 0) sent = visit.steps.find((s) => s.step === 'enter')?.packet ?? packet;
-    hops.push({ node: at.ns.node, namespace: at.ns.name, steps: visit.steps });
-    packet = visit.packet;
-    const done = (outcome: Omit<Outcome, 'node' | 'namespace'>): Passed => ({
-      start,
-      hops,
-      outcome: { ...outcome, node: at.ns.node, namespace: at.ns.name },
-      sent,
-      final: packet,
-      end: at,
-      devices: visit.devices,
-    });
-    if (passage.kind === 'refused') return done({ kind: passage.outcome, why: passage.why, ...(passage.at && { at: passage.at }) });
-    if (passage.kind === 'delivered') return done({ kind: 'delivered', why: `delivered to ${place(at.ns)}` });
-    const next = carry(world, at.ns, passage, packet, visit);
-    if ('outcome' in next) return done(next.outcome);
-    // a wire carries neither the mark nor the sender's socket, and the frame gets other addresses
-    const { uid: _uid, gid: _gid, mac: _mac, ...bare } = packet;
-    packet = { ...bare, mark: 0 };
-    at = next;
-  }
-  return {
-    start,
-    hops,
-    sent,
-    final: packet,
-    end: at,
-    outcome: { kind: 'loop', node: at.ns.node, namespace: at.ns.name, why: `the packet goes round: ${FARTHEST} hops and no end` },
-  };
-}
-
-/** From an output device to whoever is on its other side. */
-function carry(
-  world: World,
-  ns: Namespace,
-  out: Passage & { kind: 'out' },
-  packet: Packet,
-  visit: Visit,
-): Station | { outcome: Omit<Outcome, 'node' | 'namespace'> } {
-  const hop = out.via ?? packet.dst;
-  const to = formatAddr(hop);
-  const device = out.device;
-  const leave = (step: Extract<Step, { step: 'neighbour' }> | undefined): void => {
-    if (step) visit.steps.push(step);
-    visit.steps.push({ step: 'leave', device: device ?? '?', to, packet });
-  };
-  if (device === undefined) {
-    leave(undefined);
-    return { outcome: { kind: 'left', why: `leaves ${place(ns)} towards ${to}; which interface is not known`, nextHop: to } };
-  }
-  const link = ns.links.find((l) => l.name === device);
-  if (link && !link.up) return { outcome: { kind: 'no-route', why: `${device} of ${place(ns)} is down`, at: link.at } };
-  if (link?.kind !== undefined && TUNNELS.has(link.kind)) {
-    visit.choices.assume(`what ${device} (${link.kind}) does with the packet is not modelled: it is taken to reach the other end`, link.at);
-    leave(undefined);
-    return { outcome: { kind: 'left', why: `leaves ${place(ns)} by the tunnel device ${device} (${link.kind}) towards ${to}`, device, nextHop: to } };
-  }
-  const delivery = resolve(world, { ns, device }, hop, visit);
-  switch (delivery.kind) {
-    case 'refused':
-      visit.steps.push({ step: 'neighbour', addr: to, device, result: delivery.why, ...(delivery.at && { at: delivery.at }) });
-      return { outcome: { kind: delivery.outcome, why: delivery.why, ...(delivery.at && { at: delivery.at }) } };
-    case 'outside':
-      leave(delivery.at ? { step: 'neighbour', addr: to, device, result: delivery.how, at: delivery.at } : undefined);
-      return { outcome: { kind: 'left', why: `leaves ${place(ns)} by ${device} towards ${to}`, device, nextHop: to } };
-    case 'station': {
-      leave({ step: 'neighbour', addr: to, device, result: delivery.how, ...(delivery.at && { at: delivery.at }) });
-      for (const bridge of delivery.segment.bridges) {
-        if (bridge.ns === delivery.to.ns && bridge.device === delivery.to.device) continue;
-        const stopped = crossBridge(bridge, packet.family, visit);
-        if (stopped) return { outcome: stopped };
-      }
-      return masterOf(delivery.to) ?? delivery.to;
-    }
-  }
-}
-
-/** br_netfilter, which is not modelled yet: with it a frame from port to port meets the bridge's iptables rules. */
-function crossBridge({ ns, device }: Station, family: 4 | 6, visit: Visit): Omit<Outcome, 'node' | 'namespace'> | undefined {
-  const calls = bridgeCalls(ns, family);
-  if (calls === false || ns.tables.every((t) => t.family !== family)) return undefined;
-  const setting = `bridge-nf-call-${family === 4 ? 'iptables' : 'ip6tables'} ${calls === true ? 'is 1' : 'was not captured'}`;
-  const claim = `the bridge ${device} of ${place(ns)} passes the frame from port to port (${setting}; what its rules do to bridged frames is not modelled yet)`;
-  if (visit.decide(`bridge:${place(ns)}:${device}:${family}`, claim)) return undefined;
-  return {
-    kind: 'cannot-tell',
-    why: `frames that cross the bridge ${device} of ${place(ns)} meet its rules (${setting}), which is not modelled yet`,
-  };
-}
-
-const TUNNELS = new Set(['vxlan', 'ipip', 'gre', 'gretap', 'sit', 'geneve', 'wireguard', 'ip6tnl', 'ip6gre', 'xfrm', 'tun', 'vti']);
 
 /** The packet that the far end answers with, and where it starts; nothing answers a packet that did not arrive. */
 function answerTo(world: World, there: Passed, choices: Choices): Start | undefined {
@@ -290,12 +164,14 @@ function translations(c: Passed): Trace['translated'] {
     const from = endpoint(c.sent, manip);
     const to = endpoint(c.final, manip);
     if (from === to) return undefined;
-    const steps = c.hops.flatMap(({ node, namespace, steps: all }) =>
-      all.flatMap((s) =>
-        s.step === 'nat' && s.manip === manip
-          ? [{ node, namespace, from: s.from, to: s.to, ...(s.at && { at: s.at }), ...(s.why !== undefined && { by: s.why }) }]
-          : [],
-      ),
+    const steps = c.hops.flatMap(({ node, namespace, tunnel, steps: all }) =>
+      tunnel !== undefined
+        ? []
+        : all.flatMap((s) =>
+            s.step === 'nat' && s.manip === manip
+              ? [{ node, namespace, from: s.from, to: s.to, ...(s.at && { at: s.at }), ...(s.why !== undefined && { by: s.why }) }]
+              : [],
+          ),
     );
     return { from, to, steps };
   };

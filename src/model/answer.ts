@@ -89,6 +89,18 @@ const Step = z.discriminatedUnion('step', [
   }),
   z.strictObject({ step: z.literal('neighbour'), addr: z.string(), device: z.string(), result: z.string(), at: Place.optional() }),
   z.strictObject({ step: z.literal('leave'), device: z.string(), to: z.string(), packet: Packet }),
+  z.strictObject({
+    step: z.literal('bridge'),
+    bridge: z.string(),
+    in: z.string().optional().describe("port; absent for a frame of the bridge's own host"),
+    out: z.string().optional().describe('port; absent where the frame ends'),
+    result: z.string(),
+    at: Place.optional(),
+  }),
+  z
+    .strictObject({ step: z.literal('encapsulate'), device: z.string(), kind: z.string(), how: z.string(), packet: Packet, at: Place.optional() })
+    .describe('the packet goes into another one, which the rest of this hop and the next ones are about'),
+  z.strictObject({ step: z.literal('decapsulate'), device: z.string(), packet: Packet }),
   z.strictObject({ step: z.literal('assume'), what: z.string() }),
   z.strictObject({ step: z.literal('deliver'), packet: Packet }),
 ]);
@@ -116,7 +128,14 @@ const oneWay = {
   sent: Packet,
   packet: Packet.describe('as it ended'),
   translated: z.strictObject({ src: Translation.optional(), dst: Translation.optional() }),
-  hops: z.array(z.strictObject({ node: z.string(), namespace: z.string(), steps: z.array(Step) })),
+  hops: z.array(
+    z.strictObject({
+      node: z.string(),
+      namespace: z.string(),
+      tunnel: z.string().optional().describe('its steps are about the packet that carries the traced one through this device'),
+      steps: z.array(Step),
+    }),
+  ),
 };
 
 const NearMissAnswer = z.strictObject({

@@ -4,6 +4,58 @@ import type { Finding, Span } from './finding.ts';
 import type { Tuple } from './packet.ts';
 import type { Hook, IpSet, Table } from './ruleset.ts';
 
+/** A VXLAN device. */
+export interface Vxlan {
+  /** VNI, 0 to 2^24-1. */
+  readonly id: number;
+  /** UDP port it sends to and listens on. */
+  readonly port: number;
+  readonly local?: Addr;
+  /** Where frames go that the fdb does not know: a station, or a multicast group. */
+  readonly remote?: Addr;
+  /** Entries are learned from what arrives. */
+  readonly learning: boolean;
+}
+
+/** What a bridge says of itself (`ip -d link`). */
+export interface Bridge {
+  readonly vlanFiltering: boolean;
+  /** The bridge's own nf_call_iptables and nf_call_ip6tables. */
+  readonly callIptables: boolean;
+  readonly callIp6tables: boolean;
+}
+
+/** A device as a port of its bridge. */
+export interface BridgePort {
+  readonly forwarding: boolean;
+  /** A frame may leave by the port it came in by. */
+  readonly hairpin: boolean;
+  /** Frames do not go from one isolated port to another. */
+  readonly isolated: boolean;
+  readonly learning: boolean;
+  /** Frames for unknown unicast addresses leave by it. */
+  readonly flood: boolean;
+  readonly at: Span;
+}
+
+/** One line of `bridge fdb`. */
+export interface FdbEntry {
+  /** Lower-case; all zeros stands for every address that no other entry has. */
+  readonly mac: string;
+  readonly device: string;
+  /** `master BRIDGE`: an entry of the bridge; without it, of the device itself (vxlan). */
+  readonly bridge?: string;
+  /** VXLAN: the other end of the tunnel. */
+  readonly remote?: Addr;
+  /** VXLAN: UDP port and VNI, where they are not the device's. */
+  readonly port?: number;
+  readonly id?: number;
+  /** `permanent` on a bridge: the address of a port, for the host itself. */
+  readonly permanent: boolean;
+  readonly vlan?: number;
+  readonly at: Span;
+}
+
 export interface Link {
   /** Interface index (ifindex), or 0 when it was not captured. */
   readonly index: number;
@@ -24,6 +76,14 @@ export interface Link {
   /** The bridge, bond or VRF this is enslaved to. */
   readonly master?: string;
   readonly noArp?: boolean;
+  readonly vxlan?: Vxlan;
+  /** ipip, gre, sit, ...: the ends of the tunnel, where they are fixed. */
+  readonly tunnel?: { readonly local?: Addr; readonly remote?: Addr };
+  /** 802.1Q id of a vlan device; its lower device is `peerName`. */
+  readonly vlan?: number;
+  readonly bridge?: Bridge;
+  readonly port?: BridgePort;
+  readonly promiscuous?: boolean;
   readonly at: Span;
 }
 
@@ -152,7 +212,7 @@ export interface ForeignChain {
 
 /** A thing that a capture holds or lacks. */
 export type CaptureKind =
-  'rules4' | 'rules6' | 'sets' | 'links' | 'addresses' | 'routes4' | 'routes6' | 'rules' | 'neighbours' | 'sysctls' | 'conntrack';
+  'rules4' | 'rules6' | 'sets' | 'links' | 'addresses' | 'routes4' | 'routes6' | 'rules' | 'neighbours' | 'fdb' | 'sysctls' | 'conntrack';
 
 /** What one network namespace printed. Lists are empty both when nothing was captured and when there is nothing: `captured` tells. */
 export interface Namespace {
@@ -168,6 +228,8 @@ export interface Namespace {
   readonly routes: readonly Route[];
   readonly rules: readonly RoutingRule[];
   readonly neighbours: readonly Neighbour[];
+  /** `bridge fdb`: of bridges and of VXLAN devices. */
+  readonly fdb: readonly FdbEntry[];
   /** Keys with dots: `net.ipv4.conf.eth0.100.rp_filter` is stored as the kernel prints it. */
   readonly sysctls: Readonly<Record<string, Sysctl>>;
   readonly conntrack: readonly ConntrackEntry[];
@@ -179,10 +241,22 @@ export interface Namespace {
   readonly stub?: boolean;
 }
 
+/** Packets that a wire does not carry: a cloud's security group, a switch's access list. What is absent denies every value. */
+export interface Deny {
+  readonly proto?: number;
+  readonly from?: Prefix;
+  readonly to?: Prefix;
+  readonly sport?: readonly [number, number];
+  readonly dport?: readonly [number, number];
+  readonly text: string;
+  readonly at: Span;
+}
+
 /** Interfaces that share one link-layer segment. */
 export interface Wire {
   readonly name: string;
   readonly ends: readonly { readonly node: string; readonly namespace: string; readonly device: string }[];
+  readonly deny?: readonly Deny[];
 }
 
 /** Everything the engine may look at: all namespaces of all nodes, and the wires between them. */

@@ -55,11 +55,33 @@ const StubNode = z.strictObject({
   routes: z.array(z.string()).optional().describe('as `ip route` prints them'),
 });
 
+const Ends = z.array(z.string()).describe('NODE/IFACE or NODE/NAMESPACE/IFACE');
+
+const Ports = z.union([Port, z.string()]);
+
+/** What a wire does not carry; what is left out stands for every value. */
+export const Denial = z
+  .strictObject({
+    proto: Proto.optional(),
+    from: z.string().optional().describe('ADDR or ADDR/LENGTH'),
+    to: z.string().optional().describe('ADDR or ADDR/LENGTH'),
+    sport: Ports.optional().describe('PORT or PORT-PORT'),
+    dport: Ports.optional().describe('PORT or PORT-PORT'),
+  })
+  .meta({ id: 'deny' });
+
+const Wire = z
+  .strictObject({ links: Ends, deny: z.array(Denial).optional() })
+  .describe('a segment with rules of its own: a security group, an access list of a switch');
+
 export const Scenario = z
   .strictObject({
     title: z.string(),
     nodes: z.record(z.string(), z.union([CapturedNode, StubNode])),
-    wires: z.record(z.string(), z.array(z.string())).optional().describe('link-layer segments: NODE/IFACE or NODE/NAMESPACE/IFACE'),
+    wires: z
+      .record(z.string(), z.union([Ends, Wire]))
+      .optional()
+      .describe('link-layer segments: NODE/IFACE or NODE/NAMESPACE/IFACE'),
     questions: z.array(ScenarioQuestion).optional(),
   })
   .meta({
@@ -71,3 +93,4 @@ export const Scenario = z
 export type Scenario = z.infer<typeof Scenario>;
 export type ScenarioQuestion = z.infer<typeof ScenarioQuestion>;
 export type Expect = z.infer<typeof Expect>;
+export type Denial = z.infer<typeof Denial>;

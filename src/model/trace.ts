@@ -87,6 +87,19 @@ export type Step =
       readonly rule?: { readonly text: string; readonly at: Span };
     }
   | { readonly step: 'neighbour'; readonly addr: string; readonly device: string; readonly result: string; readonly at?: Span }
+  /** A bridge passes a frame on, from port to port or between a port and its own host. */
+  | { readonly step: 'bridge'; readonly bridge: string; readonly in?: string; readonly out?: string; readonly result: string; readonly at?: Span }
+  /** The packet goes into another one, which the rest of this hop and the next ones are about. */
+  | {
+      readonly step: 'encapsulate';
+      readonly device: string;
+      readonly kind: string;
+      readonly how: string;
+      readonly packet: Packet;
+      readonly at?: Span;
+    }
+  /** It comes out again, by this device. */
+  | { readonly step: 'decapsulate'; readonly device: string; readonly packet: Packet }
   | { readonly step: 'leave'; readonly device: string; readonly to: string; readonly packet: Packet }
   /** A value that was not captured and had to be taken as something, or a limit that was reached. */
   | { readonly step: 'assume'; readonly what: string }
@@ -96,6 +109,8 @@ export interface Hop {
   readonly node: string;
   readonly namespace: string;
   readonly steps: readonly Step[];
+  /** Its steps are about the packet that carries the traced one; the tunnel device that it went in by. */
+  readonly tunnel?: string;
 }
 
 export const OUTCOMES = [

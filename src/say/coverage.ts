@@ -46,6 +46,7 @@ const KINDS: Readonly<Record<CaptureKind, string>> = {
   routes6: 'IPv6 routes (ip -6 route show table all)',
   rules: 'policy rules (ip rule)',
   neighbours: 'neighbours (ip neigh)',
+  fdb: 'bridge and VXLAN forwarding entries (bridge fdb)',
   sysctls: 'sysctls (sysctl -a)',
   conntrack: 'connections (conntrack -L)',
 };

@@ -87,6 +87,7 @@ function traceJson(t: Trace, all: boolean): Json {
     hops: t.hops.map((h) => ({
       node: h.node,
       namespace: h.namespace,
+      tunnel: h.tunnel,
       steps: h.steps.map((s) => stepJson(all ? s : counted(s))),
     })),
   };
@@ -167,6 +168,12 @@ function stepJson(s: Step): Json {
       return { step: s.step, addr: s.addr, device: s.device, result: s.result, at: spanJson(s.at) };
     case 'leave':
       return { step: s.step, device: s.device, to: s.to, packet: packetJson(s.packet) };
+    case 'bridge':
+      return { step: s.step, bridge: s.bridge, in: s.in, out: s.out, result: s.result, at: spanJson(s.at) };
+    case 'encapsulate':
+      return { step: s.step, device: s.device, kind: s.kind, how: s.how, packet: packetJson(s.packet), at: spanJson(s.at) };
+    case 'decapsulate':
+      return { step: s.step, device: s.device, packet: packetJson(s.packet) };
     case 'assume':
       return { step: s.step, what: s.what };
     case 'deliver':

@@ -152,6 +152,9 @@ function summary(t: Trace): string[] {
       if (s.step === 'nat') return [`${s.manip} ${s.from} -> ${s.to}`];
       if (s.step === 'leave') return [`out ${s.device} to ${s.to}`];
       if (s.step === 'deliver') return ['delivered'];
+      if (s.step === 'bridge') return [`${s.bridge}: ${s.in ?? 'host'} to ${s.out ?? 'nowhere'}`];
+      if (s.step === 'encapsulate') return [`into ${s.device}`];
+      if (s.step === 'decapsulate') return [`out of ${s.device}`];
       if (s.step === 'enter') return s.local ? ['sends'] : [`in ${s.device ?? '?'}`];
       return s.step === 'rule' && s.truth !== false && /^(drop|reject)/.test(s.did ?? '') ? [`${s.chain} ${s.number} ${s.did}`] : [];
     });
@@ -230,10 +233,20 @@ function hopRows(hop: Hop, n: number, wide: boolean): Row[] {
         );
         break;
       case 'neighbour':
-        if (wide || hop.steps[i + 1]?.step !== 'leave') add('neighbour', s.result, location(s.at));
+        // what somebody wrote into the table is worth telling; what was just asked for is not
+        if (wide || hop.steps[i + 1]?.step !== 'leave' || s.result.endsWith('(PERMANENT)')) add('neighbour', s.result, location(s.at));
         break;
       case 'leave':
         add('out', `${s.device} to ${s.to}${changed(hop, s.packet)}`);
+        break;
+      case 'bridge':
+        add('bridge', `${s.bridge}: ${s.in ?? 'from the host'} -> ${s.out ?? 'nowhere'}, ${s.result}`, location(s.at));
+        break;
+      case 'encapsulate':
+        add('into', `${s.device} (${s.kind}): ${s.how}`, location(s.at));
+        break;
+      case 'decapsulate':
+        add('out of', `${s.device}: ${packet(s.packet)}`);
         break;
       case 'deliver':
         add('delivered', packet(s.packet));
@@ -248,8 +261,8 @@ function hopRows(hop: Hop, n: number, wide: boolean): Row[] {
 
 /** How a packet that leaves differs from what came in. */
 function changed(hop: Hop, out: Packet): string {
-  const first = hop.steps[0];
-  if (first?.step !== 'enter') return '';
+  const first = hop.steps.find((s) => s.step === 'enter');
+  if (!first) return '';
   const [was, is] = [endpoint(first.packet, 'src'), endpoint(out, 'src')];
   const from = was !== is ? `, now from ${is}` : first.local ? '' : `, still from ${is}`;
   return `${from}${endpoint(first.packet, 'dst') === endpoint(out, 'dst') ? '' : `, now to ${endpoint(out, 'dst')}`}`;

@@ -1,0 +1,76 @@
+// Which way a bridge sends a frame: br_handle_frame_finish() and br_dev_xmit(), net/bridge/br_input.c and br_device.c.
+import type { Span } from '../model/finding.ts';
+import type { FdbEntry, World } from '../model/host.ts';
+import type { OutcomeKind } from '../model/trace.ts';
+import { isFor, type Destination } from './frame.ts';
+import { place } from './routing.ts';
+import { behind, linkOf, type Station } from './wire.ts';
+
+export type Forwarding =
+  /** It is for the bridge's own host. */
+  | { readonly kind: 'up' }
+  | { readonly kind: 'port'; readonly port: string; readonly how: string; readonly at?: Span }
+  /** To a port behind which nobody was captured. */
+  | { readonly kind: 'outside'; readonly port?: string }
+  | { readonly kind: 'stopped'; readonly outcome: OutcomeKind; readonly why: string; readonly at?: Span };
+
+/** Decides about a frame that came in by `bridge.port`, or that the bridge's own host sends where that is absent. */
+export function forwardFrame(world: World, bridge: Station, to: Destination): Forwarding {
+  const { ns, device } = bridge;
+  const where = `${device} of ${place(ns)}`;
+  const stopped = (outcome: OutcomeKind, why: string, at?: Span): Forwarding => ({ kind: 'stopped', outcome, why, ...(at && { at }) });
+  const ports = ns.links.filter((l) => l.master === device);
+  const inPort = bridge.port === undefined ? undefined : linkOf(ns, bridge.port);
+  if (linkOf(ns, device)?.bridge?.vlanFiltering) return stopped('cannot-tell', `the bridge ${where} filters VLANs, which is not modelled`);
+  if (inPort?.port?.forwarding === false)
+    return stopped('dropped', `the port ${inPort.name} of ${where} does not forward (spanning tree)`, inPort.port.at);
+  const isOwn = isFor(to, { ns, device }) || (to.mac !== undefined && ports.some((p) => p.mac === to.mac) && to.owner === undefined);
+  if (bridge.port !== undefined && isOwn) return { kind: 'up' };
+
+  const entry = to.mac === undefined ? undefined : entryOf(bridge, to.mac);
+  let name = entry?.device;
+  let how = entry ? `${to.mac} is behind ${entry.device} (fdb)` : '';
+  if (name === undefined) {
+    const candidates = ports.filter((p) => behind(world, { ns, device: p.name }, bridge)?.stations.some((s) => isFor(to, s)));
+    name = (candidates.find((p) => p.name !== bridge.port) ?? candidates[0])?.name;
+    if (name !== undefined) how = `the station is behind ${name}`;
+  }
+  if (name === undefined) {
+    const open = ports.find((p) => p.up && p.name !== bridge.port && (behind(world, { ns, device: p.name }, bridge)?.open ?? true));
+    if (open) return { kind: 'outside', port: open.name };
+    return stopped(
+      'not-for-us',
+      `nobody on the bridge ${where} has the link-layer address ${to.mac ?? 'of the next hop'}${to.how ? `: ${to.how}` : ''}`,
+      to.at,
+    );
+  }
+  const port = linkOf(ns, name);
+  const at = entry?.at ?? port?.port?.at ?? port?.at;
+  // should_deliver(), net/bridge/br_forward.c
+  if (name === bridge.port && !port?.port?.hairpin)
+    return stopped(
+      'dropped',
+      `the frame would leave ${where} by ${name}, the port it came in by, and hairpin_mode of that port is off`,
+      port?.port?.at ?? at,
+    );
+  if (port && !port.up) return stopped('dropped', `the port ${name} of ${where} is down`, port.at);
+  if (port?.port?.forwarding === false) return stopped('dropped', `the port ${name} of ${where} does not forward (spanning tree)`, port.port.at);
+  if (port?.port?.isolated && inPort?.port?.isolated)
+    return stopped(
+      'dropped',
+      `the ports ${inPort.name} and ${name} of ${where} are both isolated: no frame goes from one to the other`,
+      port.port.at,
+    );
+  if (!entry && port?.port?.flood === false && ns.captured.fdb)
+    return stopped(
+      'dropped',
+      `the fdb of ${where} does not know ${to.mac ?? 'the address'}, and ${name} takes no unknown frames (flood off)`,
+      port.port.at,
+    );
+  return { kind: 'port', port: name, how, ...(entry && { at: entry.at }) };
+}
+
+/** An address that the bridge has learned or was told; those of its own ports are not among them. */
+function entryOf(bridge: Station, mac: string): FdbEntry | undefined {
+  return bridge.ns.fdb.find((e) => e.bridge === bridge.device && e.mac === mac && !e.permanent && e.vlan === undefined);
+}
