@@ -98,6 +98,6 @@ export function detailOf(words: readonly string[]): Detail {
 export function detailOfJson(data: Readonly<Record<string, unknown>>): Detail {
   return (name) => {
     const v = data[name];
-    return v === undefined || v === null || typeof v === 'object' ? undefined : String(v);
+    return typeof v === 'string' || typeof v === 'number' || typeof v === 'boolean' ? String(v) : undefined;
   };
 }

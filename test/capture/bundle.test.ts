@@ -25,6 +25,7 @@ describe('the captures of a real kube-proxy node', () => {
       routes6: ['node1/ip-route.txt', 'node1/ip-route.json'],
       rules: ['node1/ip-rule.txt', 'node1/ip-rule.json'],
       neighbours: ['node1/ip-neigh.json'],
+      fdb: ['node1/bridge-fdb.json'],
       sysctls: ['node1/sysctl.txt'],
     });
     expect(node.routes[0]).toMatchObject({ text: 'default via 192.168.21.1 dev ens192', at: { file: 'node1/ip-route.txt', line: 1 } });
