@@ -147,9 +147,11 @@ function misses(t: Trace, verdict: Verdict): NearMiss[] {
   if (t.outcome.kind === 'cannot-tell') return [];
   return t.hops.flatMap((hop, i) => {
     const last = i === t.hops.length - 1;
+    // the packet that carries this one is nobody's question, unless it is where the story ends
+    if (hop.tunnel !== undefined && !last) return [];
     // where the packet did not even get away, its source does not matter
     const toldSource = t.outcome.kind === 'left' || t.outcome.kind === 'delivered' || t.outcome.kind === 'reply-lost';
-    const sentHere = hop.steps[0]?.step === 'enter' && hop.steps[0].local;
+    const sentHere = hop.steps.find((s) => s.step === 'enter')?.local ?? false;
     const translated = (manip: 'src' | 'dst'): boolean => hop.steps.some((s) => s.step === 'nat' && s.manip === manip);
     const ended = last && (t.outcome.kind === 'dropped' || t.outcome.kind === 'rejected') ? hop.steps.at(-1) : undefined;
     // who is refused by a rule made for it learns nothing from the rules before it
