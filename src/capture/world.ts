@@ -1,5 +1,5 @@
 // A scenario's nodes and wires, or a bundle's, as the world the engine walks in.
-import { and, contains, familyOf, isError, maskLength, maskOf, parseAddr, parseMasked, type Prefix } from '../net/addr.ts';
+import { and, contains, familyOf, formatAddr, isError, maskLength, maskOf, parseAddr, parseMasked, type Prefix } from '../net/addr.ts';
 import { parseProtocol } from '../net/proto.ts';
 import type { Finding, Span } from '../model/finding.ts';
 import type { Deny, InterfaceAddress, Link, Namespace, NextHop, Route, Sysctl, Wire, World } from '../model/host.ts';
@@ -54,7 +54,37 @@ export function readScenarioWorld(scenario: Scenario, files: readonly CaptureFil
     const deny = denials.flatMap((d, i) => readDenial(d, findings, locate(['wires', name, 'deny', i])));
     wires.push({ name, ends, ...(deny.length > 0 && { deny }) });
   }
+  findings.push(...sharedAddresses(namespaces, wires));
   return { world: { namespaces, wires, findings }, files: reports };
+}
+
+/** Addresses that two hosts on one wire both have. */
+function sharedAddresses(namespaces: readonly Namespace[], wires: readonly Wire[]): Finding[] {
+  const out: Finding[] = [];
+  for (const wire of wires) {
+    const seen = new Map<string, { readonly host: Namespace; readonly address: InterfaceAddress }>();
+    for (const end of wire.ends) {
+      const host = namespaces.find((n) => n.node === end.node && n.name === end.namespace);
+      const master = host?.links.find((l) => l.name === end.device)?.master;
+      for (const address of host?.addresses ?? []) {
+        if (address.scope !== 'global' || (address.device !== end.device && address.device !== master)) continue;
+        const text = formatAddr(address.addr);
+        const first = seen.get(text);
+        if (!first) seen.set(text, { host: host!, address });
+        else if (first.host !== host) {
+          const other = `${first.address.at.file}:${first.address.at.line}`;
+          out.push({
+            severity: 'warning',
+            code: 'shared-address',
+            message: `${text} is an address of ${end.node} (${address.device}) and of ${first.host.node} (${first.address.device}, ${other}), both on the wire ${wire.name}`,
+            at: address.at,
+            hint: 'one of the two must give it up: who answers ARP first gets the packets',
+          });
+        }
+      }
+    }
+  }
+  return out;
 }
 
 function isDirectlyIn(path: string, folder: string): boolean {

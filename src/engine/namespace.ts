@@ -170,12 +170,10 @@ export class Visit implements Visitor, Router {
 
   private routeAndGo(): Passage {
     const way = routeInput(this.ns, this.packet, this.iif, this);
-    const isBridged = this.physin !== '' && this.redirected;
-    // bridged and redirected traffic does not need forwarding to be on
-    const bridged = isBridged && (way.kind !== 'refused' || way.outcome === 'not-forwarding') ? this.backToBridge(way) : undefined;
-    if (bridged) return bridged;
     if (way.kind === 'refused') return this.refuseRoute('input', way);
     this.take('input', way);
+    const bridged = this.physin !== '' && this.redirected ? this.backToBridge(way) : undefined;
+    if (bridged) return bridged;
     return way.kind === 'local' ? this.deliver() : this.forward(way);
   }
 
@@ -206,15 +204,13 @@ export class Visit implements Visitor, Router {
   }
 
   /** br_nf_pre_routing_finish(): what is redirected to another port of the bridge it came from is bridged there, not routed. */
-  private backToBridge(found: Way | Stop): Passage | undefined {
-    const way = found.kind === 'refused' ? routeOutput(this.ns, this.packet, true, this, true) : found;
+  private backToBridge(way: Way): Passage | undefined {
     if (way.kind !== 'forward' || way.device !== this.iif) return undefined;
     if (this.physin === undefined) {
       const where = `${way.device ?? 'the bridge'} of ${place(this.ns)}`;
       const key = bridgeKey(this.ns, way.device ?? '', this.packet.family);
       if (!this.decide(key, `frames on ${where} meet the iptables rules (net.bridge.bridge-nf-call-iptables was not captured)`)) return undefined;
     }
-    this.take('input', way);
     return { kind: 'bridged', to: way.via ?? this.packet.dst };
   }
 

@@ -151,11 +151,26 @@ function lostReply(there: Passed, back: Passed, start: Start): Outcome | undefin
   if (start.local && back.end.ns !== start.ns) return lost(`the reply is delivered to ${place(back.end.ns)}, and ${name} asked`);
   const asked = endpoint(there.sent, 'dst');
   const from = endpoint(final, 'src');
-  if (from !== asked) return lost(`the reply comes from ${from}, and ${name} had asked ${asked}: it is not the answer to anything`);
+  if (from !== asked)
+    return lost(`the reply comes from ${from}, and ${name} had asked ${asked}: it is not the answer to anything${untranslated(there, back)}`);
   const asker = endpoint(there.sent, 'src');
   const to = endpoint(final, 'dst');
   if (to !== asker) return lost(`the reply goes to ${to}, and the request came from ${asker}`);
   return undefined;
+}
+
+/** Where the translation was made that the reply would have needed, and why it was not made back. */
+function untranslated(there: Passed, back: Passed): string {
+  const made = translations(there).dst?.steps[0];
+  if (!made) return '';
+  const where = made.namespace ? `${made.node}/${made.namespace}` : made.node;
+  const passed = back.hops.filter((h) => h.node === made.node && h.namespace === made.namespace);
+  const translated = `${where} translated ${made.from} to ${made.to}`;
+  if (passed.length === 0) return `; ${translated}, and the reply does not come by ${where}`;
+  const bridged = passed.every((h) => h.steps.some((s) => s.step === 'bridge') && !h.steps.some((s) => s.step === 'conntrack'));
+  return bridged
+    ? `; ${translated}, and the reply crosses its bridge as a frame that conntrack does not see (bridge-nf-call-iptables is off)`
+    : `; ${translated}, and does not translate the reply back`;
 }
 
 /** What the packet looked like when it was sent, against how it ended. */
