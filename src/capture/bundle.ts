@@ -2,7 +2,7 @@
 // `namespaces/`) that hold captures are that node's other namespaces.
 import type { Finding } from '../model/finding.ts';
 import type { Namespace } from '../model/host.ts';
-import { isCapture, readNamespace, type CaptureFile, type FileReport } from './namespace.ts';
+import { hostnameOf, isCapture, readNamespace, type CaptureFile, type FileReport } from './namespace.ts';
 import { baseName, recognise } from './recognise.ts';
 
 /** Names that the files themselves do not tell. */
@@ -28,13 +28,14 @@ export function readBundle(files: readonly CaptureFile[], options: BundleOptions
   const nodes = holding.filter((f) => !holding.some((g) => isBelow(f, g)));
 
   const findings: Finding[] = [];
+  const readings: (readonly Finding[])[] = [findings];
   const reports: FileReport[] = [];
   const namespaces: Namespace[] = [];
   const names = new Map<string, string>();
   for (const top of nodes.toSorted()) {
-    const root = readNamespace(byFolder.get(top) ?? [], '', '');
+    const inside = byFolder.get(top) ?? [];
     const own = top === '' ? (options.folder ?? (files.length === 1 ? baseName(files[0]!.path) : 'node')) : baseName(top);
-    let node = (nodes.length === 1 ? options.node : undefined) ?? root.hostname ?? own;
+    let node = (nodes.length === 1 ? options.node : undefined) ?? hostnameOf(inside) ?? own;
     const other = names.get(node);
     if (other !== undefined) {
       const at = { file: byFolder.get(top)?.[0]?.path ?? top, line: 1 };
@@ -47,14 +48,15 @@ export function readBundle(files: readonly CaptureFile[], options: BundleOptions
       node = top;
     }
     names.set(node, top);
-    namespaces.push({ ...root.namespace, node });
-    findings.push(...root.findings);
+    const root = readNamespace(inside, node, '');
+    namespaces.push(root.namespace);
+    readings.push(root.findings);
     reports.push(...root.files);
     for (const folder of holding.filter((f) => isBelow(f, top)).toSorted()) {
       const name = folder.slice(top === '' ? 0 : top.length + 1).replace(/^namespaces\//, '');
       const inner = readNamespace(byFolder.get(folder) ?? [], node, name);
       namespaces.push(inner.namespace);
-      findings.push(...inner.findings);
+      readings.push(inner.findings);
       reports.push(...inner.files);
     }
   }
@@ -65,7 +67,7 @@ export function readBundle(files: readonly CaptureFile[], options: BundleOptions
     '',
     '',
   );
-  findings.push(...rest.findings);
+  readings.push(rest.findings);
   reports.push(...rest.files);
   if (namespaces.length === 0) {
     const at = { file: files[0]?.path ?? '', line: 1 };
@@ -77,7 +79,13 @@ export function readBundle(files: readonly CaptureFile[], options: BundleOptions
       hint: 'run `netwhy capture` on the node, or save iptables-save, ip addr and ip route',
     });
   }
-  return { namespaces, findings, files: reports };
+  return {
+    namespaces,
+    files: reports,
+    get findings() {
+      return readings.flat();
+    },
+  };
 }
 
 function folderOf(path: string): string {

@@ -47,10 +47,9 @@ export interface FileReport {
 /** A namespace with what its files gave besides it. */
 export interface NamespaceReading {
   readonly namespace: Namespace;
+  /** Grows while rules are read, which happens when they are asked for. */
   readonly findings: readonly Finding[];
   readonly files: readonly FileReport[];
-  /** From `uname -a`. */
-  readonly hostname?: string;
 }
 
 interface Read extends CaptureFile {
@@ -289,16 +288,25 @@ function beyond(r: Reader, withoutTables: boolean): Pick<Namespace, 'virtualServ
   return { ...(servers.length > 0 && { virtualServers: servers }), ...(chains.length > 0 && { foreignChains: chains }) };
 }
 
+/** The name that a node gives itself in `uname -a`. */
+export function hostnameOf(files: readonly CaptureFile[]): string | undefined {
+  for (const f of files) if (recognise(f.path, f.text).kind === 'uname') return readUname(f.text).hostname;
+  return undefined;
+}
+
+/** A value that is made when it is first asked for. */
+function later<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}
+
 /** Reads the files of one namespace; '' is the name of a node's root namespace. */
 export function readNamespace(files: readonly CaptureFile[], node: string, name: string): NamespaceReading {
   const all = files.map((f): Read => ({ path: f.path, text: f.text.replace(/^\ufeff/, ''), as: recognise(f.path, f.text) }));
   const r = new Reader(all);
-  let hostname: string | undefined;
   let kernel: string | undefined;
   for (const file of r.of('uname')) {
-    const uname = readUname(file.text);
-    hostname ??= uname.hostname;
-    kernel ??= uname.kernel;
+    kernel ??= readUname(file.text).kernel;
     r.claim(file);
   }
   let usual: Backend = 'unknown';
@@ -308,11 +316,17 @@ export function readNamespace(files: readonly CaptureFile[], node: string, name:
     r.claim(file);
   }
   const rules = r.of('iptables-save', 'iptables-list');
-  const tables = readTables(rules, usual);
-  r.findings.push(...tables.findings);
+  // Rules are by far the most of what a node prints, and a walk through a cluster meets few nodes: they are read when they are asked for.
+  const tables = later(() => {
+    const read = readTables(rules, usual);
+    r.findings.push(...read.findings);
+    for (const file of rules) for (const family of read.used.get(file.path) ?? []) r.claim(file, family === 6 ? 'rules6' : 'rules4');
+    return read.tables;
+  });
+  const isClear = rules.every((f) => f.as.family !== undefined);
+  if (!isClear) tables();
   for (const file of rules) {
-    const families = tables.used.get(file.path) ?? (file.as.kind === 'empty' ? [file.as.family ?? 4] : []);
-    for (const family of families) r.claim(file, family === 6 ? 'rules6' : 'rules4');
+    if (isClear || file.as.kind === 'empty') r.claim(file, (file.as.family ?? 4) === 6 ? 'rules6' : 'rules4');
   }
   r.readSets();
   r.readLinks();
@@ -330,7 +344,9 @@ export function readNamespace(files: readonly CaptureFile[], node: string, name:
     node,
     name,
     captured: Object.fromEntries(r.captured),
-    tables: tables.tables,
+    get tables() {
+      return tables();
+    },
     sets: Object.fromEntries(r.sets),
     links: r.links,
     addresses: r.addresses,
@@ -340,9 +356,9 @@ export function readNamespace(files: readonly CaptureFile[], node: string, name:
     fdb: r.fdb,
     sysctls: Object.fromEntries(r.sysctls),
     conntrack: r.conntrack,
-    ...beyond(r, tables.tables.length === 0),
+    ...beyond(r, !rules.some((f) => /^(?:\*|-[APN] )/m.test(f.text))),
     ...(kernel === undefined ? {} : { kernel }),
   };
   const reports = all.map((f): FileReport => ({ path: f.path, kind: f.as.kind, used: r.used.has(f.path), lines: countLines(f.text) }));
-  return { namespace, findings: r.findings, files: reports, ...(hostname === undefined ? {} : { hostname }) };
+  return { namespace, findings: r.findings, files: reports };
 }

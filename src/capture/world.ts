@@ -20,6 +20,7 @@ export type Locate = (path: readonly (string | number)[]) => Span;
 export function readScenarioWorld(scenario: Scenario, files: readonly CaptureFile[], locate: Locate): WorldReading {
   const namespaces: Namespace[] = [];
   const findings: Finding[] = [];
+  const readings: (readonly Finding[])[] = [findings];
   const reports: FileReport[] = [];
   const add = (folder: string, node: string, name: string, at: Span): void => {
     const inside = files.filter((f) => isDirectlyIn(f.path, folder));
@@ -33,7 +34,7 @@ export function readScenarioWorld(scenario: Scenario, files: readonly CaptureFil
     }
     const reading = readNamespace(inside, node, name);
     namespaces.push(reading.namespace);
-    findings.push(...reading.findings);
+    readings.push(reading.findings);
     reports.push(...reading.files);
   };
   for (const [node, about] of Object.entries(scenario.nodes)) {
@@ -55,7 +56,14 @@ export function readScenarioWorld(scenario: Scenario, files: readonly CaptureFil
     wires.push({ name, ends, ...(deny.length > 0 && { deny }) });
   }
   findings.push(...sharedAddresses(namespaces, wires));
-  return { world: { namespaces, wires, findings }, files: reports };
+  const world: World = {
+    namespaces,
+    wires,
+    get findings() {
+      return readings.flat();
+    },
+  };
+  return { world, files: reports };
 }
 
 /** Addresses that two hosts on one wire both have. */

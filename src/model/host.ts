@@ -263,5 +263,6 @@ export interface Wire {
 export interface World {
   readonly namespaces: readonly Namespace[];
   readonly wires: readonly Wire[];
+  /** Of what has been read so far: rules are read when a walk first asks for them. */
   readonly findings: readonly Finding[];
 }
