@@ -5,7 +5,7 @@ import { TCP } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { Namespace } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
-import { ADDR_TYPE, CT_STATE, CT_STATUS, type Hook, type NatRange, type Pred } from '../model/ruleset.ts';
+import { ADDR_TYPE, CT_STATE, CT_STATUS, type Hook, type Pred } from '../model/ruleset.ts';
 import type { OutcomeKind, Step } from '../model/trace.ts';
 import { walkChain, type ChainVerdict, type Visitor } from './chain.ts';
 import { NOT, type Choices } from './choice.ts';
@@ -24,7 +24,8 @@ import { Fib, localKey } from './fib.ts';
 import { stagesAt, tracksConnections, translatesAddresses } from './hooks.ts';
 import type { LiveSets } from './liveset.ts';
 import { BOUND_ELSEWHERE, masqueradeAddress, mayBeBoundElsewhere } from './masquerade.ts';
-import { bind, endpoint, loopbackOf, netmap, translate, translateError, unspecified, type NatStatement } from './nat.ts';
+import { bind, endpoint, loopbackOf, translate, translateError, type NatStatement } from './nat.ts';
+import { rangeOf } from './natrange.ts';
 import type { DeviceField, Sight, SupposedName, Tracked } from './pred.ts';
 import { martianBeforeHooks, mtuOf, place, routeInput, routeOutput, rpfilterMatch, unforwardable, type Router, type Way } from './routing.ts';
 import { carryOut, type Passing } from './statement.ts';
@@ -388,43 +389,11 @@ export class Visit implements Visitor, Router {
     if (!c || !('entry' in c)) return undefined;
     const wanted: Manip = statement.kind === 'snat' || statement.kind === 'masquerade' ? 'src' : statement.kind === 'netmap' ? manip : 'dst';
     if (wanted !== manip) return misplaced(by, at);
-    const range = this.rangeOf(statement, c.entry, manip, at);
-    if ('outcome' in range) return range;
+    const { ns, packet, hook, iif, oif } = this;
+    const range = rangeOf(statement, c.entry, manip, { ns, packet, hook, iif, oif, via: this.out?.via });
+    if ('refused' in range) return { kind: 'refused', outcome: 'dropped', why: range.refused, at };
     bind(this.walk.connections(this.ns), c.entry, manip, range, { at, by });
     return undefined;
-  }
-
-  private rangeOf(statement: NatStatement, entry: Extract<Connection, { entry: unknown }>['entry'], manip: Manip, at: Span): NatRange | Stop {
-    const refuse = (why: string): Stop => ({ kind: 'refused', outcome: 'dropped', why, at });
-    switch (statement.kind) {
-      case 'dnat':
-      case 'snat':
-        return statement;
-      case 'netmap':
-        return netmap(this.packet[manip], statement.to);
-      case 'masquerade': {
-        const addr = masqueradeAddress(this.ns, this.packet, this.oif, this.out?.via);
-        if (addr === undefined && this.ns.captured.addresses && this.oif !== undefined)
-          return refuse(`MASQUERADE finds no address on ${this.oif} or elsewhere on ${place(this.ns)}, and drops the packet`);
-        if (addr === undefined) entry.anyAddr.src = { what: `an address of ${this.oif ?? 'the output interface'}`, owner: place(this.ns) };
-        const chosen = addr ?? unspecified(this.packet);
-        return { ...statement, addrs: [chosen, chosen] };
-      }
-      case 'redirect': {
-        const addr = this.redirectAddress();
-        if (addr === undefined && this.ns.captured.addresses && this.iif !== undefined)
-          return refuse(`REDIRECT finds no address on ${this.iif}, and drops the packet`);
-        if (addr === undefined) entry.anyAddr.dst = { what: `an address of ${this.iif ?? 'the input interface'}`, owner: place(this.ns) };
-        const chosen = addr ?? unspecified(this.packet);
-        return { ...statement, addrs: [chosen, chosen] };
-      }
-    }
-  }
-
-  /** nf_nat_redirect_ipv4(): loopback for packets of this host, else the first address of the input device. */
-  private redirectAddress(): Addr | undefined {
-    if (this.hook === 'OUTPUT') return loopbackOf(this.packet);
-    return this.ns.addresses.find((a) => a.device === this.iif && familyOf(a.addr) === this.packet.family && !a.secondary)?.addr;
   }
 
   /** ip_route_me_harder(): the source stays as it was chosen. */
