@@ -92,7 +92,7 @@ class Journey {
     const visit = isFirst ? new Visit(ns, this.packet, this.walk, this.start.devices) : new Visit(ns, this.packet, this.walk);
     if (next.step) visit.steps.push(next.step);
     this.enter(visit);
-    const passage = next.do === 'send' ? visit.send(next.bound) : visit.receive(next.device, next.port);
+    const passage = next.do === 'send' ? visit.send(next.bound, this.tunnels.at(-1)?.link.name) : visit.receive(next.device, next.port);
     if (isFirst) this.sent = visit.steps.find((s) => s.step === 'enter')?.packet ?? this.packet;
     this.packet = visit.packet;
     return this.after(passage, visit, {});

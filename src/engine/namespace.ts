@@ -75,6 +75,7 @@ export class Visit implements Visitor, Router {
   private physin: string | undefined = '';
   private physout = '';
   private redirected = false;
+  private tunnel: string | undefined;
   private connection: Connection | undefined;
   private zone: AskedZone = DEFAULT_ZONE;
   /** CT was met, conntrack has not looked yet. */
@@ -127,8 +128,9 @@ export class Visit implements Visitor, Router {
     return this.runHook('POSTROUTING');
   }
 
-  /** A packet that a socket here sends; `bound` tells whether its source address is settled. */
-  send(bound: boolean): Passage {
+  /** A packet that a socket here sends, or a tunnel device; `bound` tells whether its source address is settled. */
+  send(bound: boolean, tunnel?: string): Passage {
+    this.tunnel = tunnel;
     this.iif = '';
     const toItself = this.packet.undetermined?.dst === undefined && isZeronet(this.packet.dst);
     if (toItself) this.packet = { ...this.packet, dst: bound ? this.packet.src : loopbackOf(this.packet) };
@@ -229,6 +231,8 @@ export class Visit implements Visitor, Router {
   }
 
   private postrouting(): Passage | undefined {
+    // ip_output(): what a tunnel device sends still has that device as its input
+    if (this.tunnel !== undefined) this.iif = this.tunnel;
     this.oif = this.out?.device;
     return this.runHook('POSTROUTING');
   }

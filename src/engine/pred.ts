@@ -244,8 +244,10 @@ export function undecided(pred: Pred, s: Sight): Open | undefined {
     case 'member': {
       const values = pred.by.map((side) => sideName(s.packet, side)).join();
       const more = pred.packets || pred.bytes ? ' with such counters' : pred.nomatch ? ' as nomatch' : '';
-      const key = `${s.visit}:set:${pred.set}:${values}:${JSON.stringify([pred.nomatch, pred.packets, pred.bytes])}`;
-      return { leaf: pred, key, claim: `${values} is in ${pred.set}${more} (${testSet(pred, s).saw})` };
+      const key = `${s.visit}:set:${pred.set}:${values}:${pred.nomatch ?? false}`;
+      // a question about counters counts the packet: asked again it may be answered otherwise
+      const counts = pred.packets !== undefined || pred.bytes !== undefined;
+      return { leaf: pred, ...(!counts && { key }), claim: `${values} is in ${pred.set}${more} (${testSet(pred, s).saw})` };
     }
     case 'addrtype': {
       const device = pred.limit && s[pred.limit];

@@ -183,12 +183,11 @@ class TableLowerer {
   #match(m: UsedMatch, r: RuleSyntax, context: Context): readonly Pred[] {
     const extension = findMatch(m.name);
     const as = [...(m.name === '' ? [] : ['-m', protect(m.name)]), ...(m.words ?? [])].join(' ');
-    const key = `${context.key}:${as}`;
-    if (!extension || m.why !== undefined) return [{ ...unknown(as, m.why ?? `the match ${m.name} is not known`, key), text: as }];
+    if (!extension || m.why !== undefined) return [{ ...unknown(as, m.why ?? `the match ${m.name} is not known`), text: as }];
     const why = this.#check(extension, m, r, context);
     if (why !== undefined) {
       const text = `-m ${m.name} ${extension.print(m.options, this.#family)}`.trimEnd();
-      return [{ ...unknown(text, why, key), text }];
+      return [{ ...unknown(text, why), text }];
     }
     return extension.lower(m.options, context);
   }

@@ -14,7 +14,7 @@ interface Meter {
   /** What would have to be so. */
   readonly claim: (o: Options) => string;
   /** What one walk finds the same however often it asks; without it each question is a new one, since asking uses the meter up. */
-  readonly steady?: (o: Options, key: string) => string;
+  readonly steady?: (o: Options) => string;
   readonly tracked?: true;
 }
 
@@ -23,9 +23,9 @@ function meter(m: Meter): MatchExtension {
   const made: MatchExtension = match({
     ...m,
     status: 'forks',
-    lower: (o, { key, family }) => {
+    lower: (o, { family }) => {
       const says = made.print(o, family);
-      const steady = m.steady?.(o, key);
+      const steady = m.steady?.(o);
       const open = { ...unknown(`-m ${m.name} ${says}`, m.why, steady === undefined ? undefined : `${m.name}:${steady}:${says}`), claim: m.claim(o) };
       return [{ ...(m.tracked ? all(TRACKED, open) : open), text: says }];
     },
@@ -121,7 +121,6 @@ export const connlimit = meter({
     `--connlimit-${isAbove(o, 'connlimit') ? 'above' : 'upto'} ${limitOf(o)} --connlimit-mask ${prefixLength(family, o)} --connlimit-${has(o, '--connlimit-daddr') ? 'daddr' : 'saddr'}`,
   claim: (o) =>
     `the ${has(o, '--connlimit-daddr') ? 'server' : 'client'} has ${isAbove(o, 'connlimit') ? 'more than' : 'at most'} ${limitOf(o)} connections open (not captured)`,
-  steady: (_, key) => key,
 });
 
 function limitOf(o: Options): number {

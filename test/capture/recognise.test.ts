@@ -134,9 +134,8 @@ describe('a capture is recognised', () => {
   });
 
   it('without looking further than its beginning', () => {
-    const long = `${captured('tools/ip-route.txt')}${'x'.repeat(50_000_000)}`;
-    const start = performance.now();
-    expect(recognise('x', long).kind).toBe('route');
-    expect(performance.now() - start).toBeLessThan(200);
+    const routes = captured('tools/ip-route.txt');
+    expect(recognise('x', `${routes}${'x'.repeat(1_000_000)}`).kind).toBe('route');
+    expect(recognise('x', `${'x\n'.repeat(100_000)}${routes}`).kind).toBe('unknown');
   });
 });
