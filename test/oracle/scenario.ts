@@ -301,7 +301,9 @@ function judge(shot: Shot, observation: Observation): Replay {
     rules,
     replied,
     outcome: last.end === 'delivered' && !replied ? ['reply-lost'] : way,
-    ...(replies.length > 0 && { reply: replies.at(-1)?.end === 'delivered' && !replied ? ['reply-lost'] : endOfWay(observation.replies, observation) }),
+    ...(replies.length > 0 && {
+      reply: replies.at(-1)?.end === 'delivered' && !replied ? ['reply-lost'] : endOfWay(observation.replies, observation),
+    }),
     observation,
   };
 }
