@@ -11,6 +11,7 @@ import { Scenario, type ScenarioQuestion } from '../../src/model/scenario.ts';
 import type { OutcomeKind, Question } from '../../src/model/trace.ts';
 import { formatAddr, formatPrefix } from '../../src/net/addr.ts';
 import { ICMP, ICMPV6, TCP, UDP } from '../../src/net/proto.ts';
+import { openGuestNetwork, takesGuest } from './guest-scenario.ts';
 import {
   openNetwork,
   type End,
@@ -218,14 +219,16 @@ export async function openScenario(folder: string): Promise<StandingScenario> {
   const script = join(folder, 'build.sh');
   const plan = planOf(loaded);
   const ports = listeningPorts(plan);
-  const network = openNetwork();
+  const understand = (question: ScenarioQuestion): Question => {
+    const asked = ask(loaded.world, requestOf(question));
+    if (isMisunderstood(asked)) throw new Error(`${question.name}: ${asked.error}`);
+    return asked.question;
+  };
+  const inGuest = takesGuest(folder);
+  const shots = (loaded.scenario.questions ?? []).map((question) => shotOf(understand(question), ports));
+  const network = inGuest ? await openGuestNetwork(script, shots) : openNetwork();
   try {
-    const notes: readonly string[] = existsSync(script) ? (await network.adopt(script), []) : (await network.build(plan)).notes;
-    const understand = (question: ScenarioQuestion): Question => {
-      const asked = ask(loaded.world, requestOf(question));
-      if (isMisunderstood(asked)) throw new Error(`${question.name}: ${asked.error}`);
-      return asked.question;
-    };
+    const notes: readonly string[] = inGuest ? [] : existsSync(script) ? (await network.adopt(script), []) : (await network.build(plan)).notes;
     const replay = async (question: ScenarioQuestion): Promise<Replay> => {
       const shot = shotOf(understand(question), ports);
       return judge(shot, await network.send(shot));
@@ -332,7 +335,8 @@ function endOfWay(passes: readonly Pass[], { requests, replies, errors, counters
       // Behind a tunnel only its other end can have seen the frame, on a wire everybody.
       const seers = passes.at(-1)?.outer ? [passes.at(-1)?.namespace ?? ''] : Object.keys(counters ?? {});
       if (seers.some((at) => at !== last.namespace && counted(at, /^otherhost /))) return ['not-for-us'];
-      return complained !== undefined || socket === 'EHOSTUNREACH' ? ['no-neighbour'] : ['left', 'no-neighbour', 'not-for-us'];
+      // Dropped: by the wire, if it denies something.
+      return complained !== undefined || socket === 'EHOSTUNREACH' ? ['no-neighbour'] : ['left', 'no-neighbour', 'not-for-us', 'dropped'];
     }
     case 'gone':
       if (counted(last.namespace, /^InAddrErrors$/)) return ['not-forwarding'];
