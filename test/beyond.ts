@@ -7,8 +7,6 @@ const TUNNELS = 'bridges with br_netfilter and VXLAN are not modelled';
 
 /** Scenarios beyond the engine, and why. */
 export const BEYOND: Readonly<Record<string, string>> = {
-  'apiserver-down': BRIDGES,
-  'apiserver-firewall': BRIDGES,
   'bridge-nf-off': BRIDGES,
   'calico-ipip': IPIP,
   'docker-bridge': BRIDGES,
@@ -29,7 +27,6 @@ export const BEYOND: Readonly<Record<string, string>> = {
   'kubenet-cloud-routes': BRIDGES,
   'pod-cidr-conflicts': BRIDGES,
   'route-lost': BRIDGES,
-  'service-no-endpoints': BRIDGES,
   'vip-on-two-nodes': 'an address that two hosts of one wire answer for is not modelled',
   'wrong-target-port': BRIDGES,
 };
