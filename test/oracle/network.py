@@ -11,8 +11,11 @@
   {"op": "send", "namespace", "dst", "proto"?, "src"?, "sport"?, "dport"?, "flags"?, "type"?, "code"?, "mark"?, "uid"?,
    "device"? (injected there, as from the wire), "listen"?: {tcp: [port...], udp: [port...]}, "keep"?: true (connections stay)}
       -> {"requests": [PASS...], "replies": [PASS...], "errors": [PASS...], "socket": what the sender's socket said}
-      PASS       one walk of the packet through one namespace: {namespace, local, iif?, oif?, entered, left?, arrived?, mark, rules, end, by?}
+         and of adopted ones "counters": {namespace: {counter: how much it grew}}
+      PASS       one walk of the packet through one namespace: {namespace, local, iif?, oif?, entered, seen, left?, arrived?, mark, rules, end, by?, outer?}
                  end: delivered, left, dropped (by a rule or a policy: `by`), gone (by the kernel itself)
+                 seen: the header that the trace showed last; outer: the UDP packet in which a VXLAN device carries the packet
+  {"op": "adopt", "script"}: runs a scenario's build.sh in a private mount namespace and takes its named namespaces: NODE.POD is NODE/POD here
   {"op": "run", "namespace", "command": [..]} -> {"code", "stdout", "stderr"}
   {"op": "quit"}
 
@@ -39,13 +42,15 @@ from packet import flag_bits  # noqa: E402
 from walk import collect, drain, ends, finish, related  # noqa: E402
 
 LIBC = ctypes.CDLL(None, use_errno=True)
-CLONE_NEWNET = 0x40000000
-# Before everything and after everything. The ct expression is never reached; it keeps conntrack on, without which the
+CLONE_NEWNET, CLONE_NEWNS = 0x40000000, 0x20000
+MS_REC, MS_PRIVATE = 0x4000, 0x40000
+# Before everything and after everything; but not before br_netfilter, which takes a packet that it has shown to PREROUTING
+# already past that hook when it comes up from the bridge (ip_sabotage_in(), at the lowest priority there is). The ct expression is never reached; it keeps conntrack on, without which the
 # kernel would skip the nat tables, as no host that has such rules does.
 ORACLE = '''
 table inet oracle {
   chain user { }
-  chain prerouting { type filter hook prerouting priority -2147483648; meta nftrace set 1; }
+  chain prerouting { type filter hook prerouting priority -2147483647; meta nftrace set 1; }
   chain output { type filter hook output priority -2147483648; meta nftrace set 1; }
   chain input { type filter hook input priority 2147483647; }
   chain forward { type filter hook forward priority 2147483647; }
@@ -53,6 +58,7 @@ table inet oracle {
 }
 add rule inet oracle user ct state new
 '''
+COUNTED = {'InAddrErrors', 'InNoRoutes', 'OutNoRoutes', 'InHdrErrors', 'FragFails', 'IPReversePathFilter', 'TcpExtMartian'}
 QUIET = 0.05        # seconds without an event after which a packet has come to its end
 PATIENCE = 0.9      # ... and where it left for a wire and arrived nowhere: before a SYN is sent again after a second
 
@@ -60,11 +66,15 @@ PATIENCE = 0.9      # ... and where it left for a wire and arrived nowhere: befo
 class Namespace:
     """One network namespace, held by a file descriptor."""
 
-    def __init__(self, name, home):
-        self.name, self.home = name, home
-        if LIBC.unshare(CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), 'unshare(CLONE_NEWNET) needs root')
-        self.fd = os.open('/proc/self/ns/net', os.O_RDONLY)
+    def __init__(self, name, home, path=None):
+        """A new one, or, with a path, one that is there already."""
+        self.name, self.home, self.adopted = name, home, path is not None
+        if path is None:
+            if LIBC.unshare(CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), 'unshare(CLONE_NEWNET) needs root')
+            path = '/proc/self/ns/net'
+        self.fd = os.open(path, os.O_RDONLY)
+        setns(self.fd)
         self.taps, self.macs, self.devices = {}, {}, {}
         self.chains, self.handles = {}, None
         self.run('ip', 'link', 'set', 'lo', 'up')
@@ -132,6 +142,14 @@ class Namespace:
 def setns(fd):
     if LIBC.setns(fd, CLONE_NEWNET):
         raise OSError(ctypes.get_errno(), 'setns')
+
+
+def rank(walk):
+    """Where a walk stands among those of its packet."""
+    if 'carries' in walk:
+        # After the walk that ended in the tunnel, before the one that begins behind it.
+        return (-walk['carries'], 1, -walk['entered']['ttl'], not walk['local'])
+    return (-walk['entered'].get('ttl', 0), 0 if walk['local'] else 2, 'arrived' in walk, 0)
 
 
 class Network:
@@ -215,6 +233,25 @@ class Network:
                         break
                     time.sleep(0.005)
 
+    def adopt(self, script):
+        """The network that a build.sh makes: what it leaves behind in /run/netns, each namespace under its own name."""
+        self.close()
+        if LIBC.unshare(CLONE_NEWNS) or LIBC.mount(None, b'/', None, MS_REC | MS_PRIVATE, None):
+            raise OSError(ctypes.get_errno(), 'a private mount namespace')
+        done = subprocess.run(['bash', script], env={**os.environ, 'NETWHY_INSIDE': '1'}, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError('%s: %s' % (script, done.stderr.strip()[-500:]))
+        for name in sorted(os.listdir('/run/netns')):
+            namespace = self.namespaces[name.replace('.', '/', 1)] = Namespace(name.replace('.', '/', 1), self.home, '/run/netns/' + name)
+            with namespace.entered():
+                for family, tool in ((2, 'iptables-legacy-save'), (10, 'ip6tables-legacy-save')):
+                    namespace.learn(family, namespace.run(tool))
+                for device in os.listdir('/proc/sys/net/ipv4/neigh'):
+                    # Who does not answer ARP is given up soon.
+                    namespace.sysctl('net/ipv4/neigh/%s/retrans_time_ms' % device, 60)
+                namespace.devices = dict(socket.if_nameindex())
+        return {'namespaces': list(self.namespaces)}
+
     # -- one packet
 
     def send(self, q):
@@ -226,6 +263,7 @@ class Network:
         self.sport = 40000 + (self.sport - 39999) % 20000
         q = {'proto': 'tcp', 'sport': self.sport, **q}
         listeners = self.listen(q.get('listen', {}), ':' in q['dst'])
+        before = self.counters()
         sender = self.namespaces[q['namespace']]
         asked = {'flags': flag_bits(q['flags'])} if 'flags' in q else {}
         passes, state = [], {}
@@ -247,12 +285,32 @@ class Network:
         for role, name in (('request', 'requests'), ('reply', 'replies'), ('error', 'errors')):
             found = [finish(p, self.namespaces[p['namespace']]) for p in passes if p['role'] == role]
             # A forwarding node counts the TTL down, so it orders the namespaces; a sender's own walk goes before the
-            # first receiver's. The sort is stable: equal ones stay as they were seen.
-            found.sort(key=lambda p: (-p['entered'].get('ttl', 0), not p['local']))
-            answer[name] = found
+            # first receiver's, and a tunnel's packet between the walks of the one that it carries.
+            found.sort(key=rank)
+            answer[name] = [{k: v for k, v in p.items() if k != 'carries'} for p in found]
+        grown = {n: {k: v - before[n].get(k, 0) for k, v in now.items() if v != before[n].get(k, 0)} for n, now in self.counters().items()}
+        if grown:
+            answer['counters'] = {n: c for n, c in grown.items() if c}
         if 'socket' in state:
             answer['socket'] = state['socket']
         return answer
+
+    def counters(self):
+        """Why the kernel itself threw packets away, as far as it counts that."""
+        found = {}
+        for name, namespace in self.namespaces.items():
+            if not namespace.adopted:
+                continue
+            with namespace.entered():
+                found[name] = counts = {}
+                for path in ('/proc/thread-self/net/snmp', '/proc/thread-self/net/netstat'):
+                    with open(path) as file:
+                        lines = [line.split() for line in file]
+                    for names, values in zip(lines[::2], lines[1::2]):
+                        counts.update((k, int(v)) for k, v in zip(names[1:], values[1:]) if k in COUNTED)
+                for link in json.loads(namespace.run('ip', '-j', '-s', '-s', 'link', 'show')):
+                    counts['otherhost ' + link['ifname']] = link['stats64']['rx'].get('otherhost', 0)
+        return found
 
     def on_the_wire(self, passes):
         """Whether the packet or its answer went out to another namespace that has not seen it yet."""
@@ -393,6 +451,8 @@ def serve(lines, out):
             op = message.pop('op')
             if op == 'build':
                 answer = network.build(message)
+            elif op == 'adopt':
+                answer = network.adopt(message['script'])
             elif op == 'send':
                 answer = network.send(message)
             elif op == 'run':

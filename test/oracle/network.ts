@@ -104,6 +104,8 @@ export interface Pass {
   readonly iif?: string;
   readonly oif?: string;
   readonly entered: Header;
+  /** As the trace showed it last. */
+  readonly seen: Header;
   /** As it went out. */
   readonly left?: Header;
   /** As a socket here gets it. */
@@ -114,6 +116,8 @@ export interface Pass {
   readonly end: 'delivered' | 'left' | 'dropped' | 'gone';
   /** What dropped it. */
   readonly by?: Place;
+  /** The UDP packet in which a VXLAN device carries the packet. */
+  readonly outer?: boolean;
 }
 
 /** What the kernel did with a packet: the walks of the packet itself, of what answered it, and of ICMP errors about it. */
@@ -123,9 +127,13 @@ export interface Observation {
   readonly errors: readonly Pass[];
   /** connected, answered, silence, sent (raw), or the name of an error. */
   readonly socket?: string;
+  /** Of an adopted network: which counters of thrown away packets grew in which namespace. */
+  readonly counters?: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
 export interface Network {
+  /** Takes the namespaces that a scenario's build.sh makes; NODE.POD is NODE/POD here. */
+  adopt(script: string): Promise<{ readonly namespaces: readonly string[] }>;
   build(plan: NetworkPlan): Promise<{ readonly notes: readonly string[] }>;
   send(shot: Shot): Promise<Observation>;
   run(namespace: string, ...command: readonly string[]): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }>;
@@ -163,6 +171,7 @@ export function openNetwork(): Network {
   }
 
   return {
+    adopt: (script) => call({ op: 'adopt', script }),
     build: (plan) => call({ op: 'build', ...plan }),
     send: (shot) => call({ op: 'send', ...shot }),
     run: (namespace, ...command) => call({ op: 'run', namespace, command }),

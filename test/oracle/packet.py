@@ -4,6 +4,7 @@ import struct
 
 PROTOCOLS = {'icmp': 1, 'ipip': 4, 'tcp': 6, 'udp': 17, 'gre': 47, 'esp': 50, 'icmpv6': 58, 'sctp': 132, 'udplite': 136}
 FLAGS = {'FIN': 1, 'SYN': 2, 'RST': 4, 'PSH': 8, 'ACK': 16, 'URG': 32, 'ECE': 64, 'CWR': 128}
+VXLAN = (4789, 8472)
 PORTS = (6, 17, 132, 136)
 # Seen in the first bytes after a UDP header, this tells the one from the other.
 ASK, ANSWER = b'netwhy?', b'netwhy!'
@@ -74,7 +75,7 @@ def build(p):
 def parse(data):
     """{src, dst, proto, ttl, tos, sport?, dport?, flags?, type?, code?, id?, role}, or None.
 
-    role: request (what was sent), reply (what answers it), error (an ICMP error), other."""
+    role: request (what was sent), reply (what answers it), error (an ICMP error), outer (a tunnel's), other."""
     if not data or data[0] >> 4 not in (4, 6):
         return None
     if data[0] >> 4 == 4:
@@ -92,6 +93,8 @@ def parse(data):
     if proto == 6 and len(rest) >= 14:
         found['flags'] = flags = rest[13] & 63
         role = 'reply' if flags & 4 or flags & 18 == 18 else 'request' if flags & 2 else 'other'
+    elif proto == 17 and found.get('dport') in VXLAN:
+        role = 'outer'
     elif proto in (17, 136):
         role = 'reply' if rest[8:8 + len(ANSWER)] == ANSWER else 'request' if rest[8:8 + len(ASK)] == ASK else 'other'
     elif proto == 132 and len(rest) >= 13:

@@ -1,5 +1,5 @@
 // A scenario folder on the real kernel: what netwhy read of the captures is built as namespaces, and a question's packet sent.
-import { readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { ask, isMisunderstood, requestOf } from '../../src/ask/question.ts';
@@ -8,9 +8,10 @@ import type { CaptureFile } from '../../src/capture/namespace.ts';
 import { readScenarioWorld } from '../../src/capture/world.ts';
 import type { InterfaceAddress, Link, Namespace, Route, RoutingRule, World } from '../../src/model/host.ts';
 import { Scenario, type ScenarioQuestion } from '../../src/model/scenario.ts';
-import type { Question } from '../../src/model/trace.ts';
+import type { OutcomeKind, Question } from '../../src/model/trace.ts';
 import { formatAddr, formatPrefix } from '../../src/net/addr.ts';
 import { ICMP, ICMPV6, TCP, UDP } from '../../src/net/proto.ts';
+import { openGuestNetwork, takesGuest } from './guest-scenario.ts';
 import {
   openNetwork,
   type End,
@@ -188,12 +189,16 @@ export interface Replay {
   readonly by?: Place;
   /** `ADDR:PORT` as the last namespace saw or sent it. */
   readonly seen: { readonly src: string; readonly dst: string };
-  /** Whether source or destination were rewritten on the way. */
+  /** Whether source or destination were rewritten on the way. What the kernel drops after the last rule it asked may have been rewritten unseen. */
   readonly translated: { readonly src: boolean; readonly dst: boolean };
   /** The rules that matched, namespace after namespace. */
   readonly rules: readonly { readonly namespace: string; readonly rules: readonly Place[] }[];
-  /** Whether an answer of the receiver came back to the sender. */
+  /** Whether an answer of the receiver came back to the sender, from where the packet was sent to. */
   readonly replied: boolean;
+  /** What netwhy may call the end of the packet; several where the kernel says nothing about why. */
+  readonly outcome: readonly OutcomeKind[];
+  /** The same of the answer, where there was one. */
+  readonly reply?: readonly OutcomeKind[];
   readonly observation: Observation;
 }
 
@@ -208,19 +213,22 @@ export interface StandingScenario extends LoadedScenario {
   close(): Promise<void>;
 }
 
-/** Builds a scenario's network. The caller closes it. */
+/** Builds a scenario's network: with its own build.sh where it has one, else from its captures. The caller closes it. */
 export async function openScenario(folder: string): Promise<StandingScenario> {
   const loaded = loadScenario(folder);
+  const script = join(folder, 'build.sh');
   const plan = planOf(loaded);
   const ports = listeningPorts(plan);
-  const network = openNetwork();
+  const understand = (question: ScenarioQuestion): Question => {
+    const asked = ask(loaded.world, requestOf(question));
+    if (isMisunderstood(asked)) throw new Error(`${question.name}: ${asked.error}`);
+    return asked.question;
+  };
+  const inGuest = takesGuest(folder);
+  const shots = (loaded.scenario.questions ?? []).map((question) => shotOf(understand(question), ports));
+  const network = inGuest ? await openGuestNetwork(script, shots) : openNetwork();
   try {
-    const { notes } = await network.build(plan);
-    const understand = (question: ScenarioQuestion): Question => {
-      const asked = ask(loaded.world, requestOf(question));
-      if (isMisunderstood(asked)) throw new Error(`${question.name}: ${asked.error}`);
-      return asked.question;
-    };
+    const notes: readonly string[] = inGuest ? [] : existsSync(script) ? (await network.adopt(script), []) : (await network.build(plan)).notes;
     const replay = async (question: ScenarioQuestion): Promise<Replay> => {
       const shot = shotOf(understand(question), ports);
       return judge(shot, await network.send(shot));
@@ -269,17 +277,24 @@ function shotOf(q: Question, ports: readonly number[]): Shot {
 }
 
 function judge(shot: Shot, observation: Observation): Replay {
-  const { requests, replies } = observation;
+  const requests = observation.requests.filter((p) => !p.outer);
+  const replies = observation.replies.filter((p) => !p.outer);
   const first = requests[0];
   const last = requests.at(-1);
-  const rules = requests.map(({ namespace, rules: matched }) => ({ namespace, rules: matched }));
+  const rules = observation.requests.map(({ namespace, rules: matched }) => ({ namespace, rules: matched }));
   if (!first || !last) {
     const nowhere = { src: '', dst: '' };
-    return { fate: 'not sent', at: shot.namespace, seen: nowhere, translated: { src: false, dst: false }, rules, replied: false, observation };
+    const translated = { src: false, dst: false };
+    return { fate: 'not sent', at: shot.namespace, seen: nowhere, translated, rules, replied: false, outcome: unsent(observation), observation };
   }
-  const end = last.arrived ?? last.left ?? last.entered;
+  const end = last.arrived ?? last.left ?? last.seen;
   const port = (addr: string, n: number | undefined): string => (n === undefined ? addr : addr.includes(':') ? `[${addr}]:${n}` : `${addr}:${n}`);
   const seen = { src: port(end.src, end.sport), dst: port(end.dst, end.dport) };
+  const answers = (p: Pass): boolean => p.arrived?.src === first.entered.dst && p.arrived.sport === first.entered.dport;
+  const replied =
+    replies.some((p) => p.end === 'delivered' && p.namespace === shot.namespace && answers(p)) ||
+    (shot.device !== undefined && replies.some((p) => p.oif === shot.device));
+  const way = endOfWay(observation.requests, observation);
   return {
     fate: last.end,
     at: last.namespace,
@@ -287,9 +302,48 @@ function judge(shot: Shot, observation: Observation): Replay {
     seen,
     translated: { src: seen.src !== port(first.entered.src, first.entered.sport), dst: seen.dst !== port(first.entered.dst, first.entered.dport) },
     rules,
-    replied:
-      replies.some((p) => p.end === 'delivered' && p.namespace === shot.namespace) ||
-      (shot.device !== undefined && replies.some((p) => p.oif === shot.device)),
+    replied,
+    outcome: last.end === 'delivered' && !replied ? ['reply-lost'] : way,
+    ...(replies.length > 0 && {
+      reply: replies.at(-1)?.end === 'delivered' && !replied ? ['reply-lost'] : endOfWay(observation.replies, observation),
+    }),
     observation,
   };
+}
+
+/** What a socket's error tells of a packet that no hook saw. */
+function unsent({ socket }: Observation): readonly OutcomeKind[] {
+  if (socket === 'ENETUNREACH' || socket === 'EHOSTUNREACH') return ['no-route'];
+  if (socket === 'EACCES') return ['prohibited'];
+  return socket === 'EINVAL' ? ['blackhole', 'no-route', 'martian'] : [];
+}
+
+/** The names that the end of a packet's last walk may have. */
+function endOfWay(passes: readonly Pass[], { requests, replies, errors, counters, socket }: Observation): readonly OutcomeKind[] {
+  const last = passes.findLast((p) => !p.outer);
+  if (!last) return [];
+  const complained = errors.find((p) => p.local && p.namespace === last.namespace)?.entered;
+  const counted = (at: string, counter: RegExp): boolean => Object.entries(counters?.[at] ?? {}).some(([name, n]) => counter.test(name) && n > 0);
+  switch (last.end) {
+    case 'delivered':
+      return ['delivered'];
+    case 'dropped': {
+      const reset = replies.some((p) => p.local && p.namespace === last.namespace) && !requests.some((p) => p.end === 'delivered');
+      return complained !== undefined || reset ? ['rejected'] : ['dropped'];
+    }
+    case 'left': {
+      // Behind a tunnel only its other end can have seen the frame, on a wire everybody.
+      const seers = passes.at(-1)?.outer ? [passes.at(-1)?.namespace ?? ''] : Object.keys(counters ?? {});
+      if (seers.some((at) => at !== last.namespace && counted(at, /^otherhost /))) return ['not-for-us'];
+      // Dropped: by the wire, if it denies something.
+      return complained !== undefined || socket === 'EHOSTUNREACH' ? ['no-neighbour'] : ['left', 'no-neighbour', 'not-for-us', 'dropped'];
+    }
+    case 'gone':
+      if (counted(last.namespace, /^InAddrErrors$/)) return ['not-forwarding'];
+      if (counted(last.namespace, /NoRoutes$/)) return ['no-route'];
+      if (counted(last.namespace, /^IPReversePathFilter$/)) return ['martian'];
+      if (complained?.type === 11) return ['ttl-exceeded'];
+      if (complained?.type === 3) return complained.code === 4 ? ['too-big'] : complained.code === 13 ? ['prohibited'] : ['no-route'];
+      return ['martian', 'blackhole', 'dropped', 'not-for-us', 'loop'];
+  }
 }

@@ -30,9 +30,15 @@ def collect(namespace, passes, asked):
         here = [p for p in passes if p['namespace'] == namespace.name]
         header = parse(event['header']) if 'header' in event else None
         if 'id' in event:
-            walk = next((p for p in here if p['id'] == event['id']), None)
-            if walk is None:
-                walk = {'namespace': namespace.name, 'id': event['id'], 'local': event['chain'] == 'output', 'rules': [], 'events': 0, 'mark': 0}
+            walk = next((p for p in reversed(here) if event['id'] in p['ids']), None)
+            begins = event['table'] == 'oracle' and event['chain'] in ('prerouting', 'output')
+            if walk is None and not begins:
+                # A packet that a bridge hands up or on gets another id halfway (skb_iif is part of it).
+                walk = next((p for p in reversed(here) if 'entered' in p and not ended(p) and continues(p, header, asked)), None)
+                if walk is not None:
+                    walk['ids'].append(event['id'])
+            if walk is None or begins and ('left' in walk or 'arrived' in walk):
+                walk = {'namespace': namespace.name, 'ids': [event['id']], 'local': event['chain'] == 'output', 'rules': [], 'events': 0, 'mark': 0}
                 passes.append(walk)
         else:
             # A legacy event has no id. Our own table was asked first, so the packet is one of those known already.
@@ -41,6 +47,14 @@ def collect(namespace, passes, asked):
             if walk is None:
                 continue
         note(walk, event, header, namespace, asked)
+
+
+def ended(walk):
+    return 'left' in walk or 'arrived' in walk
+
+
+def continues(walk, header, asked):
+    return header is None or (walk['role'] == role_of(header, asked) and walk['entered']['ttl'] - header['ttl'] in (0, 1))
 
 
 def role_of(header, asked):
@@ -56,6 +70,8 @@ def note(walk, event, header, namespace, asked):
     if header is not None and 'entered' not in walk:
         walk['entered'], walk['role'] = header, role_of(header, asked)
     walk.setdefault('role', 'other')
+    if header is not None and 'entered' in walk:
+        walk['seen'] = header
     walk['mark'] = event.get('mark', walk['mark'] if event['backend'] == 'nft' and event['kind'] != 'rule' else event.get('mark', 0))
     for key in ('iif', 'oif'):
         if key in event:
@@ -84,10 +100,12 @@ def finish(walk, namespace):
             found['number'] = event['number'] if 'number' in event else namespace.handles.get((event['family'], event['table'], event['chain'], event['handle']))
         return found
 
-    told = {k: walk[k] for k in ('namespace', 'local', 'iif', 'oif', 'entered', 'left', 'arrived', 'mark') if walk.get(k) is not None}
-    for key in ('entered', 'left', 'arrived'):
+    told = {k: walk[k] for k in ('namespace', 'local', 'iif', 'oif', 'entered', 'seen', 'left', 'arrived', 'mark') if walk.get(k) is not None}
+    for key in ('entered', 'seen', 'left', 'arrived'):
         if key in told:
             told[key] = {k: v for k, v in told[key].items() if k != 'role'}
+    if 'carries' in walk:
+        told['outer'], told['carries'] = True, walk['carries']
     told['rules'] = [place(e) for e in walk['rules']]
     last = walk.get('last')
     if 'arrived' in walk:
@@ -139,4 +157,29 @@ def related(passes, q):
                     known['reply'] |= {turned(p[k]) for k in ('entered', 'arrived', 'left') if p.get(k)}
                 if role in known:
                     known[role] |= {ends(p[k]) for k in ('entered', 'left') if p.get(k)}
+    found += outer(passes, found)
     return [p for p in passes if p in found]
+
+
+def outer(passes, found):
+    """The walks of the packets in which tunnels carry the found ones, each with the role and the TTL of what it carries."""
+    carriers = []
+    for i, p in enumerate(passes):
+        if p['role'] != 'outer' or not p['local'] or 'entered' not in p:
+            continue
+        inner = next((w for w in reversed(passes[:i]) if w['namespace'] == p['namespace'] and w['role'] != 'outer' and 'left' in w), None)
+        if inner is None or not any(inner is w for w in found):
+            continue
+        places = set()
+        for w in passes:
+            # Later packets of the connection travel alike: the first of each namespace is the one.
+            if w['role'] == 'outer' and not w['local'] and 'entered' in w and 'carries' not in w and w['namespace'] not in places \
+                    and w['namespace'] != p['namespace'] and ends(w['entered']) == ends(p['entered']):
+                places.add(w['namespace'])
+                w['carries'] = inner['left']['ttl']
+                carriers.append((w, inner))
+        p['carries'] = inner['left']['ttl']
+        carriers.append((p, inner))
+    for w, inner in carriers:
+        w['role'] = inner['role']
+    return [w for w, _ in carriers]

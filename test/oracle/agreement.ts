@@ -1,0 +1,150 @@
+// Every question of a scenario, asked of the engine and of the kernel: the same rules match, in the same order, in the
+// same namespaces, the packet ends in the same place with the same addresses, and its answer does too.
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { walkQuestion } from '../../src/engine/network.ts';
+import type { World } from '../../src/model/host.ts';
+import type { Packet } from '../../src/model/packet.ts';
+import type { Expect } from '../../src/model/scenario.ts';
+import type { OutcomeKind, Question, Trace } from '../../src/model/trace.ts';
+import { formatAddr } from '../../src/net/addr.ts';
+import { BEYOND } from '../beyond.ts';
+import type { Header, Pass } from './network.ts';
+import { takesGuest } from './guest-scenario.ts';
+import { loadScenario, openScenario, placeName, type Replay, type StandingScenario } from './scenario.ts';
+
+const scenarios = join(import.meta.dirname, '../../scenarios');
+
+/** The parts of an expectation that packets show, as the kernel has them: one that it left open is as expected. */
+function observed(expected: Expect, { fate, outcome, reply, translated, seen }: Replay): Expect {
+  const one = (wanted: OutcomeKind, possible: readonly OutcomeKind[]): OutcomeKind | undefined => (possible.includes(wanted) ? wanted : possible[0]);
+  return {
+    ...(expected.outcome !== undefined && { outcome: one(expected.outcome, outcome) }),
+    ...(expected.reply !== undefined && { reply: one(expected.reply, reply ?? []) }),
+    ...(expected.masqueraded !== undefined && { masqueraded: translated.src }),
+    ...(expected.dnat !== undefined && { dnat: fate === 'gone' ? expected.dnat : seen.dst }),
+  };
+}
+
+/** The engine's courses of a question. */
+function walk(world: World, question: Question): readonly Trace[] {
+  return walkQuestion(world, question).traces;
+}
+
+interface Course {
+  /** namespace, backend, table, chain and number of each matched rule. */
+  readonly rules: readonly string[];
+  readonly path: readonly string[];
+  readonly end: string;
+  readonly final: string;
+}
+
+/** One way of a packet, as far as the engine and the kernel can both tell. */
+function courseOfTrace(trace: Trace): Course {
+  const rules = trace.hops.flatMap((hop) =>
+    hop.steps.flatMap((s) => (s.step === 'rule' && s.truth === true ? [`${placeName(hop)}: ${s.backend} ${s.table} ${s.chain} ${s.number}`] : [])),
+  );
+  const end = endOfTrace(trace);
+  return {
+    rules,
+    path: settle(trace.hops.map(placeName)),
+    end,
+    // What the kernel itself threw away may have been translated by then, which nothing shows.
+    final: end === 'gone' ? '' : endpoints(addressesOf(trace.final), trace.final.undetermined !== undefined),
+  };
+}
+
+function endOfTrace(trace: Trace): string {
+  switch (trace.outcome.kind) {
+    case 'delivered':
+    case 'reply-lost':
+      return 'delivered';
+    case 'left':
+    case 'no-neighbour':
+    case 'not-for-us':
+      return 'left';
+    case 'dropped':
+    case 'rejected':
+      return 'dropped';
+    default:
+      return 'gone';
+  }
+}
+
+function courseOfPasses(passes: readonly Pass[], random: boolean): Course {
+  const last = passes.findLast((p) => !p.outer);
+  const header = last && (last.arrived ?? last.left ?? last.seen);
+  return {
+    rules: passes.flatMap((p) => p.rules.map((r) => `${p.namespace}: ${r.backend} ${r.table} ${r.chain} ${r.number ?? '?'}`)),
+    path: settle(passes.map((p) => p.namespace)),
+    end: last?.end ?? 'not sent',
+    final: header && last.end !== 'gone' ? endpoints(header, random) : '',
+  };
+}
+
+/** A packet to itself passes its namespace twice on the kernel. */
+function settle(path: readonly string[]): string[] {
+  return path.filter((place, i) => place !== path[i - 1]);
+}
+
+function addressesOf(p: Packet): Pick<Header, 'src' | 'dst' | 'sport' | 'dport'> {
+  return {
+    src: formatAddr(p.src),
+    dst: formatAddr(p.dst),
+    ...(p.sport !== undefined && { sport: p.sport }),
+    ...(p.dport !== undefined && { dport: p.dport }),
+  };
+}
+
+/** Ports that the kernel picks at random, and the sender's own, which each run picks anew, are left out. */
+function endpoints(h: Pick<Header, 'src' | 'dst' | 'sport' | 'dport'>, random: boolean): string {
+  const port = (n: number | undefined): string => (n === undefined || random || n >= 1024 ? '' : `:${n}`);
+  return `${h.src}${port(h.sport)} -> ${h.dst}${port(h.dport)}`;
+}
+
+/** The scenarios of one kernel: the guest's, or this machine's. */
+export function scenariosOf(kernel: 'guest' | 'host'): string[] {
+  if (!existsSync(scenarios)) return [];
+  return readdirSync(scenarios)
+    .filter((name) => existsSync(join(scenarios, name, 'scenario.yaml')) && takesGuest(join(scenarios, name)) === (kernel === 'guest'))
+    .toSorted();
+}
+
+/** The tests of one scenario, on the kernel that `ask` finds. */
+export function describeAgreement(ask: (claim: string, tests: () => void) => void, name: string): void {
+  const folder = join(scenarios, name);
+  const { scenario } = loadScenario(folder);
+  ask(name, () => {
+    let standing: StandingScenario;
+    beforeAll(async () => {
+      standing = await openScenario(folder);
+    }, 300_000);
+    afterAll(() => standing.close());
+
+    for (const question of scenario.questions ?? []) {
+      it(`the kernel does as the scenario says: ${question.name}`, async () => {
+        const { because: _, ...expected } = question.expect ?? {};
+        const replay = await standing.replay(question);
+        expect(observed(expected, replay), JSON.stringify(replay, undefined, 1)).toEqual(expected);
+      });
+      if (BEYOND[name] !== undefined) {
+        it.skip(`the engine and the kernel agree: ${question.name} (${BEYOND[name]})`);
+        continue;
+      }
+      it(`the engine and the kernel agree: ${question.name}`, async () => {
+        const traces = walk(standing.world, standing.understand(question));
+        const { observation } = await standing.replay(question);
+        const random = traces.some((t) => t.final.undetermined !== undefined);
+        const seen = courseOfPasses(observation.requests, random);
+        // Where the engine followed several courses, the kernel took one of them.
+        const courses = traces.map(courseOfTrace);
+        expect(traces.length === 1 ? courses[0] : (courses.find((c) => JSON.stringify(c) === JSON.stringify(seen)) ?? courses)).toEqual(seen);
+        const trace = traces[courses.findIndex((c) => JSON.stringify(c) === JSON.stringify(seen))];
+        const answers = observation.replies;
+        if (trace?.reply === undefined) expect(answers.map((p) => p.namespace)).toEqual([]);
+        else expect(courseOfTrace(trace.reply)).toEqual(courseOfPasses(answers, trace.reply.final.undetermined !== undefined));
+      });
+    }
+  });
+}
