@@ -5,8 +5,6 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { load, type Loaded } from '../src/cli/load.ts';
 import { answerJson, answerText, ask, isMisunderstood, requestOf, trace, TraceAnswer, type Answer, type Scenario } from '../src/index.ts';
 
-import { BEYOND } from './beyond.ts';
-
 type Question = NonNullable<Scenario['questions']>[number];
 
 const folder = join(import.meta.dirname, '../scenarios');
@@ -33,7 +31,7 @@ it('there are scenarios, and the emblem case is one of them', () => {
   expect(names).toContain('ippool-overlaps-host');
 });
 
-describe.each(names.filter((name) => BEYOND[name] === undefined))('%s', (name) => {
+describe.each(names)('%s', (name) => {
   let loaded: Loaded;
   let questions: readonly Question[] = [];
   beforeAll(async () => {
@@ -123,17 +121,6 @@ describe.each(names.filter((name) => BEYOND[name] === undefined))('%s', (name) =
     const expected = new Set(questions.map((q) => slug(q.name)));
     const goldens = readdirSync(join(folder, name, 'expected')).map((f) => f.replace(/(\.detailed)?\.txt$/, ''));
     expect(goldens.filter((g) => !expected.has(g))).toEqual([]);
-  });
-});
-
-describe.each(Object.keys(BEYOND))('%s, beyond the engine as it is', (name) => {
-  it('nothing in the captures is beyond reading, and every question can be asked and expects something', async () => {
-    const { world, scenario } = await load(join(folder, name));
-    expect(world.findings.filter((f) => f.severity === 'error')).toEqual([]);
-    for (const q of scenario?.questions ?? []) {
-      expect(ask(world, requestOf(q)), q.name).not.toHaveProperty('error');
-      expect(Object.keys(q.expect ?? {}), q.name).not.toEqual([]);
-    }
   });
 });
 

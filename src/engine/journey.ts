@@ -7,7 +7,7 @@ import type { Hop, Outcome, Step } from '../model/trace.ts';
 import { forwardFrame } from './bridge.ts';
 import { isFor, macOf, type Destination } from './frame.ts';
 import { Visit, type Passage, type UnknownDevices, type Walk } from './namespace.ts';
-import { resolve } from './neighbour.ts';
+import { resolve, type Delivery } from './neighbour.ts';
 import { place } from './routing.ts';
 import { carries, decapsulate, encapsulate, isTaken, type Carried } from './tunnel.ts';
 import { attached, behind, bridgeCalls, bridgeKey, isBridge, linkOf, masterOf, wiresOf, type Station } from './wire.ts';
@@ -144,7 +144,7 @@ class Journey {
     switch (delivery.kind) {
       case 'refused':
         found(delivery.why, delivery.at);
-        return ended({ kind: delivery.outcome, why: delivery.why, ...(delivery.at && { at: delivery.at }) });
+        return unresolved(delivery, out);
       case 'outside':
         if (delivery.at) found(delivery.how, delivery.at);
         return this.leftBy(device, text, visit);
@@ -354,6 +354,12 @@ class Journey {
       ...(this.visit && { devices: this.visit.devices }),
     };
   }
+}
+
+/** Nobody takes the packet at its next hop: the route that sent it there is told, for it may be the wrong one. */
+function unresolved(d: Extract<Delivery, { kind: 'refused' }>, { way }: Passage & { kind: 'out' }): Next {
+  const at = d.at ?? way.at;
+  return ended({ kind: d.outcome, why: `${d.why}${way.at ? ` (where the route '${way.text}' sends it)` : ''}`, ...(at && { at }) });
 }
 
 function ended(end: End): Next {

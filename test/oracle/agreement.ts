@@ -9,7 +9,6 @@ import type { Packet } from '../../src/model/packet.ts';
 import type { Expect } from '../../src/model/scenario.ts';
 import type { OutcomeKind, Question, Trace } from '../../src/model/trace.ts';
 import { formatAddr } from '../../src/net/addr.ts';
-import { BEYOND } from '../beyond.ts';
 import type { Header, Pass } from './network.ts';
 import { takesGuest } from './guest-scenario.ts';
 import { loadScenario, openScenario, placeName, type Replay, type StandingScenario } from './scenario.ts';
@@ -128,10 +127,6 @@ export function describeAgreement(ask: (claim: string, tests: () => void) => voi
         const replay = await standing.replay(question);
         expect(observed(expected, replay), JSON.stringify(replay, undefined, 1)).toEqual(expected);
       });
-      if (BEYOND[name] !== undefined) {
-        it.skip(`the engine and the kernel agree: ${question.name} (${BEYOND[name]})`);
-        continue;
-      }
       it(`the engine and the kernel agree: ${question.name}`, async () => {
         const traces = walk(standing.world, standing.understand(question));
         const { observation } = await standing.replay(question);
