@@ -327,6 +327,11 @@ export class Visit implements Visitor, Router {
     const { entry, direction } = c;
     const table = this.walk.connections(this.ns);
     let clash = false;
+    const isOn = translatesAddresses(this.ns, this.packet.family);
+    if (!isOn && entry.status & (CT_STATUS.SNAT | CT_STATUS.DNAT)) {
+      const what = `address translation is on in ${place(this.ns)}, as a connection shows: of its nat chains none was captured`;
+      if (!this.decide(`nat:${place(this.ns)}:${this.packet.family}`, what)) return undefined;
+    }
     if (c.related && this.packet.inner) return this.translateErrorAt(entry, direction, manip);
     if ((c.state === CT_STATE.NEW || c.state === CT_STATE.RELATED) && !entry.bound[manip]) {
       for (const { table: rules, chain } of chains) {
@@ -341,7 +346,7 @@ export class Visit implements Visitor, Router {
         if (entry.bound[manip]) break;
       }
       // without address translation nothing moves a port that is taken
-      if (!translatesAddresses(this.ns, this.packet.family)) entry.bound[manip] = true;
+      if (!isOn) entry.bound[manip] = true;
       if (!entry.bound[manip]) clash = bind(table, entry, manip, undefined, undefined).clash;
     } else if (
       manip === 'src' &&

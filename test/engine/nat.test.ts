@@ -1,6 +1,7 @@
 // Whatever is translated on the way is translated back: the asker hears from the address that was asked.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { readConntrack } from '../../src/capture/conntrack.ts';
 import { formatAddr } from '../../src/net/addr.ts';
 import type { Packet, Request } from '../../src/index.ts';
 import { answer, router } from './router.ts';
@@ -134,6 +135,25 @@ describe('what is translated', () => {
     expect(dropped('-A FORWARD -m conntrack --ctorigdst 10.99.0.1 -m conntrack --ctstate NEW -j DROP')).toBe('dropped');
     expect(dropped(`-A FORWARD -s ${CLIENT}/32 -m conntrack --ctstate NEW -j DROP`)).toBe('dropped');
     expect(dropped('-A FORWARD -s 10.0.1.210/32 -j DROP')).toBe('left');
+  });
+});
+
+describe('a captured connection that is translated', () => {
+  const line = `udp 17 29 src=${CLIENT} dst=${ASKED} sport=4000 dport=53 src=10.0.1.7 dst=${CLIENT} sport=53 dport=4000 mark=0 use=1`;
+  const kinds = (tables: Parameters<typeof router>[0]): unknown[] => {
+    const world = router(tables);
+    const { entries } = readConntrack(line, 'conntrack.txt');
+    const namespaces = world.namespaces.map((ns) => ({ ...ns, conntrack: entries }));
+    const asked: Request = { from: CLIENT, sport: '4000', to: `${ASKED}:53`, proto: 'udp' };
+    return answer({ ...world, namespaces }, asked).courses.map((c) => formatAddr(c.trace.final.dst));
+  };
+
+  it('is so where the capture has a nat table, be it empty', () => {
+    expect(kinds({ nat: [] })).toEqual(['10.0.1.7']);
+  });
+
+  it('may or may not be so without one: the kernel translates nothing there, and perhaps it was only not captured', () => {
+    expect(kinds({ filter: [] })).toEqual(['10.0.1.7', ASKED]);
   });
 });
 
