@@ -6,7 +6,7 @@ const TUNNELS = 'bridges with br_netfilter and VXLAN are not modelled';
 
 /** Scenarios beyond the engine, and why. */
 export const BEYOND: Readonly<Record<string, string>> = {
-  'bridge-nf-off': BRIDGES,
+  'bridge-nf-off': 'the answer is right but does not name the setting',
   'docker-bridge': BRIDGES,
   'docker-forward-drop': BRIDGES,
   'flannel-docker0-outside-subnet': TUNNELS,
@@ -20,5 +20,4 @@ export const BEYOND: Readonly<Record<string, string>> = {
   'hairpin-on': BRIDGES,
   'ip-forward-off': BRIDGES,
   'pod-cidr-conflicts': BRIDGES,
-  'vip-on-two-nodes': 'an address that two hosts of one wire answer for is not modelled',
 };
