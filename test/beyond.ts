@@ -7,7 +7,7 @@ const TUNNELS = 'bridges with br_netfilter and VXLAN are not modelled';
 
 /** Scenarios beyond the engine, and why. */
 export const BEYOND: Readonly<Record<string, string>> = {
-  'bridge-nf-off': BRIDGES,
+  'bridge-nf-off': 'the answer is right but does not name the setting',
   'calico-ipip': IPIP,
   'docker-bridge': BRIDGES,
   'docker-forward-drop': BRIDGES,
@@ -27,6 +27,5 @@ export const BEYOND: Readonly<Record<string, string>> = {
   'kubenet-cloud-routes': BRIDGES,
   'pod-cidr-conflicts': BRIDGES,
   'route-lost': BRIDGES,
-  'vip-on-two-nodes': 'an address that two hosts of one wire answer for is not modelled',
   'wrong-target-port': BRIDGES,
 };
