@@ -2,6 +2,7 @@
 // questions the engine is not held to.
 
 const BRIDGES = 'bridges with br_netfilter are not modelled';
+const WIRES = 'wires that deny something are not modelled';
 const IPIP = 'IPIP is not modelled';
 const TUNNELS = 'bridges with br_netfilter and VXLAN are not modelled';
 
@@ -27,5 +28,8 @@ export const BEYOND: Readonly<Record<string, string>> = {
   'kubenet-cloud-routes': BRIDGES,
   'pod-cidr-conflicts': BRIDGES,
   'route-lost': BRIDGES,
+  'security-group-ipip': IPIP,
+  'security-group-pods': WIRES,
+  'security-group-vxlan': TUNNELS,
   'wrong-target-port': BRIDGES,
 };
