@@ -33,26 +33,29 @@ plug lan client eth0 00:50:56:b3:21:50 192.168.21.50/24
 for p in "${!device[@]}"; do
   n=${p%%.*} c=${device[$p]}
   place $p
-  on $n ip link add $c address ee:ee:ee:ee:ee:ee mtu 1480 type veth peer name eth0 address 4e:0a:e9:"$(printf %02x:%02x:%02x $(tr . ' ' <<<"${address[$p]#10.}"))" mtu 1480 netns $p
+  on $n ip -batch - <<LINKS
+link add $c address ee:ee:ee:ee:ee:ee mtu 1480 type veth peer name eth0 address 4e:0a:e9:$(printf %02x:%02x:%02x $(tr . ' ' <<<"${address[$p]#10.}")) mtu 1480 netns $p
+link set $c up
+route add ${address[$p]}/32 dev $c scope link
+LINKS
   on $n sysctl -qw net.ipv4.conf.$c.rp_filter=1 net.ipv4.conf.$c.proxy_arp=1 net.ipv4.conf.$c.route_localnet=1 \
     net.ipv4.conf.$c.forwarding=1 net.ipv4.neigh.$c.proxy_delay=0
-  on $n ip link set $c up
-  on $n ip route add ${address[$p]}/32 dev $c scope link
-  on $p ip link set eth0 up
-  on $p ip addr add ${address[$p]}/32 dev eth0
-  on $p ip route add 169.254.1.1 dev eth0 scope link
-  on $p ip route add default via 169.254.1.1 dev eth0
+  on $p ip -batch - <<LINKS
+link set eth0 up
+addr add ${address[$p]}/32 dev eth0
+route add 169.254.1.1 dev eth0 scope link
+route add default via 169.254.1.1 dev eth0
+LINKS
 done
 
 # Felix's tunl0, and BIRD's routes: the other nodes' blocks through it, the own one a blackhole below the pods' routes.
 for n in node1 node2 node3; do
-  on $n ip link set tunl0 mtu 1480 up
-  on $n ip addr add ${block[$n]}.0/32 dev tunl0
-  on $n ip route add blackhole ${block[$n]}.0/26 proto bird
-  for m in node1 node2 node3; do
-    if [ $m = $n ]; then continue; fi
-    on $n ip route add ${block[$m]}.0/26 via ${lan[$m]} dev tunl0 proto bird onlink
-  done
+  {
+    printf '%s\n' 'link set tunl0 mtu 1480 up' "addr add ${block[$n]}.0/32 dev tunl0" "route add blackhole ${block[$n]}.0/26 proto bird"
+    for m in node1 node2 node3; do
+      if [ $m != $n ]; then echo "route add ${block[$m]}.0/26 via ${lan[$m]} dev tunl0 proto bird onlink"; fi
+    done
+  } | on $n ip -batch -
   on $n ipset restore <<SETS
 create cali40all-ipam-pools hash:net family inet hashsize 1024 maxelem 1048576
 add cali40all-ipam-pools 10.233.64.0/18

@@ -12,6 +12,8 @@ const TOOLS = [
   'iptables-legacy-restore',
   'ip6tables-nft-restore',
   'ip6tables-legacy-restore',
+  'xtables-legacy-multi',
+  'sysctl',
 ];
 
 let answer: { readonly missing: string | undefined } | undefined;
@@ -33,8 +35,7 @@ function look(): string | undefined {
 }
 
 /** Tests that ask the kernel: skipped with the reason where that is impossible, failing with it under NETWHY_KERNEL=required. */
-export function describeKernel(claim: string, tests: () => void): void {
-  const missing = kernelMissing();
+export function describeKernel(claim: string, tests: () => void, missing = kernelMissing()): void {
   if (missing === undefined) describe(claim, tests);
   else if (process.env['NETWHY_KERNEL'] === 'required') {
     it(`${claim}: the kernel can be asked`, () => {

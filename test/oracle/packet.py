@@ -93,10 +93,9 @@ def parse(data):
     if proto == 6 and len(rest) >= 14:
         found['flags'] = flags = rest[13] & 63
         role = 'reply' if flags & 4 or flags & 18 == 18 else 'request' if flags & 2 else 'other'
-    elif proto == 17 and found.get('dport') in VXLAN:
-        role = 'outer'
     elif proto in (17, 136):
-        role = 'reply' if rest[8:8 + len(ANSWER)] == ANSWER else 'request' if rest[8:8 + len(ASK)] == ASK else 'other'
+        carries = proto == 17 and found.get('dport') in VXLAN
+        role = 'reply' if rest[8:8 + len(ANSWER)] == ANSWER else 'request' if rest[8:8 + len(ASK)] == ASK else 'outer' if carries else 'other'
     elif proto == 132 and len(rest) >= 13:
         role = 'request' if rest[12] == 1 else 'reply' if rest[12] in (2, 6) else 'other'
     elif proto in (1, 58) and len(rest) >= 8:

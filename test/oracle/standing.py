@@ -27,6 +27,9 @@ QUIET = 0.25        # seconds without an event after which a packet has come to 
 OUTGOING = 4
 IPIP = 4
 OURS = 2            # rules of ours in raw PREROUTING and OUTPUT; the second one begins a walk
+# Tables that are not there are made: empty ones tell of a packet, too.
+TRACED = ''.join('*%s\n%sCOMMIT\n' % table for table in (
+    ('raw', '-I PREROUTING\n-I PREROUTING -j TRACE\n-I OUTPUT\n-I OUTPUT -j TRACE\n'), ('mangle', ''), ('filter', '')))
 
 
 class Place(network.Namespace):
@@ -34,11 +37,7 @@ class Place(network.Namespace):
         self.name, self.home, self.taps, self.macs, self.chains, self.handles = name.replace('.', '/', 1), home, {}, {}, {}, {}
         self.fd = os.open('/run/netns/' + name, os.O_RDONLY)
         with self.entered():
-            for table in ('raw', 'mangle', 'filter'):                # empty ones tell of a packet, too
-                self.run('iptables-legacy', '-w', '-t', table, '-S')
-            for chain in ('PREROUTING', 'OUTPUT'):
-                self.run('iptables-legacy', '-w', '-t', 'raw', '-I', chain)
-                self.run('iptables-legacy', '-w', '-t', 'raw', '-I', chain, '-j', 'TRACE')
+            self.run('iptables-legacy-restore', '-w', '20', '--noflush', given=TRACED)
             self.learn(2, self.run('iptables-legacy-save'))
             for path, value in (('net/ipv4/icmp_ratemask', 0), ('net/netfilter/nf_log/2', 'nfnetlink_log')):
                 with contextlib.suppress(OSError):
@@ -132,11 +131,12 @@ class Standing(network.Network):
                 if s in listeners:
                     reply(s)
             for name, place in self.namespaces.items():
-                new = list(place.events())
+                new = list(place.events()) if place.trace.socket in ready else []
                 events.setdefault(name, []).extend(new)
-                seen.setdefault(name, []).extend(place.seen())
                 if new:
                     last = time.monotonic()
+        for name, place in self.namespaces.items():
+            seen[name] = list(place.seen())
 
     def walks(self, events, seen):
         """The events of a namespace fall into walks where a packet enters it: what one packet leads to is done in that moment, but
