@@ -2,8 +2,11 @@
 // `namespaces/`) that hold captures are that node's other namespaces.
 import type { Finding } from '../model/finding.ts';
 import type { Namespace } from '../model/host.ts';
+import type { Witness } from '../model/witness.ts';
+import { contradictions } from './contradiction.ts';
 import { isCapture, readNamespace, type CaptureFile, type FileReport } from './namespace.ts';
 import { baseName, recognise } from './recognise.ts';
+import { isWitness, readWitness } from './witness.ts';
 
 /** Names that the files themselves do not tell. */
 export interface BundleOptions {
@@ -13,15 +16,18 @@ export interface BundleOptions {
   readonly folder?: string;
 }
 
-/** All namespaces of all nodes that a capture holds. */
+/** All namespaces of all nodes that a capture holds, and what the records of their cluster say. */
 export interface Bundle {
   readonly namespaces: readonly Namespace[];
+  readonly witness?: Witness;
   readonly findings: readonly Finding[];
   readonly files: readonly FileReport[];
 }
 
 /** Reads a folder, an unpacked archive or a single dump. */
-export function readBundle(files: readonly CaptureFile[], options: BundleOptions = {}): Bundle {
+export function readBundle(all: readonly CaptureFile[], options: BundleOptions = {}): Bundle {
+  const records = all.filter(isWitness);
+  const files = all.filter((f) => !records.includes(f));
   const byFolder = new Map<string, CaptureFile[]>();
   for (const f of files) byFolder.set(folderOf(f.path), [...(byFolder.get(folderOf(f.path)) ?? []), f]);
   const holding = [...byFolder].filter(([, list]) => list.some((f) => isCapture(recognise(f.path, f.text)))).map(([folder]) => folder);
@@ -67,8 +73,14 @@ export function readBundle(files: readonly CaptureFile[], options: BundleOptions
   );
   findings.push(...rest.findings);
   reports.push(...rest.files);
+  const cluster = readWitness(records, (path) => {
+    const folder = folderOf(path);
+    return [...names].find(([, top]) => top === folder || (isBelow(folder, top) && top !== ''))?.[0];
+  });
+  findings.push(...cluster.findings, ...(cluster.witness ? contradictions(namespaces, cluster.witness) : []));
+  reports.push(...cluster.files);
   if (namespaces.length === 0) {
-    const at = { file: files[0]?.path ?? '', line: 1 };
+    const at = { file: all[0]?.path ?? '', line: 1 };
     findings.push({
       severity: 'error',
       code: 'no-captures',
@@ -77,7 +89,7 @@ export function readBundle(files: readonly CaptureFile[], options: BundleOptions
       hint: 'run `netwhy capture` on the node, or save iptables-save, ip addr and ip route',
     });
   }
-  return { namespaces, findings, files: reports };
+  return { namespaces, ...(cluster.witness && { witness: cluster.witness }), findings, files: reports };
 }
 
 function folderOf(path: string): string {

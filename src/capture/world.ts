@@ -3,8 +3,10 @@ import { and, contains, familyOf, isError, maskOf, parseAddr } from '../net/addr
 import type { Finding, Span } from '../model/finding.ts';
 import type { InterfaceAddress, Link, Namespace, NextHop, Route, Sysctl, Wire, World } from '../model/host.ts';
 import type { Scenario } from '../model/scenario.ts';
+import { contradictions } from './contradiction.ts';
 import { readNamespace, type CaptureFile, type FileReport } from './namespace.ts';
 import { readRoutes } from './routes.ts';
+import { isWitness, readWitness } from './witness.ts';
 
 /** A world with what became of each file it was read from. */
 export interface WorldReading {
@@ -20,6 +22,7 @@ export function readScenarioWorld(scenario: Scenario, files: readonly CaptureFil
   const namespaces: Namespace[] = [];
   const findings: Finding[] = [];
   const reports: FileReport[] = [];
+  const records = files.filter(isWitness);
   const add = (folder: string, node: string, name: string, at: Span): void => {
     const inside = files.filter((f) => isDirectlyIn(f.path, folder));
     if (inside.length === 0) {
@@ -30,7 +33,11 @@ export function readScenarioWorld(scenario: Scenario, files: readonly CaptureFil
         at,
       });
     }
-    const reading = readNamespace(inside, node, name);
+    const reading = readNamespace(
+      inside.filter((f) => !records.includes(f)),
+      node,
+      name,
+    );
     namespaces.push(reading.namespace);
     findings.push(...reading.findings);
     reports.push(...reading.files);
@@ -49,7 +56,11 @@ export function readScenarioWorld(scenario: Scenario, files: readonly CaptureFil
   for (const [name, ends] of Object.entries(scenario.wires ?? {})) {
     wires.push({ name, ends: ends.flatMap((end, i) => readEnd(end, namespaces, findings, locate(['wires', name, i]))) });
   }
-  return { world: { namespaces, wires, findings }, files: reports };
+  const nodes = Object.entries(scenario.nodes);
+  const cluster = readWitness(records, (path) => nodes.find(([, about]) => 'capture' in about && isDirectlyIn(path, about.capture))?.[0]);
+  findings.push(...cluster.findings, ...(cluster.witness ? contradictions(namespaces, cluster.witness) : []));
+  reports.push(...cluster.files);
+  return { world: { namespaces, wires, findings, ...(cluster.witness && { witness: cluster.witness }) }, files: reports };
 }
 
 function isDirectlyIn(path: string, folder: string): boolean {

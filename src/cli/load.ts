@@ -29,7 +29,8 @@ export async function load(path: string): Promise<Loaded> {
   // a dump named after the command that printed it says nothing about the node
   const folder = path === '-' || /^(ip6?tables|nft|ipset|ip6?-|sysctl|conntrack)/.test(name) ? 'node' : name;
   const bundle = readBundle(files, { folder });
-  const world: World = { namespaces: bundle.namespaces, wires: [], findings: bundle.findings };
+  const { namespaces, findings, witness } = bundle;
+  const world: World = { namespaces, wires: [], findings, ...(witness && { witness }) };
   if (world.namespaces.length === 0) throw new UsageError(nothingIn(path, bundle.findings));
   return { world, files: bundle.files };
 }

@@ -3,6 +3,7 @@ import type { Addr, Family, Prefix } from '../net/addr.ts';
 import type { Finding, Span } from './finding.ts';
 import type { Tuple } from './packet.ts';
 import type { Hook, IpSet, Table } from './ruleset.ts';
+import type { Witness } from './witness.ts';
 
 export interface Link {
   /** Interface index (ifindex), or 0 when it was not captured. */
@@ -190,4 +191,6 @@ export interface World {
   readonly namespaces: readonly Namespace[];
   readonly wires: readonly Wire[];
   readonly findings: readonly Finding[];
+  /** What the cluster's records say, where some were captured. */
+  readonly witness?: Witness;
 }
