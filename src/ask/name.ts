@@ -184,7 +184,7 @@ function suggestion(kind: string, text: string, list: readonly { readonly namesp
       const full = `${x.namespace}/${x.name}`;
       // what somebody types of a pod is often its Deployment's name
       const rank = x.name === name ? 0 : name.length > 1 && x.name.startsWith(name) ? 1 : 1 + distance(text.includes('/') ? full : x.name, text);
-      return { full, rank, most: Math.max(3, text.length / 3) };
+      return { full, rank, most: Math.max(2, text.length / 3) };
     })
     .filter((x) => x.rank <= x.most)
     .toSorted((a, b) => a.rank - b.rank || (a.full < b.full ? -1 : 1))

@@ -51,13 +51,18 @@ export function readFlannel(text: string, file: string): FlannelReading {
 function* values(source: Source): Generator<Line> {
   let open: { text: string; number: number; lines: number } | undefined;
   for (const line of source.lines()) {
+    // what is inside a value is indented: this is the next one, and the open one has no end
+    if (open && line.text.startsWith('{')) {
+      yield open;
+      open = undefined;
+    }
     if (open) {
       open.text += ` ${line.text.trim()}`;
       open.lines++;
     } else if (/^\s*\{/.test(line.text)) open = { text: line.text.trim(), number: line.number, lines: 1 };
     else yield line;
-    // one that never closes is given up where the next begins, or after as many lines as no value has
-    if (!open || (parse(open.text) === undefined && !/\}\s*\{/.test(open.text) && open.lines < 40)) continue;
+    // no value has that many lines
+    if (!open || (parse(open.text) === undefined && open.lines < 40)) continue;
     yield open;
     open = undefined;
   }

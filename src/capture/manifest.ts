@@ -145,6 +145,9 @@ function* jsonPieces(text: string, source: Source): Generator<Piece> {
       if (isItems) top.listStart = i;
       stack.push({ open: c, isItems });
     } else if (c === 125 || c === 93) {
+      // damage: a list that is not closed ends with its object, and what closes no list closes nothing
+      if (c === 125 && stack.at(-1)?.open === 91 && !isItem() && stack.length > 1) stack.pop();
+      else if (c === 93 && stack.at(-1)?.open === 123) continue;
       const closed = stack.pop();
       if (closed?.isItems) top.listEnd = i;
       else if (c === 125 && isItem()) items.push({ text: text.slice(item.start, i + 1), number: item.number });
