@@ -1,6 +1,8 @@
 // The front door: everything a library user may import.
 export { readBundle, type Bundle, type BundleOptions } from './capture/bundle.ts';
+export type { ReadYaml } from './capture/manifest.ts';
 export type { CaptureFile, FileReport } from './capture/namespace.ts';
+export { readYaml } from './capture/yaml.ts';
 export { readScenarioWorld, type Locate, type WorldReading } from './capture/world.ts';
 export { ask, isMisunderstood, requestOf, type Asked, type Misunderstood, type Request } from './ask/question.ts';
 export { nameOfAddress } from './ask/name.ts';

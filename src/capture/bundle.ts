@@ -4,6 +4,7 @@ import type { Finding } from '../model/finding.ts';
 import type { Namespace } from '../model/host.ts';
 import type { Witness } from '../model/witness.ts';
 import { contradictions } from './contradiction.ts';
+import type { ReadYaml } from './manifest.ts';
 import { isCapture, readNamespace, type CaptureFile, type FileReport } from './namespace.ts';
 import { baseName, recognise } from './recognise.ts';
 import { isWitness, readWitness } from './witness.ts';
@@ -14,6 +15,8 @@ export interface BundleOptions {
   readonly node?: string;
   /** The name of the folder that the paths are relative to: the node's name when neither `node` nor `uname -a` gives one. */
   readonly folder?: string;
+  /** What reads records in YAML. */
+  readonly readYaml?: ReadYaml;
 }
 
 /** All namespaces of all nodes that a capture holds, and what the records of their cluster say. */
@@ -73,10 +76,11 @@ export function readBundle(all: readonly CaptureFile[], options: BundleOptions =
   );
   findings.push(...rest.findings);
   reports.push(...rest.files);
-  const cluster = readWitness(records, (path) => {
+  const nodeOf = (path: string): string | undefined => {
     const folder = folderOf(path);
     return [...names].find(([, top]) => top === folder || (isBelow(folder, top) && top !== ''))?.[0];
-  });
+  };
+  const cluster = readWitness(records, nodeOf, options.readYaml);
   findings.push(...cluster.findings, ...(cluster.witness ? contradictions(namespaces, cluster.witness) : []));
   reports.push(...cluster.files);
   if (namespaces.length === 0) {

@@ -17,7 +17,7 @@ import type {
   WitnessedPrefix,
 } from '../model/witness.ts';
 import { readLease, readNetworkConfig } from './flannel.ts';
-import { readManifests, type Manifest } from './manifest.ts';
+import { readManifests, type Manifest, type ReadYaml } from './manifest.ts';
 
 /** What a dump of Kubernetes objects says, and how many objects of other kinds it holds. */
 export interface KubernetesReading extends Omit<Witness, 'subnetFiles'> {
@@ -96,9 +96,9 @@ const ConfigMap = z.looseObject({ metadata: Metadata, data: Texts });
 const SCHEMAS = { Node, Pod, Service, EndpointSlice, Endpoints, IPPool, ConfigMap };
 const WANTED: ReadonlySet<string> = new Set(Object.keys(SCHEMAS));
 
-/** Reads a dump of Kubernetes objects. */
-export function readKubernetes(text: string, file: string): KubernetesReading {
-  const { objects, ignored, findings } = readManifests(text, file, WANTED);
+/** Reads a dump of Kubernetes objects; one in YAML only with a reader of YAML. */
+export function readKubernetes(text: string, file: string, readYaml?: ReadYaml): KubernetesReading {
+  const { objects, ignored, findings } = readManifests(text, file, WANTED, readYaml);
   const reader = new Reader();
   for (const object of objects) reader.take(object);
   const kinds = [...ignored].map(([kind, n]) => `${n} ${kind}`).join(', ');

@@ -1,6 +1,5 @@
 // Kubernetes objects out of what kubectl printed, JSON or YAML. Lists are taken apart in the text, before anything is
 // parsed: each object keeps its line, and one that is broken or cut off costs no other.
-import { LineCounter, parseDocument } from 'yaml';
 import type { Finding, Span } from '../model/finding.ts';
 import { isJson } from './json.ts';
 import { linesOf, Source } from './source.ts';
@@ -24,6 +23,9 @@ export interface Manifests {
   readonly findings: readonly Finding[];
 }
 
+/** Reads one YAML document: its value, or what is wrong with it and in which of its lines. */
+export type ReadYaml = (text: string) => { readonly value: unknown } | { readonly fault: string; readonly line: number };
+
 /** The text of one object, the line it begins on, and the kind that its list promises. */
 interface Piece {
   readonly text: string;
@@ -31,10 +33,15 @@ interface Piece {
   readonly listed?: string;
 }
 
-/** Reads all objects of the `wanted` kinds. */
-export function readManifests(text: string, file: string, wanted: ReadonlySet<string>): Manifests {
+/** Reads all objects of the `wanted` kinds; YAML only with a reader of it. */
+export function readManifests(text: string, file: string, wanted: ReadonlySet<string>, readYaml?: ReadYaml): Manifests {
   const source = new Source(text, file);
   const json = isJson(text);
+  if (!json && !readYaml) {
+    const hint = 'save it with -o json, or hand readYaml to the reader';
+    source.report('error', 'no-yaml', 'there is nothing here to read YAML with', { text: '', number: 1 }, { hint });
+    return { objects: [], ignored: new Map(), findings: source.findings };
+  }
   const objects: Manifest[] = [];
   const ignored = new Map<string, number>();
   for (const piece of json ? jsonPieces(text, source) : yamlPieces(text, source)) {
@@ -45,7 +52,7 @@ export function readManifests(text: string, file: string, wanted: ReadonlySet<st
       skip(early);
       continue;
     }
-    const value = json ? parseJson(piece, source) : parseYaml(piece, source);
+    const value = readYaml && !json ? parseYaml(piece, source, readYaml) : parseJson(piece, source);
     if (value === undefined) continue;
     const kind = typeof value['kind'] === 'string' ? value['kind'] : piece.listed;
     const line = { text: firstLine(piece.text), number: piece.number };
@@ -91,23 +98,13 @@ function parseJson(piece: Piece, source: Source): Record<string, unknown> | unde
   return undefined;
 }
 
-function parseYaml(piece: Piece, source: Source): Record<string, unknown> | undefined {
-  const wrong = (message: string, line: number): undefined => {
-    const text = piece.text.split('\n')[line - 1] ?? '';
-    source.report('error', 'bad-yaml', message, { text, number: piece.number + line - 1 });
-    return undefined;
-  };
-  const lines = new LineCounter();
-  try {
-    const document = parseDocument(piece.text, { lineCounter: lines, prettyErrors: false });
-    const fault = document.errors[0];
-    if (fault) return wrong(`this object is not YAML: ${fault.message.split('\n')[0]}`, lines.linePos(fault.pos[0]).line);
-    const value: unknown = document.toJS();
-    const object: unknown = Array.isArray(value) ? value[0] : value;
-    return isObject(object) ? object : wrong('this is not an object of Kubernetes', 1);
-  } catch {
-    return wrong('this object cannot be read', 1);
-  }
+function parseYaml(piece: Piece, source: Source, readYaml: ReadYaml): Record<string, unknown> | undefined {
+  const read = readYaml(piece.text);
+  const value = 'value' in read && Array.isArray(read.value) ? (read.value as unknown[])[0] : 'value' in read ? read.value : undefined;
+  if (isObject(value)) return value;
+  const [message, line] = 'fault' in read ? [`this object is not YAML: ${read.fault}`, read.line] : ['this is not an object of Kubernetes', 1];
+  source.report('error', 'bad-yaml', message, { text: piece.text.split('\n')[line - 1] ?? '', number: piece.number + line - 1 });
+  return undefined;
 }
 
 /** The kind that the object's own indentation gives it. */

@@ -3,6 +3,7 @@ import type { Finding, Span } from '../model/finding.ts';
 import type { Witness } from '../model/witness.ts';
 import { readFlannel } from './flannel.ts';
 import { readKubernetes } from './kubernetes.ts';
+import type { ReadYaml } from './manifest.ts';
 import { countLines, type CaptureFile, type FileReport } from './namespace.ts';
 import { recognise } from './recognise.ts';
 
@@ -20,10 +21,20 @@ export function isWitness(file: CaptureFile): boolean {
   return kind === 'kubernetes' || kind === 'flannel';
 }
 
+/** Reports whether a file cannot be read without a reader of YAML. */
+export function isYaml(file: CaptureFile): boolean {
+  const { kind, format } = recognise(file.path, file.text);
+  return kind === 'kubernetes' && format === 'text';
+}
+
 type Lists = { -readonly [K in keyof Witness]: Witness[K][number][] };
 
 /** Reads files of records; `nodeOf` tells in which node's folder a file lies. */
-export function readWitness(files: readonly CaptureFile[], nodeOf: (path: string) => string | undefined): WitnessReading {
+export function readWitness(
+  files: readonly CaptureFile[],
+  nodeOf: (path: string) => string | undefined,
+  readYaml: ReadYaml | undefined,
+): WitnessReading {
   const out: Lists = { nodes: [], pods: [], services: [], endpoints: [], pools: [], leases: [], networks: [], subnetFiles: [] };
   const findings: Finding[] = [];
   const reports: FileReport[] = [];
@@ -47,7 +58,7 @@ export function readWitness(files: readonly CaptureFile[], nodeOf: (path: string
     const { kind } = recognise(file.path, file.text);
     const text = file.text.replace(/^\ufeff/, '');
     const node = nodeOf(file.path);
-    const k = kind === 'kubernetes' ? readKubernetes(text, file.path) : undefined;
+    const k = kind === 'kubernetes' ? readKubernetes(text, file.path, readYaml) : undefined;
     const f = kind === 'flannel' ? readFlannel(text, file.path) : undefined;
     if (k) {
       add(out.nodes, k.nodes, 'Node', (r) => r.name);

@@ -4,6 +4,7 @@ import type { Finding, Span } from '../model/finding.ts';
 import type { InterfaceAddress, Link, Namespace, NextHop, Route, Sysctl, Wire, World } from '../model/host.ts';
 import type { Scenario } from '../model/scenario.ts';
 import { contradictions } from './contradiction.ts';
+import type { ReadYaml } from './manifest.ts';
 import { readNamespace, type CaptureFile, type FileReport } from './namespace.ts';
 import { readRoutes } from './routes.ts';
 import { isWitness, readWitness } from './witness.ts';
@@ -18,7 +19,7 @@ export interface WorldReading {
 export type Locate = (path: readonly (string | number)[]) => Span;
 
 /** Builds the world of a scenario from the files of its folder, paths relative to it. */
-export function readScenarioWorld(scenario: Scenario, files: readonly CaptureFile[], locate: Locate): WorldReading {
+export function readScenarioWorld(scenario: Scenario, files: readonly CaptureFile[], locate: Locate, readYaml?: ReadYaml): WorldReading {
   const namespaces: Namespace[] = [];
   const findings: Finding[] = [];
   const reports: FileReport[] = [];
@@ -57,7 +58,8 @@ export function readScenarioWorld(scenario: Scenario, files: readonly CaptureFil
     wires.push({ name, ends: ends.flatMap((end, i) => readEnd(end, namespaces, findings, locate(['wires', name, i]))) });
   }
   const nodes = Object.entries(scenario.nodes);
-  const cluster = readWitness(records, (path) => nodes.find(([, about]) => 'capture' in about && isDirectlyIn(path, about.capture))?.[0]);
+  const nodeOf = (path: string): string | undefined => nodes.find(([, about]) => 'capture' in about && isDirectlyIn(path, about.capture))?.[0];
+  const cluster = readWitness(records, nodeOf, readYaml);
   findings.push(...cluster.findings, ...(cluster.witness ? contradictions(namespaces, cluster.witness) : []));
   reports.push(...cluster.files);
   return { world: { namespaces, wires, findings, ...(cluster.witness && { witness: cluster.witness }) }, files: reports };

@@ -5,6 +5,7 @@ import { ask, isMisunderstood, type Request } from '../../src/ask/question.ts';
 import { trace } from '../../src/ask/trace.ts';
 import { readBundle } from '../../src/capture/bundle.ts';
 import type { CaptureFile } from '../../src/capture/namespace.ts';
+import { readYaml } from '../../src/capture/yaml.ts';
 import type { World } from '../../src/model/host.ts';
 import { formatAddr, parseAddr, type Addr } from '../../src/net/addr.ts';
 import { TCP, UDP } from '../../src/net/proto.ts';
@@ -17,7 +18,7 @@ const RECORDS = bundleOf('kubectl-1.26');
 const NODE1 = bundleOf('kube-proxy-1.26-iptables');
 
 function worldOf(files: readonly CaptureFile[]): World {
-  const { namespaces, findings, witness } = readBundle(files);
+  const { namespaces, findings, witness } = readBundle(files, { readYaml });
   return { namespaces, wires: [], findings, ...(witness && { witness }) };
 }
 

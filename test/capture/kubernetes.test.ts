@@ -1,11 +1,13 @@
 // What kubectl prints: objects with their lines, JSON and YAML alike, and what is broken costs only itself.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readKubernetes } from '../../src/capture/kubernetes.ts';
+import * as kubernetes from '../../src/capture/kubernetes.ts';
+import { readYaml } from '../../src/capture/yaml.ts';
 import { formatAddr, formatPrefix } from '../../src/net/addr.ts';
 import { bundleOf, captured, plain } from './captured.ts';
 
-const read = (name: string): ReturnType<typeof readKubernetes> => readKubernetes(captured(`kubectl-1.26/${name}`), name);
+const readKubernetes = (text: string, file: string): kubernetes.KubernetesReading => kubernetes.readKubernetes(text, file, readYaml);
+const read = (name: string): kubernetes.KubernetesReading => readKubernetes(captured(`kubectl-1.26/${name}`), name);
 const lineAt = (name: string, line: number): string => captured(`kubectl-1.26/${name}`).split('\n')[line - 1]!;
 
 describe('the objects of a cluster', () => {
@@ -147,6 +149,13 @@ describe('a dump', () => {
   it('keeps the configuration of flannel where kube-flannel has it', () => {
     const map = `apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: kube-flannel-cfg\ndata:\n  net-conf.json: |\n    {\n      "Network": "10.244.0.0/16",\n      "Backend": {\n        "Type": "vxlan"\n      }\n    }\n`;
     expect(plain(readKubernetes(map, 'f').networks)).toEqual([{ network: { addr: 0x0af40000, length: 16 }, backend: 'vxlan' }]);
+  });
+});
+
+it('YAML needs its reader', () => {
+  expect(kubernetes.readKubernetes('apiVersion: v1\nkind: Node\n', 'f')).toMatchObject({
+    nodes: [],
+    findings: [{ code: 'no-yaml', at: { file: 'f', line: 1 } }],
   });
 });
 
