@@ -95,11 +95,14 @@ function readPod(world: World, pod: PodRecord, text: string | undefined): Named 
   if ('error' in port) return port;
   if (pod.finished) return { error: `the pod ${said} has finished: its address may be another pod's by now (${where(pod.at)})` };
   if (pod.addresses.length === 0) return { error: `the pod ${said} has no address (${where(pod.at)})` };
-  const owners = world.namespaces.filter((ns) => ns.stub !== true && ns.addresses.some((a) => has(pod.addresses, a.addr)));
-  const own =
-    owners.find((ns) => (ns.name === '') === pod.hostNetwork && ns.node === pod.node) ?? owners.find((ns) => (ns.name === '') === pod.hostNetwork);
-  const told = `${where(pod.at)}${pod.node === undefined ? '' : `, on ${pod.node}`}${pod.hostNetwork ? ', in the network of the host' : ''}`;
   const host = pod.node === undefined ? undefined : rootOf(world, pod.node);
+  const owners = world.namespaces.filter(
+    (ns) => (ns.name === '') === pod.hostNetwork && ns.stub !== true && ns.addresses.some((a) => has(pod.addresses, a.addr)),
+  );
+  // as `netwhy capture` names the namespaces of pods, for those whose addresses were not captured
+  const named = world.namespaces.filter((ns) => ns.name === `${pod.namespace}_${pod.name}` && ns.addresses.length === 0);
+  const own = owners.find((ns) => ns.node === host?.node) ?? owners[0] ?? named[0];
+  const told = `${where(pod.at)}${pod.node === undefined ? '' : `, on ${pod.node}`}${pod.hostNetwork ? ', in the network of the host' : ''}`;
   return { addrs: pod.addresses.map((a) => a.addr), ...port, ...(own && { namespace: own }), ...(host && { host }), told };
 }
 

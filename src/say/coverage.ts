@@ -121,7 +121,7 @@ export function coverageText(world: World): string {
   }
   for (const w of world.wires) out.push(`wire ${w.name}: ${w.ends.map((e) => `${place(e)}/${e.device}`).join(', ')}`);
   const records = world.witness ? Object.entries(tally(world.witness)).filter(([, n]) => n > 0) : [];
-  if (records.length > 0) out.push(`records of the cluster: ${records.map(([what, n]) => `${n} ${what}`).join(', ')}`);
+  if (records.length > 0) out.push(`records of the cluster: ${records.map(([what, n]) => `${what} ${n}`).join(', ')}`);
   const open = unmodelled(world);
   if (open.length > 0) {
     out.push('', `not decided by the capture alone (${count(open.length, 'place')}); a trace that depends on one says so:`);

@@ -99,6 +99,13 @@ describe('a question', () => {
     expect(packetOf({ from: WEB, to: '10.96.0.1:443' }, inside)).toBe('6 0.0.0.0 > 10.96.0.1:443 node1/web sends');
   });
 
+  it('may name a pod whose namespace has its name and no captured address', () => {
+    const routes = { path: 'node1/namespaces/default_web-7d4c9b-q8x2k/ip-route.txt', text: 'default via 10.244.1.1 dev eth0\n' };
+    expect(packetOf({ from: WEB, to: '10.96.0.1:443' }, worldOf([...NODE1, ...RECORDS, routes]))).toBe(
+      '6 0.0.0.0 > 10.96.0.1:443 node1/default_web-7d4c9b-q8x2k sends',
+    );
+  });
+
   it('says what was taken', () => {
     const asked = ask(world, { from: WEB, to: 'svc/default/kubernetes:https' });
     expect(isMisunderstood(asked) ? [] : asked.question.notes).toEqual([
