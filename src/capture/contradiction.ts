@@ -58,10 +58,14 @@ function vtepDevices(cluster: Cluster): Finding[] {
 function vtepNeighbours(cluster: Cluster): Finding[] {
   const leases = cluster.witness.leases.filter((l) => l.vtepMac !== undefined && l.subnet !== undefined);
   if (leases.length === 0) return [];
+  const byFirst = new Map<string, LeaseRecord[]>();
+  for (const l of leases) byFirst.set(formatAddr(l.subnet!.addr), [...(byFirst.get(formatAddr(l.subnet!.addr)) ?? []), l]);
+  // the device has the first address of its subnet; before flannel 0.8 the table held the pods' own addresses
+  const leasesFor = (addr: Addr): readonly LeaseRecord[] => byFirst.get(formatAddr(addr)) ?? leases.filter((l) => contains(l.subnet!, addr));
   return cluster.roots.flatMap((ns) =>
     ns.neighbours.flatMap((n) => {
       if (n.mac === undefined || !/^flannel\.\d+$/.test(n.device)) return [];
-      const about = leases.filter((l) => contains(l.subnet!, n.addr) && cluster.root(l.publicIp) !== ns);
+      const about = leasesFor(n.addr).filter((l) => cluster.root(l.publicIp) !== ns);
       // the records may themselves disagree; one that bears the entry out is enough
       if (about.length === 0 || about.some((l) => l.vtepMac === n.mac)) return [];
       const [lease] = about as [LeaseRecord, ...LeaseRecord[]];

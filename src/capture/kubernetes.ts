@@ -98,6 +98,15 @@ const WANTED: ReadonlySet<string> = new Set(Object.keys(SCHEMAS));
 
 /** Reads a dump of Kubernetes objects; one in YAML only with a reader of YAML. */
 export function readKubernetes(text: string, file: string, readYaml?: ReadYaml): KubernetesReading {
+  const table = /^(?:NAMESPACE +)?NAME +[A-Z]/m.exec(text.slice(0, 4096));
+  if (table && !/^\s*(?:[[{]|(?:- )?apiVersion:|kind:)/m.test(text.slice(0, 4096))) {
+    const at: Span = { file, line: text.slice(0, table.index).split('\n').length };
+    const message = 'the tables of kubectl leave out most of an object; nothing is read from them';
+    return {
+      ...new Reader().out,
+      findings: [{ severity: 'warning', code: 'lossy-listing', message, at, hint: 'capture it with -o json or -o yaml' }],
+    };
+  }
   const { objects, ignored, findings } = readManifests(text, file, WANTED, readYaml);
   const reader = new Reader();
   for (const object of objects) reader.take(object);

@@ -142,24 +142,36 @@ function hostNetworks(cluster: Cluster): HostNetwork[] {
 // Written by a daemon that spreads the pods' own blocks.
 const SPREAD = new Set(['bird', 'bgp', 'zebra', 'babel', 'ospf', 'isis', 'kernel', '80', '12', '186']);
 
-/** Routes through a router that is no node, to a network that the pods' block would hide or that hides it. */
-function foreignRoutes(cluster: Cluster, block: Prefix, subnets: readonly Prefix[]): HostNetwork[] {
-  const nodes = cluster.witness.nodes.flatMap((n) => n.addresses.map((a) => a.addr));
-  const known = [...nodes, ...cluster.witness.leases.map((l) => l.publicIp)];
-  const isForeign = (ns: Namespace, r: Route): boolean => {
-    const [hop] = r.nextHops;
-    if (r.type !== 'unicast' || hop?.via === undefined || (hop.device !== undefined && isOwn(ns, hop.device)) || SPREAD.has(r.proto ?? ''))
-      return false;
-    if (r.to.length < block.length || r.to.length === 0 || !contains(block, r.to.addr)) return false;
-    const isNode = cluster.owners(hop.via).length > 0 || known.some((a) => formatAddr(a) === formatAddr(hop.via!));
-    if (isNode) return false;
-    if (r.to.length === block.length) return true;
-    // the block of a node that nobody told about looks just the same
-    return known.length > 1 && !subnets.some((s) => overlap(s, r.to));
-  };
-  return cluster.roots.flatMap((ns) =>
-    ns.routes.filter((r) => isForeign(ns, r)).map((r) => ({ prefix: r.to, what: `the route '${r.text}' to`, node: ns.node, at: r.at })),
-  );
+/** A route through a router that is no node, and the node that has it. */
+interface ForeignRoute {
+  readonly route: Route;
+  readonly node: string;
+}
+
+function foreignRoutes(cluster: Cluster): { routes: ForeignRoute[]; known: number } {
+  const nodes = cluster.witness.nodes.flatMap((n) => n.addresses.map((a) => formatAddr(a.addr)));
+  const known = new Set([...nodes, ...cluster.witness.leases.map((l) => formatAddr(l.publicIp))]);
+  const routes = cluster.roots.flatMap((ns) => {
+    const own = new Set(ns.links.filter((l) => isOwn(ns, l.name)).map((l) => l.name));
+    const isForeign = (r: Route): boolean => {
+      const [hop] = r.nextHops;
+      if (r.type !== 'unicast' || r.to.length === 0 || hop?.via === undefined || SPREAD.has(r.proto ?? '')) return false;
+      if (hop.device !== undefined && (own.has(hop.device) || OWN_DEVICE.test(hop.device))) return false;
+      return cluster.owners(hop.via).length === 0 && !known.has(formatAddr(hop.via));
+    };
+    return ns.routes.filter(isForeign).map((route) => ({ route, node: ns.node }));
+  });
+  return { routes, known: known.size };
+}
+
+/** Those of the routes whose network the pods' block would hide, or that hide it. */
+function hiding(block: Prefix, { routes, known }: ReturnType<typeof foreignRoutes>, subnets: readonly Prefix[]): HostNetwork[] {
+  return routes.flatMap(({ route: r, node }) => {
+    if (r.to.length < block.length || !contains(block, r.to.addr)) return [];
+    // the block of a node that nobody told about looks just the same as a foreign part of the pods' network
+    const isForeign = r.to.length === block.length || (known > 1 && !subnets.some((s) => overlap(s, r.to)));
+    return isForeign ? [{ prefix: r.to, what: `the route '${r.text}' to`, node, at: r.at }] : [];
+  });
 }
 
 /** Pods' blocks that hold a network of the hosts, or lie in one. */
@@ -174,13 +186,14 @@ export function hostOverlaps(cluster: Cluster): Finding[] {
   ];
   const subnets = [...witness.nodes.flatMap((n) => n.podCidrs.map((c) => c.prefix)), ...witness.leases.flatMap((l) => l.subnet ?? [])];
   const hosts = hostNetworks(cluster);
+  const foreign = foreignRoutes(cluster);
   return [...overlapping(pools, 'ippool-overlaps-host'), ...overlapping(networks, 'pod-cidr-overlaps-host')];
 
   function overlapping(blocks: readonly Claim[], code: string): Finding[] {
     const told = new Map<string, { block: Claim; host: HostNetwork; more: Set<string> }>();
     // the widest block first: what is said of it need not be said of its parts
     for (const block of blocks.toSorted((a, b) => a.prefix.length - b.prefix.length)) {
-      for (const host of [...hosts.filter((h) => overlap(block.prefix, h.prefix)), ...foreignRoutes(cluster, block.prefix, subnets)]) {
+      for (const host of [...hosts.filter((h) => overlap(block.prefix, h.prefix)), ...hiding(block.prefix, foreign, subnets)]) {
         const key = formatPrefix(host.prefix);
         const before = told.get(key);
         if (!before) told.set(key, { block, host, more: new Set() });

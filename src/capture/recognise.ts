@@ -73,7 +73,7 @@ const SIGNS: readonly (readonly [FileKind, RegExp])[] = [
   ['conntrack', /^(?:ipv[46]\s+\d+\s+)?\w+\s+\d+ (?:\d+ )?.*\bsrc=\S+ dst=|^conntrack v\S+ \(conntrack-tools\): \d+ flow/],
   ['sysctl', /^(?:net|kernel|vm|fs|dev|abi|user|sunrpc|debug|crypto)\.[\w.\-/@:+*]+ ?= ?|^\/proc\/sys\/\S+\s*[=:]/],
   ['uname', /^Linux \S+ \d+\.\d+\S* /],
-  ['kubernetes', /^(?:- )?apiVersion: *\S+\s*$|^kind: *[A-Z]\w+\s*$/],
+  ['kubernetes', /^(?:- )?apiVersion: *\S+\s*$|^kind: *[A-Z]\w+\s*$|^(?:NAMESPACE +)?NAME +(?:READY|STATUS|TYPE|ENDPOINTS|ADDRESSTYPE) /],
   [
     'flannel',
     /^\/\S+\/subnets\/[\d.]+-\d+\s*$|^\/\S*\/network\/config\s*$|^(?:export )?(?:FLANNEL_\w+|DOCKER_OPT_BIP)=|^\{ ?"PublicIP"|\betcdctl .*\/network\/(?:subnets|config)/,

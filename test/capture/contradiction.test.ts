@@ -1,4 +1,5 @@
 // Records against captures: what agrees gives no finding, and each way to disagree gives its own.
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as bundle from '../../src/capture/bundle.ts';
 import type { CaptureFile } from '../../src/capture/namespace.ts';
@@ -274,4 +275,18 @@ describe('records in a scenario', () => {
     expect(files.find((f) => f.path === 'etcd.txt')).toMatchObject({ kind: 'flannel', used: true });
     expect(world.findings.filter((f) => f.severity === 'warning')).toEqual([]);
   });
+});
+
+it('damaged records beside whole captures are read, and the captures are what they were', () => {
+  const whole = [...bundleOf('kube-proxy-1.26-iptables').filter((f) => !f.path.includes('nft.')), ...bundleOf('kubectl-1.26')];
+  const records = whole.filter((f) => !f.path.includes('/'));
+  const { namespaces } = readBundle(whole);
+  fc.assert(
+    fc.property(fc.constantFrom(...records), fc.nat(), fc.nat(127), (file, at, code) => {
+      const place = at % file.text.length;
+      const text = code < 64 ? file.text.slice(0, place) : file.text.slice(0, place) + String.fromCharCode(code) + file.text.slice(place + 1);
+      expect(readBundle([...whole.filter((f) => f !== file), { path: file.path, text }]).namespaces).toEqual(namespaces);
+    }),
+    { numRuns: 30 },
+  );
 });

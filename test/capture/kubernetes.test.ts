@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as kubernetes from '../../src/capture/kubernetes.ts';
+import { recognise } from '../../src/capture/recognise.ts';
 import { readYaml } from '../../src/capture/yaml.ts';
 import { formatAddr, formatPrefix } from '../../src/net/addr.ts';
 import { bundleOf, captured, plain } from './captured.ts';
@@ -150,6 +151,13 @@ describe('a dump', () => {
     const map = `apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: kube-flannel-cfg\ndata:\n  net-conf.json: |\n    {\n      "Network": "10.244.0.0/16",\n      "Backend": {\n        "Type": "vxlan"\n      }\n    }\n`;
     expect(plain(readKubernetes(map, 'f').networks)).toEqual([{ network: { addr: 0x0af40000, length: 16 }, backend: 'vxlan' }]);
   });
+});
+
+it('a table of kubectl is told to be one', () => {
+  const table =
+    '$ kubectl get pods -A -o wide\nNAMESPACE     NAME      READY   STATUS    RESTARTS   AGE   IP\nkube-system   coredns   1/1     Running   0          3d    10.244.0.2\n';
+  expect(recognise('1.txt', table).kind).toBe('kubernetes');
+  expect(readKubernetes(table, 'f').findings).toMatchObject([{ code: 'lossy-listing', at: { file: 'f', line: 2 } }]);
 });
 
 it('YAML needs its reader', () => {
