@@ -24,6 +24,7 @@ import { CT_STATE } from '../model/ruleset.ts';
 import type { ScenarioQuestion } from '../model/scenario.ts';
 import type { Question } from '../model/trace.ts';
 import { Fib } from '../engine/fib.ts';
+import { addressOf, nameNote, nameOf, readName, type Named } from './name.ts';
 
 /** What was asked, as text. */
 export interface Request {
@@ -81,7 +82,7 @@ const CLIENT_PORT = 40000;
 /** Completes a request against a world, saying in `notes` what it filled in. */
 export function ask(world: World, request: Request): Asked | Misunderstood {
   const notes: string[] = [];
-  const to = readTarget(world, request.to, notes);
+  const to = readTarget(world, request, notes);
   if (isMisunderstood(to)) return to;
   const packet = readPacket(request, to, notes);
   if (isMisunderstood(packet)) return packet;
@@ -100,9 +101,15 @@ export function ask(world: World, request: Request): Asked | Misunderstood {
 interface Target {
   readonly addr: Addr;
   readonly port?: number;
+  /** The protocol of a service's port. */
+  readonly proto?: number;
 }
 
-function readTarget(world: World, text: string, notes: string[]): Target | Misunderstood {
+function readTarget(world: World, request: Request, notes: string[]): Target | Misunderstood {
+  const text = request.to;
+  const named = readName(world, text, 'to', request.proto);
+  if (named && 'error' in named) return { ...named, option: 'to' };
+  if (named) return namedTarget(world, request, named, notes);
   const wrong = (error: string): Misunderstood => ({
     error,
     option: 'to',
@@ -124,6 +131,18 @@ function readTarget(world: World, text: string, notes: string[]): Target | Misun
     notes.push(`${host} is ${formatAddr(addr)} (${own.device})`);
   }
   return { addr, ...(port !== undefined && { port }) };
+}
+
+/** A named target's address: of the family that the sender has, where that is told. */
+function namedTarget(world: World, request: Request, named: Named, notes: string[]): Target | Misunderstood {
+  const sender = readName(world, request.from, 'from');
+  const from = parseAddr(request.from);
+  const families = sender ? ('addrs' in sender ? sender.addrs : []).map(familyOf) : isError(from) ? [] : [familyOf(from)];
+  const addr = families.length === 0 ? named.addrs[0] : named.addrs.find((a) => families.includes(familyOf(a)));
+  if (addr === undefined) return { error: `${request.to} has no IPv${families[0]} address (${named.told})`, option: 'to' };
+  notes.push(nameNote(request.to, named, addr));
+  const { port, proto } = named;
+  return { addr, ...(port !== undefined && { port }), ...(proto !== undefined && { proto }) };
 }
 
 function readPacket(request: Request, to: Target, notes: string[]): Packet | Misunderstood {
@@ -233,6 +252,7 @@ function readEnd(text: string): Target | undefined {
 
 function readProtocol(request: Request, to: Target, family: Family, notes: string[]): number | Misunderstood {
   if (request.proto === undefined) {
+    if (to.proto !== undefined) return to.proto;
     if (to.port !== undefined) return TCP;
     notes.push('no port given: an ICMP echo request (ping)');
     return family === 4 ? ICMP : ICMPV6;
@@ -254,7 +274,6 @@ type Origin = Pick<Question, 'packet' | 'node' | 'namespace' | 'arrives' | 'devi
 
 /** Where the packet begins: sent by a captured namespace, or coming in from outside. */
 function readOrigin(world: World, request: Request, packet: Packet, notes: string[]): Origin | Misunderstood {
-  const from = request.from;
   const wrong = (error: string, hint = `an address, or one of: ${known(world)}`): Misunderstood => ({ error, option: 'from', hint });
   const sent = (ns: Namespace, src?: Addr): Origin => ({
     packet: src === undefined ? packet : { ...packet, src },
@@ -264,6 +283,17 @@ function readOrigin(world: World, request: Request, packet: Packet, notes: strin
     boundSource: src !== undefined,
   });
   const roots = world.namespaces.filter((n) => n.name === '' && !n.stub);
+  const record = readName(world, request.from, 'from');
+  if (record && 'error' in record) return { ...record, option: 'from' };
+  if (record?.namespace && request.in === undefined) {
+    notes.push(`${request.from} is ${nameOf(record.namespace)} (${record.told})`);
+    return sent(record.namespace);
+  }
+  const own = record && addressOf(record, packet.family);
+  if (record && own === undefined)
+    return wrong(`${request.from} has no IPv${packet.family} address (${record.told})`, 'both ends must be of one family');
+  if (record && own !== undefined) notes.push(nameNote(request.from, record, own));
+  const from = own === undefined ? request.from : formatAddr(own);
   if (from === 'local') {
     if (roots.length !== 1) return wrong(`'local' needs a capture of one node, and this one has ${roots.length}`);
     return request.in === undefined ? sent(roots[0]!) : wrong('what comes in by --in has an address: give it with --from');
@@ -283,6 +313,8 @@ function readOrigin(world: World, request: Request, packet: Packet, notes: strin
     else notes.push(`${from} is an address of ${nameOf(owner)}`);
     return sent(owner, addr);
   }
+  const host = record?.host;
+  if (host && !host.stub) return arrivesByRoute(host, { ...packet, src: addr }, notes);
   if (roots.length !== 1)
     return {
       error: `nobody in the capture has ${from}: say where it comes in`,
@@ -319,10 +351,6 @@ function readArrival(world: World, text: string, packet: Packet): Origin | Misun
   if (ns.captured.links && !ns.links.some((l) => l.name === device))
     return wrong(`${nameOf(ns)} has no interface '${device}' (it has ${ns.links.map((l) => l.name).join(', ')})`);
   return { packet, node: ns.node, namespace: ns.name, arrives: true, boundSource: true, device };
-}
-
-export function nameOf(ns: Namespace): string {
-  return ns.name ? `${ns.node}/${ns.name}` : ns.node;
 }
 
 function known(world: World): string {

@@ -6,7 +6,8 @@ import { isNat } from '../engine/nat.ts';
 import type { Finding } from '../model/finding.ts';
 import type { World } from '../model/host.ts';
 import type { Answer, Assumption, Course, Hop, MissKind, NearMiss, Step, Trace, Verdict } from '../model/trace.ts';
-import { formatAddr } from '../net/addr.ts';
+import { contains, formatAddr, type Addr } from '../net/addr.ts';
+import { nameOfAddress } from './name.ts';
 import type { Asked } from './question.ts';
 
 /** Walks the question's packet and its reply in every way that the captures leave open. */
@@ -25,7 +26,35 @@ export function trace(world: World, asked: Asked, options: Pick<WalkOptions, 'al
     unknowns: [...new Set(courses.flatMap((c) => c.trace.assumptions.filter((a) => a.probability === undefined).map((a) => claimOf(a))))],
     bounded: walked.bounded,
     verdict: overall(courses, walked.bounded),
+    ...namesIn(world, courses),
   };
+}
+
+interface Met {
+  readonly addr: Addr;
+  readonly port: number | undefined;
+  readonly proto: number;
+}
+
+/** The addresses of packet and reply where they begin and end: in the order in which they are met, those of the request first. */
+function addressesOf(courses: readonly Course[]): Met[] {
+  return courses.flatMap(({ trace: t }) =>
+    [t.packet, t.final, ...(t.reply ? [t.reply.packet, t.reply.final] : [])].flatMap((p) => [
+      ...(p.undetermined?.src ? [] : [{ addr: p.src, port: p.sport, proto: p.proto }]),
+      ...(p.undetermined?.dst ? [] : [{ addr: p.dst, port: p.dport, proto: p.proto }]),
+    ]),
+  );
+}
+
+function namesIn(world: World, courses: readonly Course[]): Pick<Answer, 'names'> {
+  if (!world.witness) return {};
+  const names: Record<string, string> = {};
+  for (const { addr, port, proto } of addressesOf(courses)) {
+    const text = formatAddr(addr);
+    const name = names[text] === undefined ? nameOfAddress(world, addr, port, proto) : undefined;
+    if (name !== undefined) names[text] = name;
+  }
+  return Object.keys(names).length === 0 ? {} : { names };
 }
 
 /** Reports how one course answers "does it work?". */
@@ -216,7 +245,7 @@ function asSkipped(s: RuleStep): Step {
 
 const WHOLE_FILE = new Set(['truncated', 'missing-commit', 'duplicate-table', 'table-twice', 'incompatible-table', 'not-understood']);
 
-/** Findings about lines the answer rests on, and those that cost a file or its end. */
+/** Findings about lines the answer rests on or addresses it is about, and those that cost a file or its end. */
 function relevant(findings: readonly Finding[], courses: readonly Course[]): Finding[] {
   const lines = new Set<string>();
   const visit = (t: Trace): void => {
@@ -224,7 +253,12 @@ function relevant(findings: readonly Finding[], courses: readonly Course[]): Fin
     if (t.reply) visit(t.reply);
   };
   for (const c of courses) visit(c.trace);
+  const met = addressesOf(courses);
   return findings.filter(
-    (f) => f.severity === 'error' || WHOLE_FILE.has(f.code) || (f.code !== 'no-target' && lines.has(`${f.at.file}:${f.at.line}`)),
+    (f) =>
+      f.severity === 'error' ||
+      WHOLE_FILE.has(f.code) ||
+      (f.code !== 'no-target' && lines.has(`${f.at.file}:${f.at.line}`)) ||
+      f.about?.some((p) => met.some((m) => contains(p, m.addr))) === true,
   );
 }

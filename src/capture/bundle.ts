@@ -2,8 +2,12 @@
 // `namespaces/`) that hold captures are that node's other namespaces.
 import type { Finding } from '../model/finding.ts';
 import type { Namespace } from '../model/host.ts';
+import type { Witness } from '../model/witness.ts';
+import { contradictions } from './contradiction.ts';
+import type { ReadYaml } from './manifest.ts';
 import { hostnameOf, isCapture, readNamespace, type CaptureFile, type FileReport } from './namespace.ts';
 import { baseName, recognise } from './recognise.ts';
+import { isWitness, readWitness } from './witness.ts';
 
 /** Names that the files themselves do not tell. */
 export interface BundleOptions {
@@ -11,17 +15,22 @@ export interface BundleOptions {
   readonly node?: string;
   /** The name of the folder that the paths are relative to: the node's name when neither `node` nor `uname -a` gives one. */
   readonly folder?: string;
+  /** What reads records in YAML. */
+  readonly readYaml?: ReadYaml;
 }
 
-/** All namespaces of all nodes that a capture holds. */
+/** All namespaces of all nodes that a capture holds, and what the records of their cluster say. */
 export interface Bundle {
   readonly namespaces: readonly Namespace[];
+  readonly witness?: Witness;
   readonly findings: readonly Finding[];
   readonly files: readonly FileReport[];
 }
 
 /** Reads a folder, an unpacked archive or a single dump. */
-export function readBundle(files: readonly CaptureFile[], options: BundleOptions = {}): Bundle {
+export function readBundle(all: readonly CaptureFile[], options: BundleOptions = {}): Bundle {
+  const records = all.filter(isWitness);
+  const files = all.filter((f) => !records.includes(f));
   const byFolder = new Map<string, CaptureFile[]>();
   for (const f of files) byFolder.set(folderOf(f.path), [...(byFolder.get(folderOf(f.path)) ?? []), f]);
   const holding = [...byFolder].filter(([, list]) => list.some((f) => isCapture(recognise(f.path, f.text)))).map(([folder]) => folder);
@@ -69,8 +78,15 @@ export function readBundle(files: readonly CaptureFile[], options: BundleOptions
   );
   readings.push(rest.findings);
   reports.push(...rest.files);
+  const nodeOf = (path: string): string | undefined => {
+    const folder = folderOf(path);
+    return [...names].find(([, top]) => top === folder || (isBelow(folder, top) && top !== ''))?.[0];
+  };
+  const cluster = readWitness(records, nodeOf, options.readYaml);
+  findings.push(...cluster.findings, ...(cluster.witness ? contradictions(namespaces, cluster.witness) : []));
+  reports.push(...cluster.files);
   if (namespaces.length === 0) {
-    const at = { file: files[0]?.path ?? '', line: 1 };
+    const at = { file: all[0]?.path ?? '', line: 1 };
     findings.push({
       severity: 'error',
       code: 'no-captures',
@@ -81,6 +97,7 @@ export function readBundle(files: readonly CaptureFile[], options: BundleOptions
   }
   return {
     namespaces,
+    ...(cluster.witness && { witness: cluster.witness }),
     files: reports,
     get findings() {
       return readings.flat();

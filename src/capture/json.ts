@@ -11,8 +11,8 @@ export interface Item<T> {
 
 /** Reports whether a text is JSON rather than lines for people. */
 export function isJson(text: string): boolean {
-  const first = /\S/.exec(text.charCodeAt(0) === 0xfeff ? text.slice(1, 4096) : text.slice(0, 4096))?.[0];
-  return first === '[' || first === '{';
+  // [root@node1 ~]# is how a terminal begins
+  return /^\ufeff?\s*(?:\{|\[(?![\w.-]+@))/.test(text.slice(0, 4096));
 }
 
 /** The objects of a JSON array that fit `schema`; those that do not are findings. */

@@ -56,7 +56,7 @@ interface Read extends CaptureFile {
   readonly as: Recognised;
 }
 
-const NO_CAPTURE = new Set<FileKind>(['log', 'missing', 'netns', 'empty', 'binary', 'unknown']);
+const NO_CAPTURE = new Set<FileKind>(['kubernetes', 'flannel', 'log', 'missing', 'netns', 'empty', 'binary', 'unknown']);
 
 /** Reports whether a file is what some command printed about a namespace (also where it printed nothing). */
 export function isCapture(as: Recognised): boolean {
@@ -273,7 +273,8 @@ function rulesOf(rules: readonly RoutingRule[]): string {
   return JSON.stringify(rules.map(({ at: _at, text: _text, ...rest }) => rest));
 }
 
-function countLines(text: string): number {
+/** How many lines a file has. */
+export function countLines(text: string): number {
   let n = 0;
   for (let i = text.indexOf('\n'); i >= 0; i = text.indexOf('\n', i + 1)) n++;
   return n + (text === '' || text.endsWith('\n') ? 0 : 1);

@@ -2,6 +2,7 @@
 // understood and an empty `conntrack.txt` still tells something. Looks at the beginning of the text only.
 import type { Family } from '../net/addr.ts';
 import type { Backend } from '../model/ruleset.ts';
+import { isJson } from './json.ts';
 import { linesOf } from './source.ts';
 
 /** What a file holds: the command that printed it, or what else it is. `iptables-list` is iptables -S, `iptables-table` is iptables -L; `missing` is the list of what `netwhy capture` could not get. */
@@ -23,6 +24,8 @@ export type FileKind =
   | 'conntrack'
   | 'uname'
   | 'version'
+  | 'kubernetes'
+  | 'flannel'
   | 'log'
   | 'missing'
   | 'netns'
@@ -70,10 +73,17 @@ const SIGNS: readonly (readonly [FileKind, RegExp])[] = [
   ['conntrack', /^(?:ipv[46]\s+\d+\s+)?\w+\s+\d+ (?:\d+ )?.*\bsrc=\S+ dst=|^conntrack v\S+ \(conntrack-tools\): \d+ flow/],
   ['sysctl', /^(?:net|kernel|vm|fs|dev|abi|user|sunrpc|debug|crypto)\.[\w.\-/@:+*]+ ?= ?|^\/proc\/sys\/\S+\s*[=:]/],
   ['uname', /^Linux \S+ \d+\.\d+\S* /],
+  ['kubernetes', /^(?:- )?apiVersion: *\S+\s*$|^kind: *[A-Z]\w+\s*$|^(?:NAMESPACE +)?NAME +(?:READY|STATUS|TYPE|ENDPOINTS|ADDRESSTYPE) /],
+  [
+    'flannel',
+    /^\/\S+\/subnets\/[\d.]+-\d+\s*$|^\/\S*\/network\/config\s*$|^(?:export )?(?:FLANNEL_\w+|DOCKER_OPT_BIP)=|^\{ ?"PublicIP"|\betcdctl .*\/network\/(?:subnets|config)/,
+  ],
   ['log', /^[IWEF]\d{4} \d\d:\d\d:\d\d|^\[ *\d+\.\d+\] |^[A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d |^\d{4}-\d\d-\d\d[T ]\d\d:\d\d/],
 ];
 
 const JSON_SIGNS: readonly (readonly [FileKind, RegExp])[] = [
+  ['kubernetes', /"apiVersion"\s*:\s*"[\w./-]+"/],
+  ['flannel', /"PublicIP"\s*:|"Network"\s*:\s*"[\d.]+\/\d+"/],
   ['nft', /"nftables"\s*:/],
   ['addr', /"addr_info"\s*:/],
   ['link', /"operstate"\s*:/],
@@ -116,7 +126,7 @@ export function baseName(path: string): string {
 export function recognise(path: string, text: string): Recognised {
   const head = text.slice(0, HEAD);
   const named = kindByName(path);
-  const json = /^\ufeff?\s*[[{]/.test(head);
+  const json = isJson(head);
   const kind = kindByContent(head, json) ?? 'unknown';
   const isEmptyJson = json && /^\ufeff?\s*\[\s*(?:\{\s*\}\s*,?\s*)*\]\s*$/.test(head);
   // An error message, or a list that only the name explains, is read as what the name says.

@@ -4,8 +4,11 @@ import { parseProtocol } from '../net/proto.ts';
 import type { Finding, Span } from '../model/finding.ts';
 import type { Deny, InterfaceAddress, Link, Namespace, NextHop, Route, Sysctl, Wire, World } from '../model/host.ts';
 import type { Denial, Scenario } from '../model/scenario.ts';
+import { contradictions } from './contradiction.ts';
+import type { ReadYaml } from './manifest.ts';
 import { readNamespace, type CaptureFile, type FileReport } from './namespace.ts';
 import { readRoutes } from './routes.ts';
+import { isWitness, readWitness } from './witness.ts';
 
 /** A world with what became of each file it was read from. */
 export interface WorldReading {
@@ -17,11 +20,12 @@ export interface WorldReading {
 export type Locate = (path: readonly (string | number)[]) => Span;
 
 /** Builds the world of a scenario from the files of its folder, paths relative to it. */
-export function readScenarioWorld(scenario: Scenario, files: readonly CaptureFile[], locate: Locate): WorldReading {
+export function readScenarioWorld(scenario: Scenario, files: readonly CaptureFile[], locate: Locate, readYaml?: ReadYaml): WorldReading {
   const namespaces: Namespace[] = [];
   const findings: Finding[] = [];
   const readings: (readonly Finding[])[] = [findings];
   const reports: FileReport[] = [];
+  const records = files.filter(isWitness);
   const add = (folder: string, node: string, name: string, at: Span): void => {
     const inside = files.filter((f) => isDirectlyIn(f.path, folder));
     if (inside.length === 0) {
@@ -32,7 +36,11 @@ export function readScenarioWorld(scenario: Scenario, files: readonly CaptureFil
         at,
       });
     }
-    const reading = readNamespace(inside, node, name);
+    const reading = readNamespace(
+      inside.filter((f) => !records.includes(f)),
+      node,
+      name,
+    );
     namespaces.push(reading.namespace);
     readings.push(reading.findings);
     reports.push(...reading.files);
@@ -55,10 +63,16 @@ export function readScenarioWorld(scenario: Scenario, files: readonly CaptureFil
     const deny = denials.flatMap((d, i) => readDenial(d, findings, locate(['wires', name, 'deny', i])));
     wires.push({ name, ends, ...(deny.length > 0 && { deny }) });
   }
+  const nodes = Object.entries(scenario.nodes);
+  const nodeOf = (path: string): string | undefined => nodes.find(([, about]) => 'capture' in about && isDirectlyIn(path, about.capture))?.[0];
+  const cluster = readWitness(records, nodeOf, readYaml);
+  findings.push(...cluster.findings, ...(cluster.witness ? contradictions(namespaces, cluster.witness) : []));
+  reports.push(...cluster.files);
   findings.push(...sharedAddresses(namespaces, wires));
   const world: World = {
     namespaces,
     wires,
+    ...(cluster.witness && { witness: cluster.witness }),
     get findings() {
       return readings.flat();
     },

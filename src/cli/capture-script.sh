@@ -317,6 +317,10 @@ fi
 keep uname.txt uname -a
 keep iptables-version.txt iptables -V
 collect
+# What flannel leaves for docker and the network plugins to read.
+for file in subnet.env docker; do
+  if [ -e "/run/flannel/$file" ]; then keep "flannel-${file%.env}.txt" cat "/run/flannel/$file"; fi
+done
 # Which namespace a link-netnsid means, where ip has a name for it.
 if have ip && ip netns list-id >/dev/null 2>&1; then
   keep ip-netns.txt ip netns list-id

@@ -3,9 +3,11 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join, relative, resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { readBundle } from '../capture/bundle.ts';
+import type { ReadYaml } from '../capture/manifest.ts';
 import type { CaptureFile, FileReport } from '../capture/namespace.ts';
+import { isYaml } from '../capture/witness.ts';
 import { readScenarioWorld } from '../capture/world.ts';
-import type { Finding } from '../model/finding.ts';
+import type { Finding, Span } from '../model/finding.ts';
 import type { World } from '../model/host.ts';
 import type { Scenario } from '../model/scenario.ts';
 import { makeRoomFor, NeedsLargerHeap } from './memory.ts';
@@ -28,16 +30,22 @@ export async function load(path: string): Promise<Loaded> {
   const name = basename(resolve(path)).replace(/(\.(tar|tgz|txt|gz))+$/, '');
   // a dump named after the command that printed it says nothing about the node
   const folder = path === '-' || /^(ip6?tables|nft|ipset|ip6?-|sysctl|conntrack)/.test(name) ? 'node' : name;
-  const bundle = readBundle(files, { folder });
+  const bundle = readBundle(files, { folder, ...(await yamlReader(files)) });
   const world: World = {
     namespaces: bundle.namespaces,
     wires: [],
+    ...(bundle.witness && { witness: bundle.witness }),
     get findings() {
       return bundle.findings;
     },
   };
   if (world.namespaces.length === 0) throw new UsageError(nothingIn(path, bundle.findings));
   return { world, files: bundle.files };
+}
+
+/** The reader of YAML, loaded only where a capture needs it. */
+async function yamlReader(files: readonly CaptureFile[]): Promise<{ readYaml?: ReadYaml }> {
+  return files.some(isYaml) ? { readYaml: (await import('../capture/yaml.ts')).readYaml } : {};
 }
 
 function nothingIn(path: string, findings: readonly Finding[]): string {
@@ -181,10 +189,11 @@ async function loadScenario(file: CaptureFile, files: readonly CaptureFile[]): P
   }
   const base = file.path.slice(0, file.path.lastIndexOf('/') + 1);
   const inside = files.filter((f) => f !== file && f.path.startsWith(base)).map((f) => ({ ...f, path: f.path.slice(base.length) }));
-  const { world, files: reports } = readScenarioWorld(checked.data, inside, (path) => {
+  const locate = (path: readonly (string | number)[]): Span => {
     const { line, col } = lines.linePos(offsetOf(path));
     return { file: file.path.slice(base.length), line, column: col };
-  });
+  };
+  const { world, files: reports } = readScenarioWorld(checked.data, inside, locate, (await yamlReader(inside)).readYaml);
   const missing = world.findings.find((f) => f.code === 'no-captures' || f.code === 'no-such-interface' || f.code === 'bad-address');
   if (missing)
     throw new UsageError(`${missing.at.file}:${missing.at.line}: ${missing.message}${missing.hint === undefined ? '' : `\n  ${missing.hint}`}`);

@@ -29,8 +29,11 @@ program
   .command('trace')
   .description('walk one packet there and its reply back, and say why')
   .argument('<capture>', CAPTURE)
-  .requiredOption('--from <who>', 'an address, a namespace (worker1/pod-a), a node, or local')
-  .requiredOption('--to <addr[:port]>', 'destination; [ADDR]:PORT for IPv6; a node or namespace stands for its address')
+  .requiredOption('--from <who>', 'an address, a namespace (worker1/pod-a), a node, local, or pod/NAMESPACE/NAME')
+  .requiredOption(
+    '--to <addr[:port]>',
+    'destination; [ADDR]:PORT for IPv6; a node or namespace stands for its address; svc/NAMESPACE/NAME:PORT, pod/NAMESPACE/NAME:PORT',
+  )
   .option('--proto <proto>', 'tcp, udp, sctp, icmp or a number (default: tcp with a port, else an ICMP echo request)')
   .option('--sport <port>', 'source port (default 40000)')
   .option('--in <node:iface>', 'where a packet from outside comes in')

@@ -186,6 +186,7 @@ export const TraceAnswer = z
     ),
     unknowns: z.array(z.string()),
     bounded: z.boolean().describe('there were more courses than were followed'),
+    names: z.record(z.string(), z.string()).optional().describe('what the records of the cluster call an address: pod default/web-7d4, on worker1'),
   })
   .meta({
     id: 'answer',

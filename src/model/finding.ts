@@ -1,4 +1,5 @@
 // What a reader has to say about a capture besides the data it found there.
+import type { Prefix } from '../net/addr.ts';
 
 /** A place in a captured file. `line` and `column` count from 1; `length` is in characters. */
 export interface Span {
@@ -25,4 +26,6 @@ export interface Finding {
   readonly line?: string;
   /** What to write, capture or check instead. */
   readonly hint?: string;
+  /** The addresses it is about: a question that has to do with one of them gets to see it. */
+  readonly about?: readonly Prefix[];
 }

@@ -3,6 +3,7 @@ import type { Addr, Family, Prefix } from '../net/addr.ts';
 import type { Finding, Span } from './finding.ts';
 import type { Tuple } from './packet.ts';
 import type { Hook, IpSet, Table } from './ruleset.ts';
+import type { Witness } from './witness.ts';
 
 /** A VXLAN device. */
 export interface Vxlan {
@@ -265,4 +266,6 @@ export interface World {
   readonly wires: readonly Wire[];
   /** Of what has been read so far: rules are read when a walk first asks for them. */
   readonly findings: readonly Finding[];
+  /** What the cluster's records say, where some were captured. */
+  readonly witness?: Witness;
 }

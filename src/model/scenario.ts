@@ -21,8 +21,8 @@ export const Expect = z
 export const ScenarioQuestion = z
   .strictObject({
     name: z.string(),
-    from: z.string().describe('an address, a namespace (worker1/pod-a), a node, or local'),
-    to: z.string().describe('ADDR or ADDR:PORT'),
+    from: z.string().describe('an address, a namespace (worker1/pod-a), a node, local, or pod/NAMESPACE/NAME'),
+    to: z.string().describe('ADDR, ADDR:PORT, or a name: pod/NAMESPACE/NAME:PORT, svc/NAMESPACE/NAME:PORT, node/NAME:PORT'),
     proto: Proto.optional(),
     sport: Port.optional(),
     in: z.string().optional().describe('NODE:IFACE where a packet from outside comes in'),

@@ -227,4 +227,6 @@ export interface Answer {
   /** There were more courses than the walk may follow: those beyond are missing here. */
   readonly bounded: boolean;
   readonly verdict: Verdict;
+  /** What the records of the cluster call the addresses that packet and reply have on their way. */
+  readonly names?: Readonly<Record<string, string>>;
 }

@@ -1,5 +1,6 @@
 // What a capture holds and lacks, in words: `netwhy show`.
 import type { CaptureKind, Namespace, World } from '../model/host.ts';
+import type { Witness } from '../model/witness.ts';
 import type { Pred, Rule, Statement, Table } from '../model/ruleset.ts';
 import type { Span } from '../model/finding.ts';
 import { location, place } from './phrase.ts';
@@ -120,6 +121,8 @@ export function coverageText(world: World): string {
     if (c.missing.length > 0) out.push(`  not captured: ${c.missing.join('; ')}`);
   }
   for (const w of world.wires) out.push(`wire ${w.name}: ${w.ends.map((e) => `${place(e)}/${e.device}`).join(', ')}`);
+  const records = world.witness ? Object.entries(tally(world.witness)).filter(([, n]) => n > 0) : [];
+  if (records.length > 0) out.push(`records of the cluster: ${records.map(([what, n]) => `${what} ${n}`).join(', ')}`);
   const open = unmodelled(world);
   if (open.length > 0) {
     out.push('', `not decided by the capture alone (${count(open.length, 'place')}); a trace that depends on one says so:`);
@@ -127,6 +130,20 @@ export function coverageText(world: World): string {
     if (open.length > 50) out.push(`  ... and ${open.length - 50} more (-o json lists them all)`);
   }
   return `${out.join('\n')}\n`;
+}
+
+/** How many records of each kind there are. */
+export function tally(w: Witness): Record<string, number> {
+  return {
+    nodes: w.nodes.length,
+    pods: w.pods.length,
+    services: w.services.length,
+    'endpoint lists': w.endpoints.length,
+    'IP pools': w.pools.length,
+    'flannel leases': w.leases.length,
+    'flannel networks': w.networks.length,
+    'flannel subnets': w.subnetFiles.length,
+  };
 }
 
 function count(n: number, one: string, many = `${one}s`): string {

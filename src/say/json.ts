@@ -36,6 +36,7 @@ export function answerJson(answer: Answer, options: { readonly all?: boolean } =
     })),
     unknowns: answer.unknowns,
     bounded: answer.bounded,
+    names: answer.names,
   };
 }
 

@@ -18,7 +18,10 @@ export function answerText(answer: Answer, options: TextOptions = {}): string {
   const level = options.level ?? 'detailed';
   const palette = options.palette ?? PLAIN;
   const out: string[] = [palette.strong(packet(answer.question.packet))];
-  if (level !== 'minimal') for (const note of answer.question.notes) out.push(`  ${note}`);
+  if (level !== 'minimal') {
+    out.push(...namesText(answer));
+    for (const note of answer.question.notes) out.push(`  ${note}`);
+  }
   const fates = groupByFate(answer.courses);
   for (const [i, fate] of fates.entries()) {
     if (level !== 'minimal') out.push('');
@@ -32,6 +35,16 @@ export function answerText(answer: Answer, options: TextOptions = {}): string {
     if (fates.length > 1 || answer.verdict === 'cannot-tell') out.push('', overall(answer, palette));
   } else out.push(answer.verdict);
   return `${out.join('\n')}\n`;
+}
+
+/** Names that are told one by one, where the packet is introduced. */
+const MOST_NAMES = 8;
+
+function namesText({ names = {} }: Answer): string[] {
+  const lines = Object.entries(names).map(([addr, name]) => `  ${addr} = ${name}`);
+  return lines.length <= MOST_NAMES
+    ? lines
+    : [...lines.slice(0, MOST_NAMES), `  ... and ${lines.length - MOST_NAMES} more names (-o json lists them all)`];
 }
 
 function overall(answer: Answer, palette: Palette): string {

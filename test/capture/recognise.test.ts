@@ -89,6 +89,20 @@ describe('a capture is recognised', () => {
     },
   );
 
+  it('in every file of kubectl-1.26, by its content', () => {
+    for (const { text } of bundleOf('kubectl-1.26')) expect(recognise('paste', text).kind).toBe('kubernetes');
+  });
+
+  it.each([
+    ['a session that begins with its prompt', '[root@node1 ~]# ip route\ndefault via 10.0.0.1 dev eth0\n', 'route', 'text'],
+    ['one object', 'kind: Node\napiVersion: v1\nmetadata: {name: n}\n', 'kubernetes', 'text'],
+    ['documents behind a comment', '# kubectl get ippools -o yaml\n---\napiVersion: projectcalico.org/v3\nkind: IPPool\n', 'kubernetes', 'text'],
+    ['flannel in JSON', '{"PublicIP":"10.0.0.1"}\n', 'flannel', 'json'],
+    ["flannel's environment", 'FLANNEL_NETWORK=10.0.0.0/8\n', 'flannel', 'text'],
+  ])('as what it holds: %s', (_what, text, kind, format) => {
+    expect(recognise('1.txt', text)).toMatchObject({ kind, format });
+  });
+
   it('by its name where it is empty', () => {
     expect(recognise('a/ip-neigh.txt', '')).toMatchObject({ kind: 'empty', named: 'neigh' });
     expect(recognise('conntrack.txt', '\n')).toMatchObject({ kind: 'empty', named: 'conntrack' });

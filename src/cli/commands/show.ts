@@ -2,7 +2,7 @@
 import { describeBlock } from '../../net/edge.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { Palette } from '../../say/palette.ts';
-import { coverage, coverageText, unmodelled } from '../../say/coverage.ts';
+import { coverage, coverageText, tally, unmodelled } from '../../say/coverage.ts';
 import { findingText } from '../../say/finding.ts';
 import { load, type Loaded } from '../load.ts';
 import { EXIT, paletteFor, print, type ColourWhen } from '../terminal.ts';
@@ -21,7 +21,8 @@ export async function runShow(
       wires: world.wires,
       subnets: await subnets(loaded),
       unmodelled: unmodelled(world),
-      findings: world.findings,
+      witness: world.witness && tally(world.witness),
+      findings: world.findings.map(({ about: _about, ...finding }) => finding),
     };
     await print(`${JSON.stringify(report, null, 2)}\n`);
   } else {
