@@ -42,12 +42,13 @@ interface Course {
 /** One way of a packet, as far as the engine and the kernel can both tell. */
 function courseOfTrace(trace: Trace): Course {
   const rules = trace.hops.flatMap((hop) =>
-    hop.steps.flatMap((s) => (s.step === 'rule' && s.truth === true ? [`${placeName(hop)}: ${s.backend} ${s.table} ${s.chain} ${s.number}`] : [])),
+    hop.steps.flatMap((s) => (s.step === 'rule' && s.truth !== false ? [`${placeName(hop)}: ${s.backend} ${s.table} ${s.chain} ${s.number}`] : [])),
   );
   const end = endOfTrace(trace);
   return {
     rules,
-    path: settle(trace.hops.map(placeName)),
+    // a frame that a bridge passes on without its rules leaves no trace in the kernel
+    path: settle(trace.hops.filter((hop) => hop.steps.some((s) => s.step === 'enter')).map(placeName)),
     end,
     // What the kernel itself threw away may have been translated by then, which nothing shows.
     final: end === 'gone' ? '' : endpoints(addressesOf(trace.final), trace.final.undetermined !== undefined),
@@ -64,6 +65,15 @@ function endOfTrace(trace: Trace): string {
     case 'not-for-us':
       return 'left';
     case 'dropped':
+      // a wire loses what has left, a bridge what no rule has seen
+      switch (trace.hops.at(-1)?.steps.at(-1)?.step) {
+        case 'leave':
+          return 'left';
+        case 'bridge':
+          return 'gone';
+        default:
+          return 'dropped';
+      }
     case 'rejected':
       return 'dropped';
     default:
