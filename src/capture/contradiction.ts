@@ -13,6 +13,7 @@ export function contradictions(namespaces: readonly Namespace[], witness: Witnes
   return [
     ...vtepDevices(cluster),
     ...vtepNeighbours(cluster),
+    ...vtepEntries(cluster),
     ...bridgeSubnets(cluster),
     ...nodeOverlaps(cluster),
     ...hostOverlaps(cluster),
@@ -74,6 +75,24 @@ function vtepNeighbours(cluster: Cluster): Finding[] {
         `says ${lease.vtepMac} (${where(lease.at)})`;
       const hint = `restart flanneld on ${ns.node}: its neighbour table is older than the lease`;
       return [contradiction('vtep-neighbour-differs', message, n.at, { hint, about: [lease.subnet!] })];
+    }),
+  );
+}
+
+/** The end of the tunnel that a forwarding entry names, against the node that the lease gives the same link-layer address. */
+function vtepEntries(cluster: Cluster): Finding[] {
+  const leases = cluster.witness.leases.filter((l) => l.vtepMac !== undefined);
+  return cluster.roots.flatMap((ns) =>
+    ns.fdb.flatMap((e) => {
+      if (e.remote === undefined || e.bridge !== undefined || !/^flannel\.\d+$/.test(e.device)) return [];
+      const about = leases.filter((l) => l.vtepMac === e.mac);
+      if (about.length === 0 || about.some((l) => formatAddr(l.publicIp) === formatAddr(e.remote!))) return [];
+      const [lease] = about as [LeaseRecord, ...LeaseRecord[]];
+      const message =
+        `${ns.node} sends frames for ${e.mac} to ${formatAddr(e.remote)}, and ${NAMED[lease.from]} with that address is of ` +
+        `${formatAddr(lease.publicIp)} (${where(lease.at)})`;
+      const hint = `restart flanneld on ${ns.node}: its forwarding table is older than the lease`;
+      return [contradiction('vtep-fdb-differs', message, e.at, { hint, ...(lease.subnet && { about: [lease.subnet] }) })];
     }),
   );
 }

@@ -31,6 +31,8 @@ export interface Visitor {
   supposeName(field: DeviceField, glob: string, matches: boolean): void;
   /** Carries out a statement that the table goes on after; returns what it did, in words. */
   apply(statement: Passing): string | undefined;
+  /** Whether anything in this namespace looks at the mark of packets. */
+  marksMatter(): boolean;
   /** Notes a set's change, for the rest of the walk. */
   assume(what: string, at?: Span): void;
 }
@@ -143,6 +145,19 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
           }
           did.push(`${side} ${formatAddr(old)} -> ${formatAddr(addr)}`);
           break;
+        }
+        case 'anymark': {
+          if (!v.marksMatter()) {
+            v.packet = { ...v.packet, undetermined: { ...v.packet.undetermined, mark: statement.as } };
+            did.push(statement.as);
+            break;
+          }
+          push(v, step, [...did, statement.as]);
+          return {
+            kind: 'cannot-tell',
+            why: `'${statement.as}' sets the mark, which rules or routing there look at, and ${statement.why}: ${rule.text}`,
+            at: rule.at,
+          };
         }
         case 'opaque': {
           push(v, step, [...did, statement.as]);

@@ -200,7 +200,9 @@ class Journey {
   private arriveAt(s: Station, to: Destination): Next {
     // a wire carries neither the mark nor the sender's socket, and the frame gets other addresses
     const { uid: _uid, gid: _gid, mac: _mac, ...bare } = this.packet;
-    this.packet = { ...bare, mark: 0 };
+    const { undetermined, ...settled } = bare;
+    const { mark: _mark, ...loose } = undetermined ?? {};
+    this.packet = { ...settled, mark: 0, ...(Object.keys(loose).length > 0 && { undetermined: loose }) };
     const link = linkOf(s.ns, s.device);
     if (link && !link.up) return ended({ kind: 'dropped', why: `${s.device} of ${place(s.ns)} is down`, at: link.at });
     const master = masterOf(s);

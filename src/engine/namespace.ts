@@ -23,6 +23,7 @@ import {
 import { Fib, localKey } from './fib.ts';
 import { stagesAt, tracksConnections, translatesAddresses } from './hooks.ts';
 import type { LiveSets } from './liveset.ts';
+import { looksAtMarks } from './marks.ts';
 import { BOUND_ELSEWHERE, masqueradeAddress, mayBeBoundElsewhere } from './masquerade.ts';
 import { bind, endpoint, loopbackOf, translate, translateError, type NatStatement } from './nat.ts';
 import { rangeOf } from './natrange.ts';
@@ -449,6 +450,10 @@ export class Visit implements Visitor, Router {
     // before conntrack has looked, xt_conntrack finds nothing and calls that INVALID (ORACLE: true for every packet in raw)
     if (!c) return { state: CT_STATE.INVALID };
     return 'entry' in c ? c : { state: c.state };
+  }
+
+  marksMatter(): boolean {
+    return looksAtMarks(this.ns);
   }
 
   supposeName(field: DeviceField, glob: string, matches: boolean): void {

@@ -12,7 +12,7 @@ import { DEFAULT_ZONE, sayZone, type AskedZone } from './zone.ts';
 /** A statement after which the next rule is tried. */
 export type Passing = Exclude<
   Statement,
-  { kind: 'verdict' | 'jump' | 'goto' | 'reject' | 'gate' | 'npt' | 'opaque' | 'setmember' | 'mapset' } | NatStatement
+  { kind: 'verdict' | 'jump' | 'goto' | 'reject' | 'gate' | 'npt' | 'anymark' | 'opaque' | 'setmember' | 'mapset' } | NatStatement
 >;
 
 /** What a statement changed; `did` says it in words. */

@@ -408,7 +408,7 @@ function unfolded(o: Options, family: 4 | 6): Options {
 }
 
 /** -j HMARK */
-export const HMARK = undecided({
+export const HMARK: TargetExtension = target({
   name: 'HMARK',
   status: 'opaque',
   why: 'the hash is not modelled',
@@ -430,6 +430,7 @@ export const HMARK = undecided({
       .concat(has(full, '--hmark-ct') ? ['--hmark-tuple ct'] : [])
       .join(' ');
   },
+  lower: (o, { family }) => [{ kind: 'anymark', as: `-j HMARK ${HMARK.print(o, family)}`, why: HMARK.why }],
 });
 
 /** -j CLUSTERIP */

@@ -33,6 +33,7 @@ const Packet = z
         sport: PortRange.optional(),
         dport: PortRange.optional(),
         id: PortRange.optional(),
+        mark: z.string().optional(),
       })
       .optional()
       .describe('values that the kernel picks, or that were not captured: the packet shows one of them'),

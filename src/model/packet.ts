@@ -26,6 +26,8 @@ export interface Undetermined {
   readonly dst?: UnknownAddress;
   readonly sport?: readonly [number, number];
   readonly dport?: readonly [number, number];
+  /** The mark, set in a way that is not modelled: by what. */
+  readonly mark?: string;
   /** The ICMP echo identifier. */
   readonly id?: readonly [number, number];
 }

@@ -203,7 +203,9 @@ export type Statement =
   /** LOG, NFLOG, TRACE, CHECKSUM, ...: no influence on the packet's fate. */
   | { readonly kind: 'note'; readonly as: string }
   /** A target that is not modelled: what it does, and whether the table goes on after it, is unknown. */
-  | { readonly kind: 'opaque'; readonly as: string; readonly why: string };
+  | { readonly kind: 'opaque'; readonly as: string; readonly why: string }
+  /** Sets the mark to a value that is not modelled; the next rule is tried. */
+  | { readonly kind: 'anymark'; readonly as: string; readonly why: string };
 
 export interface Counters {
   readonly packets: number;

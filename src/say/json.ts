@@ -211,6 +211,7 @@ function packetJson(p: Packet): Json {
       sport: p.undetermined.sport,
       dport: p.undetermined.dport,
       id: p.undetermined.id,
+      mark: p.undetermined.mark,
     },
   };
 }

@@ -129,7 +129,7 @@ export function verdictOf(c: Course): string {
     const from = place(reply?.hops[0] ?? outcome);
     return `REPLY LOST at ${place(outcome)}: ${untranslated ? `nobody translated the source of the request, so ${from} answered to ${formatAddr(reply.packet.dst)} itself, and ` : ''}${outcome.why}`;
   }
-  const head = `${outcome.kind.toUpperCase().replace('-', ' ')}${outcome.kind === 'delivered' ? ` to ${place(outcome)}` : ` at ${place(outcome)}`}`;
+  const head = `${outcome.kind.toUpperCase().replaceAll('-', ' ')}${outcome.kind === 'delivered' ? ` to ${place(outcome)}` : ` at ${place(outcome)}`}`;
   if (outcome.kind === 'delivered') return `${head}${reply ? ', and the reply arrives' : ''}`;
   if (outcome.kind === 'left') {
     const as = endpoint(c.trace.final, 'src');

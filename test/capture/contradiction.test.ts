@@ -113,6 +113,14 @@ describe('flannel', () => {
     expect(found[0]!.message).toContain('etcd.txt:6');
   });
 
+  it('a forwarding entry that leads to another node than the lease is told at the entry', () => {
+    const fdb = (to: string) => [...FLANNEL, { path: 'a/bridge-fdb.txt', text: `${MAC.d} dev flannel.1 dst ${to} self permanent\n` }];
+    expect(codes(fdb('192.168.1.43'))).toEqual([]);
+    const [found] = disagreements(fdb('192.168.1.40'));
+    expect(found).toMatchObject({ code: 'vtep-fdb-differs', at: { file: 'a/bridge-fdb.txt', line: 1 } });
+    expect(found!.message).toContain('etcd.txt:6');
+  });
+
   it('a record without its key is held against the device all the same', () => {
     const alone = FLANNEL.map((f) =>
       f.path === 'etcd.txt' ? { ...f, text: f.text.replace(/^\/.*\n/gm, '').replace(MAC.d, '0a:58:0a:64:29:00') } : f,

@@ -20,6 +20,8 @@ function leaves(p: Pred): readonly Pred[] {
   return p.kind === 'all' || p.kind === 'any' ? p.of.flatMap(leaves) : p.kind === 'not' ? leaves(p.of) : [p];
 }
 
+const OPEN = new Set(['opaque', 'gate', 'anymark']);
+
 /** Whether a packet can decide it: a part that holds for some and not for others outweighs one that nobody can decide. */
 function isDecidable(p: Pred): boolean {
   return p.kind === 'all' || p.kind === 'any'
@@ -30,14 +32,12 @@ function isDecidable(p: Pred): boolean {
 }
 
 function isSettled(rule: Rule): boolean {
-  return rule.match.kind === 'all' && rule.match.of.every(isDecidable) && rule.then.every((s) => s.kind !== 'opaque' && s.kind !== 'gate');
+  return rule.match.kind === 'all' && rule.match.of.every(isDecidable) && rule.then.every((s) => !OPEN.has(s.kind));
 }
 
 /** Whether something that no packet and no capture decides can change what the rule does. */
 function forks(rule: Rule): boolean {
-  return (
-    leaves(rule.match).some((p) => p.kind === 'opaque' || p.kind === 'chance') || rule.then.some((s) => s.kind === 'opaque' || s.kind === 'gate')
-  );
+  return leaves(rule.match).some((p) => p.kind === 'opaque' || p.kind === 'chance') || rule.then.some((s) => OPEN.has(s.kind));
 }
 
 /** What every extension must keep: each of its lines, its printed form read again, and a meaning for whatever it prints. */

@@ -130,7 +130,7 @@ function agrees(course: Told, kernel: Told, p: Packet): boolean {
     number(a.sport, b.sport, p.icmp ? undetermined?.id : undetermined?.sport) &&
     number(a.dport, b.dport, undetermined?.dport) &&
     a.ttl === b.ttl &&
-    a.mark === b.mark &&
+    (undetermined?.mark !== undefined || a.mark === b.mark) &&
     (b.about === undefined || a.about === b.about)
   );
 }
