@@ -1,5 +1,5 @@
 // The front door: everything a library user may import.
-export { readBundle, type Bundle, type BundleOptions } from './capture/bundle.ts';
+export { readBundle, worldOf, type Bundle, type BundleOptions } from './capture/bundle.ts';
 export type { ReadYaml } from './capture/manifest.ts';
 export type { CaptureFile, FileReport } from './capture/namespace.ts';
 export { readYaml } from './capture/yaml.ts';

@@ -1,7 +1,7 @@
 // Named texts -> nodes and namespaces. A folder that holds captures is a node; folders below it (also below
 // `namespaces/`) that hold captures are that node's other namespaces.
 import type { Finding } from '../model/finding.ts';
-import type { Namespace } from '../model/host.ts';
+import type { Namespace, World } from '../model/host.ts';
 import type { Witness } from '../model/witness.ts';
 import { contradictions } from './contradiction.ts';
 import type { ReadYaml } from './manifest.ts';
@@ -101,6 +101,18 @@ export function readBundle(all: readonly CaptureFile[], options: BundleOptions =
     files: reports,
     get findings() {
       return readings.flat();
+    },
+  };
+}
+
+/** The world of a bundle: its namespaces, without wires between them. */
+export function worldOf(bundle: Bundle): World {
+  return {
+    namespaces: bundle.namespaces,
+    wires: [],
+    ...(bundle.witness && { witness: bundle.witness }),
+    get findings() {
+      return bundle.findings;
     },
   };
 }

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join, relative, resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { readBundle } from '../capture/bundle.ts';
+import { readBundle, worldOf } from '../capture/bundle.ts';
 import type { ReadYaml } from '../capture/manifest.ts';
 import type { CaptureFile, FileReport } from '../capture/namespace.ts';
 import { isYaml } from '../capture/witness.ts';
@@ -31,14 +31,7 @@ export async function load(path: string): Promise<Loaded> {
   // a dump named after the command that printed it says nothing about the node
   const folder = path === '-' || /^(ip6?tables|nft|ipset|ip6?-|sysctl|conntrack)/.test(name) ? 'node' : name;
   const bundle = readBundle(files, { folder, ...(await yamlReader(files)) });
-  const world: World = {
-    namespaces: bundle.namespaces,
-    wires: [],
-    ...(bundle.witness && { witness: bundle.witness }),
-    get findings() {
-      return bundle.findings;
-    },
-  };
+  const world = worldOf(bundle);
   if (world.namespaces.length === 0) throw new UsageError(nothingIn(path, bundle.findings));
   return { world, files: bundle.files };
 }

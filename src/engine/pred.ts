@@ -323,17 +323,23 @@ function undetermined(field: Field, s: Sight): readonly [number, number] | undef
     case 'sport':
     case 'dport':
       return s.packet.undetermined?.[field];
+    // both tuples of an ICMP connection have the identifier as their source port, and type and code as the other
     case 'ctorigsrcport':
-      return entry?.loose?.sport;
+      return isIcmp(entry) ? entry?.loose?.id : entry?.loose?.sport;
     case 'ctorigdstport':
       return entry?.loose?.dport;
     case 'ctrepldstport':
-      return entry?.anyPort?.src ?? (entry?.reply.dport === entry?.orig.sport ? entry?.loose?.sport : undefined);
+      return isIcmp(entry) ? undefined : (entry?.anyPort?.src ?? (entry?.reply.dport === entry?.orig.sport ? entry?.loose?.sport : undefined));
     case 'ctreplsrcport':
+      if (isIcmp(entry)) return entry?.anyPort?.src ?? entry?.anyPort?.dst ?? entry?.loose?.id;
       return entry?.anyPort?.dst ?? (entry?.reply.sport === entry?.orig.dport ? entry?.loose?.dport : undefined);
     default:
       return undefined;
   }
+}
+
+function isIcmp(entry: Tracked['entry']): boolean {
+  return entry?.orig.proto === ICMP || entry?.orig.proto === ICMPV6;
 }
 
 /** Reports whether a side of a connection has an address that was not captured. */

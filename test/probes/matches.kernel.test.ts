@@ -427,4 +427,16 @@ describeClaims('a port that the kernel picks', ({ both }) => {
     [FROM_POD, FROM_POD],
     [/nat POSTROUTING 1/, /^(mangle PREROUTING 1)?/],
   );
+  both(
+    'nor is the identifier of an echo: both tuples have it as their source port',
+    {
+      nat: ['-A POSTROUTING -p icmp -j MASQUERADE --random'],
+      mangle: ['-A PREROUTING -p icmp -m conntrack --ctreplsrcport 0:30000', '-A PREROUTING -p icmp -m conntrack --ctrepldstport 0'],
+    },
+    [
+      { ...FROM_POD, proto: 'icmp' },
+      { ...FROM_POD, proto: 'icmp' },
+    ],
+    [/nat POSTROUTING 1/, /^(mangle PREROUTING 1, )?/],
+  );
 });
