@@ -188,7 +188,7 @@ export class Fib {
 
   private matches(rule: RoutingRule, flow: Flow, arbiter: Arbiter): boolean {
     if (rule.iif !== undefined && !this.sameDevice('iif', rule.iif, flow.iif, arbiter)) return false;
-    if (rule.oif !== undefined && rule.oif !== flow.oif) return false;
+    if (rule.oif !== undefined && rule.oif !== (flow.oif ?? flow.near)) return false;
     if (rule.mark && ((rule.mark.value ^ flow.mark) & rule.mark.mask) >>> 0 !== 0) return false;
     if (rule.uid) {
       // sock_net_uid(): what no socket of this host sends has the uid of the namespace's root

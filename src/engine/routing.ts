@@ -138,6 +138,13 @@ export function routeOutput(ns: Namespace, p: Packet, bound: boolean, router: Ro
       ...(result.route.at.line > 0 && { at: result.route.at }),
     };
   const chosen = bound ? p.src : fib.sourceFor(result.route, result.hop, p.dst);
+  const onLoopback = result.route.type === 'local' || result.hop.device === 'lo' || result.hop.device === undefined;
+  if (bound && p.family === 4 && !p.undetermined?.src && isLoopback(p.src) && !onLoopback) {
+    // __mkroute_output()
+    const local = eitherOf(ns, result.hop.device!, 'route_localnet');
+    const why = `${formatAddr(p.src)} belongs to lo alone: nothing leaves by ${result.hop.device} with that source while ${local.key} is 0`;
+    if (!local.value) return { kind: 'refused', outcome: 'martian', why, ...(local.at && { at: local.at }) };
+  }
   const local = result.route.type === 'local' || result.route.type === 'anycast';
   return { ...way(result, local ? 'local' : 'forward'), ...(local && { device: 'lo' }), ...(chosen !== undefined && { src: chosen }) };
 }

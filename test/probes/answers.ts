@@ -212,6 +212,8 @@ export function errorFor(t: Trace, shot: Shot): string | undefined {
       return t.outcome.why.includes("'unreachable") ? 'EHOSTUNREACH' : 'ENETUNREACH';
     case 'prohibited':
       return 'EACCES';
+    case 'martian':
+      return last.step === 'route' && (last.purpose === 'output' || last.purpose === 'reroute') ? 'EINVAL' : undefined;
     case 'blackhole':
       return 'EINVAL';
     default:

@@ -124,6 +124,22 @@ describeClaims('found by random nodes: -m rpfilter', ({ same, claim }) => {
     ['fe80::9', '::', 'fe80::20'].map((src) => `-> out cali1 ${src}:40000 > fd00:1::1:80`),
   );
   same(
+    'IPv6 asks for the way back by the input device, which policy rules see as their oif',
+    load(
+      BASE6,
+      { legacy6: save({ raw }) },
+      {
+        ip: [
+          'route add unreachable fd00:66::/32 table 103',
+          'rule add oif eth1 lookup 103',
+          'route add fd00:66::/32 dev eth1',
+          'route add fd00:66::/32 dev eth0 metric 9',
+        ].map((line) => `-6 ${line}`),
+      },
+    ),
+    ['eth0', 'eth1', 'cali1'].map((iif): Shot => ({ iif, src: 'fd00:66::1', dst: 'fd00:1::1' })),
+  );
+  same(
     'IPv4 asks for the way back without ports or protocol, for root',
     load(
       BASE,

@@ -443,6 +443,21 @@ describeClaims('what is not believed', ({ claim, both, same }) => {
     ['-> gone', '-> local', '-> local', '-> gone', 'out eth0', /./, /./],
   );
   for (const on of [0, 1]) {
+    claim(
+      `what has 127.0.0.1 as its source ${on ? 'leaves with' : 'does not leave without'} route_localnet`,
+      node([], { 'net.ipv4.conf.eth0.route_localnet': on }),
+      { ...UDP, src: '127.0.0.1' },
+      on ? 'out eth0 127.0.0.1' : /gone|EINVAL|ENETUNREACH/,
+    );
+    both(
+      `a packet of this host from 127.0.0.1 that is redirected elsewhere ${on ? 'leaves with' : 'does not leave without'} route_localnet`,
+      { nat: ['-A OUTPUT -p udp -d 127.0.0.1 -j DNAT --to-destination 10.1.0.1'] },
+      { ...UDP, src: '127.0.0.1', dst: '127.0.0.1' },
+      on ? 'nat OUTPUT 1 -> out cali1 127.0.0.1:' : /nat OUTPUT 1 -> gone/,
+      { sysctls: { 'net.ipv4.conf.cali1.route_localnet': on } },
+    );
+  }
+  for (const on of [0, 1]) {
     both(
       `a DNAT to 127.0.0.1 from outside is ${on ? 'delivered with' : 'dropped silently without'} route_localnet`,
       { nat: ['-A PREROUTING -p tcp --dport 80 -j DNAT --to-destination 127.0.0.1:8080'], filter: ['-A INPUT -d 127.0.0.1'] },
