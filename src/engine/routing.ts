@@ -141,7 +141,7 @@ export function routeOutput(ns: Namespace, p: Packet, bound: boolean, router: Ro
   const onLoopback = result.route.type === 'local' || result.hop.device === 'lo' || result.hop.device === undefined;
   if (bound && p.family === 4 && !p.undetermined?.src && isLoopback(p.src) && !onLoopback) {
     // __mkroute_output()
-    const local = eitherOf(ns, result.hop.device!, 'route_localnet');
+    const local = eitherOf(ns, result.hop.device, 'route_localnet');
     const why = `${formatAddr(p.src)} belongs to lo alone: nothing leaves by ${result.hop.device} with that source while ${local.key} is 0`;
     if (!local.value) return { kind: 'refused', outcome: 'martian', why, ...(local.at && { at: local.at }) };
   }
