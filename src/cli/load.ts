@@ -187,7 +187,9 @@ async function loadScenario(file: CaptureFile, files: readonly CaptureFile[]): P
     return { file: file.path.slice(base.length), line, column: col };
   };
   const { world, files: reports } = readScenarioWorld(checked.data, inside, locate, (await yamlReader(inside)).readYaml);
-  const missing = world.findings.find((f) => f.code === 'no-captures' || f.code === 'no-such-interface' || f.code === 'bad-address');
+  const missing = world.findings.find(
+    (f) => f.code === 'no-captures' || f.code === 'no-such-interface' || f.code === 'bad-address' || f.code === 'bad-denial',
+  );
   if (missing)
     throw new UsageError(`${missing.at.file}:${missing.at.line}: ${missing.message}${missing.hint === undefined ? '' : `\n  ${missing.hint}`}`);
   return { world, files: reports, scenario: checked.data };
