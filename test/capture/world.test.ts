@@ -45,14 +45,14 @@ describe('a wire', () => {
 
   it('carries what it does not deny', () => {
     const files = [...host(1), ...host(2)];
-    const with_ = (...deny: NonNullable<Extract<NonNullable<Scenario['wires']>[string], { links: string[] }>['deny']>): Scenario => ({
+    const denying = (...deny: NonNullable<Extract<NonNullable<Scenario['wires']>[string], { links: string[] }>['deny']>): Scenario => ({
       ...LAN,
       wires: { lan: { links: ['h1/eth0', 'h2/eth0'], deny } },
     });
-    expect(kinds(answer(with_(), files))).toEqual(['delivered']);
-    expect(kinds(answer(with_({ to: '10.0.0.0/24', dport: '80-90' }), files))).toEqual(['dropped']);
-    expect(kinds(answer(with_({ dport: 81 }, { proto: 'udp' }, { from: '10.0.0.2' }), files))).toEqual(['reply-lost']);
-    const denied = answer(with_({ proto: 'tcp' }), files).courses[0]!.trace.outcome;
+    expect(kinds(answer(denying(), files))).toEqual(['delivered']);
+    expect(kinds(answer(denying({ to: '10.0.0.0/24', dport: '80-90' }), files))).toEqual(['dropped']);
+    expect(kinds(answer(denying({ dport: 81 }, { proto: 'udp' }, { from: '10.0.0.2' }), files))).toEqual(['reply-lost']);
+    const denied = answer(denying({ proto: 'tcp' }), files).courses[0]!.trace.outcome;
     expect(denied).toMatchObject({
       kind: 'dropped',
       why: 'the wire lan does not carry it: deny proto tcp',
