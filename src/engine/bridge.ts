@@ -3,6 +3,7 @@ import type { Span } from '../model/finding.ts';
 import type { FdbEntry, World } from '../model/host.ts';
 import type { OutcomeKind } from '../model/trace.ts';
 import { isFor, type Destination } from './frame.ts';
+import type { Learned } from './learned.ts';
 import { place } from './routing.ts';
 import { behind, linkOf, type Station } from './wire.ts';
 
@@ -15,7 +16,7 @@ export type Forwarding =
   | { readonly kind: 'stopped'; readonly outcome: OutcomeKind; readonly why: string; readonly at?: Span };
 
 /** Decides about a frame that came in by `bridge.port`, or that the bridge's own host sends where that is absent. */
-export function forwardFrame(world: World, bridge: Station, to: Destination): Forwarding {
+export function forwardFrame(world: World, bridge: Station, to: Destination, learned: Learned): Forwarding {
   const { ns, device } = bridge;
   const where = `${device} of ${place(ns)}`;
   const stopped = (outcome: OutcomeKind, why: string, at?: Span): Forwarding => ({ kind: 'stopped', outcome, why, ...(at && { at }) });
@@ -61,7 +62,8 @@ export function forwardFrame(world: World, bridge: Station, to: Destination): Fo
       `the ports ${inPort.name} and ${name} of ${where} are both isolated: no frame goes from one to the other`,
       port.port.at,
     );
-  if (!entry && port?.port?.flood === false && ns.captured.fdb)
+  const isLearned = port?.port?.learning !== false && learned.hasHeard(to.mac);
+  if (!entry && !isLearned && port?.port?.flood === false && ns.captured.fdb)
     return stopped(
       'dropped',
       `the fdb of ${where} does not know ${to.mac ?? 'the address'}, and ${name} takes no unknown frames (flood off)`,

@@ -5,6 +5,8 @@ import { keyOf, linkOf, type Station } from './wire.ts';
 /** Where a frame is addressed to. Both are absent on a device that knows no addresses. */
 export interface Destination {
   readonly mac?: string;
+  /** The link-layer address that it comes from. */
+  readonly from?: string;
   /** The station that answered for the next hop, where it was asked. */
   readonly owner?: Station;
   /** The captured line that gave the link-layer address. */

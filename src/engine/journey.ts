@@ -137,7 +137,7 @@ class Journey {
     }
     // a point-to-point tunnel has no neighbours
     if (link?.kind === 'ipip' && carries(link)) return this.transmit({ ns, device }, {}, out.via, visit);
-    const delivery = resolve(this.world, { ns, device }, hop, visit);
+    const delivery = resolve(this.world, { ns, device }, hop, visit, this.walk.learned);
     const found = (result: string, at?: Outcome['at']): void => {
       visit.steps.push({ step: 'neighbour', addr: text, device, result, ...(at && { at }) });
     };
@@ -150,8 +150,11 @@ class Journey {
         return this.leftBy(device, text, visit);
       case 'found': {
         found(delivery.how, delivery.at);
+        const from = macOf({ ns, device });
+        this.walk.learned.hear(from);
         const to: Destination = {
           how: delivery.how,
+          ...(from !== undefined && { from }),
           ...(delivery.mac !== undefined && { mac: delivery.mac }),
           ...(delivery.to && { owner: delivery.to }),
           ...(delivery.at && { at: delivery.at }),
@@ -219,7 +222,7 @@ class Journey {
   private crossBridge(next: Next & { do: 'bridge' }): Next {
     const { ns, bridge, port, to } = next;
     const here: Station = { ns, device: bridge, port };
-    const decision = forwardFrame(this.world, here, to);
+    const decision = forwardFrame(this.world, here, to, this.walk.learned);
     if (decision.kind === 'up') return { do: 'receive', ns, device: bridge, port, ...(next.step && { step: next.step }) };
     const visit = new Visit(ns, this.packet, this.walk);
     if (next.step) visit.steps.push(next.step);
@@ -244,7 +247,7 @@ class Journey {
   private onBridge(passage: Passage & { kind: 'bridged' }, visit: Visit, to: Partial<Destination>): Next {
     const here: Station = this.at;
     if (passage.to === undefined) return this.forward(here, to, visit, true);
-    const delivery = resolve(this.world, { ns: here.ns, device: here.device }, passage.to, visit);
+    const delivery = resolve(this.world, { ns: here.ns, device: here.device }, passage.to, visit, this.walk.learned);
     if (delivery.kind === 'refused') return ended({ kind: delivery.outcome, why: delivery.why, ...(delivery.at && { at: delivery.at }) });
     if (delivery.kind === 'outside') return this.leftBy(here.device, formatAddr(passage.to), visit);
     const now: Destination = {
@@ -258,7 +261,7 @@ class Journey {
 
   /** The bridge's own decision, and the rules of FORWARD and POSTROUTING where `isSeen`. */
   private forward(bridge: Station, to: Destination, visit: Visit, isSeen = false): Next {
-    const decision = forwardFrame(this.world, bridge, to);
+    const decision = forwardFrame(this.world, bridge, to, this.walk.learned);
     const { ns, device } = bridge;
     const step = (out: string | undefined, result: string, at?: Outcome['at']): void => {
       visit.steps.push({
@@ -299,7 +302,7 @@ class Journey {
 
   private enterTunnel(from: Station, to: Destination, via: Addr | undefined, visit: Visit): Next {
     const link = linkOf(from.ns, from.device)!;
-    const made = encapsulate(from.ns, link, this.packet, to, via);
+    const made = encapsulate(this.world, from.ns, link, this.packet, to, via, this.walk.learned);
     if (made.kind === 'refused') return ended({ kind: made.outcome, why: made.why, ...(made.at && { at: made.at }) });
     if (this.tunnels.some((t) => t.link === link))
       return ended({ kind: 'loop', why: `the outer packet of ${link.name} on ${place(from.ns)} leaves by ${link.name} again`, at: link.at });
@@ -312,8 +315,7 @@ class Journey {
       ...(made.at && { at: made.at }),
     };
     visit.steps.push({ step: 'leave', device: link.name, to: formatAddr(via ?? this.packet.dst), packet: this.packet });
-    const source = macOf(from);
-    this.tunnels.push({ packet: this.packet, to, ns: from.ns, link, ...(source !== undefined && { from: source }) });
+    this.tunnels.push({ packet: this.packet, to, ns: from.ns, link });
     this.packet = made.outer;
     return { do: 'send', ns: from.ns, bound: made.bound, step };
   }
@@ -322,7 +324,7 @@ class Journey {
   private leaveTunnel(): Next {
     const carried = this.tunnels.pop()!;
     const { ns } = this.at;
-    const made = decapsulate(ns, this.packet, carried);
+    const made = decapsulate(ns, this.packet, carried, this.walk.learned);
     if (made.kind === 'refused') return ended({ kind: made.outcome, why: made.why, ...(made.at && { at: made.at }) });
     this.packet = made.packet;
     const step: Step = { step: 'decapsulate', device: made.device, packet: made.packet };

@@ -22,6 +22,7 @@ import {
 } from './conntrack.ts';
 import { Fib, localKey } from './fib.ts';
 import { stagesAt, tracksConnections, translatesAddresses } from './hooks.ts';
+import type { Learned } from './learned.ts';
 import type { LiveSets } from './liveset.ts';
 import { looksAtMarks } from './marks.ts';
 import { BOUND_ELSEWHERE, masqueradeAddress, mayBeBoundElsewhere } from './masquerade.ts';
@@ -51,6 +52,7 @@ type Stop = Extract<Passage, { kind: 'refused' }>;
 export interface Walk {
   readonly choices: Choices;
   readonly all: boolean;
+  readonly learned: Learned;
   connections(ns: Namespace): ConntrackTable;
   sets(ns: Namespace): LiveSets;
   /** A name for one more visit, the same in every replay. */

@@ -8,6 +8,7 @@ import { explore, type Choices } from './choice.ts';
 import { ConntrackTable } from './conntrack.ts';
 import { localKey } from './fib.ts';
 import { oneWay, type Passed, type Start } from './journey.ts';
+import { Learned } from './learned.ts';
 import { LiveSets } from './liveset.ts';
 import type { Walk } from './namespace.ts';
 import { endpoint } from './nat.ts';
@@ -36,6 +37,7 @@ function roundTrip(world: World, question: Question, choices: Choices, options: 
   const walk: Walk = {
     choices,
     all: options.all ?? false,
+    learned: new Learned(),
     connections: (ns) => {
       let table = tables.get(ns);
       if (!table) tables.set(ns, (table = new ConntrackTable(ns)));

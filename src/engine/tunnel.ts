@@ -3,12 +3,13 @@
 import { familyOf, formatAddr, type Addr } from '../net/addr.ts';
 import { formatProtocol, UDP } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
-import type { Link, Namespace } from '../model/host.ts';
+import type { Link, Namespace, World } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
 import type { Refusal } from './routing.ts';
 import { place } from './routing.ts';
-import type { Destination } from './frame.ts';
-import { floodRemotes, linkOf } from './wire.ts';
+import { isFor, type Destination } from './frame.ts';
+import type { Learned } from './learned.ts';
+import { floodRemotes, linkOf, remoteTowards } from './wire.ts';
 
 /** A packet inside another one. */
 export interface Carried {
@@ -17,8 +18,6 @@ export interface Carried {
   /** Where it went in. */
   readonly ns: Namespace;
   readonly link: Link;
-  /** VXLAN: the link-layer source of the frame inside. */
-  readonly from?: string;
 }
 
 export interface Encapsulated {
@@ -42,23 +41,34 @@ export function carries(link: Link): boolean {
 }
 
 /** Puts a packet that leaves by a tunnel device into another one; `via` is the gateway of its route. */
-export function encapsulate(ns: Namespace, link: Link, packet: Packet, to: Destination, via: Addr | undefined): Encapsulated | Refusal {
-  return link.vxlan ? intoVxlan(ns, link, packet, to) : intoIpip(link, packet, via);
+export function encapsulate(
+  world: World,
+  ns: Namespace,
+  link: Link,
+  packet: Packet,
+  to: Destination,
+  via: Addr | undefined,
+  learned: Learned,
+): Encapsulated | Refusal {
+  return link.vxlan ? intoVxlan(world, ns, link, packet, to, learned) : intoIpip(link, packet, via);
 }
 
-function intoVxlan(ns: Namespace, link: Link, packet: Packet, to: Destination): Encapsulated | Refusal {
+function intoVxlan(world: World, ns: Namespace, link: Link, packet: Packet, to: Destination, learned: Learned): Encapsulated | Refusal {
   const vxlan = link.vxlan!;
   const entry = ns.fdb.find((e) => e.device === link.name && e.bridge === undefined && e.mac === to.mac && e.remote !== undefined);
   const flood = floodRemotes(ns, link.name);
-  const remote = entry?.remote ?? (flood.length === 1 ? flood[0] : flood.find((a) => isVtepOf(a, to)));
+  const snooped = vxlan.learning && to.mac !== undefined ? learned.remote({ ns, device: link.name }, to.mac) : undefined;
+  const remote = entry?.remote ?? snooped ?? (flood.length === 1 ? flood[0] : remoteTowards(world, { ns, device: link.name }, flood, (s) => isFor(to, s)));
   if (remote === undefined) {
     const whom = to.mac ?? 'the next hop';
     if (!ns.captured.fdb) return cannotTell(`which VTEP ${link.name} of ${place(ns)} sends ${whom} to was not captured (bridge fdb)`, link.at);
     if (flood.length > 1)
-      return cannotTell(
-        `${link.name} of ${place(ns)} does not know where ${whom} is and sends to all of ${flood.map(formatAddr).join(', ')}`,
-        link.at,
-      );
+      return {
+        kind: 'refused',
+        outcome: 'not-for-us',
+        why: `${link.name} of ${place(ns)} does not know where ${whom} is and sends to all of ${flood.map(formatAddr).join(', ')}: nobody there takes it`,
+        at: to.at ?? link.at,
+      };
     return {
       kind: 'refused',
       outcome: 'dropped',
@@ -72,13 +82,13 @@ function intoVxlan(ns: Namespace, link: Link, packet: Packet, to: Destination): 
     kind: 'encapsulated',
     outer: { ...base, sport: FLOW_PORTS[0], dport: entry?.port ?? vxlan.port, undetermined: { sport: FLOW_PORTS } },
     bound: vxlan.local !== undefined,
-    how: entry ? `${to.mac} is behind VTEP ${formatAddr(remote)}` : `VTEP ${formatAddr(remote)} (default)`,
+    how: entry
+      ? `${to.mac} is behind VTEP ${formatAddr(remote)}`
+      : snooped !== undefined
+        ? `${to.mac} is behind VTEP ${formatAddr(remote)}, as its packets told`
+        : `VTEP ${formatAddr(remote)} (default)`,
     ...(entry ? { at: entry.at } : { at: link.at }),
   };
-}
-
-function isVtepOf(addr: Addr, to: Destination): boolean {
-  return to.owner?.ns.addresses.some((a) => formatAddr(a.addr) === formatAddr(addr)) ?? false;
 }
 
 function cannotTell(why: string, at: Span): Refusal {
@@ -123,7 +133,7 @@ export interface Decapsulated {
 }
 
 /** What the host does with an outer packet that was delivered to it. */
-export function decapsulate(ns: Namespace, outer: Packet, carried: Carried): Decapsulated | Refusal {
+export function decapsulate(ns: Namespace, outer: Packet, carried: Carried, learned: Learned): Decapsulated | Refusal {
   const end = carried.link.vxlan ? vxlanEnd(ns, outer, carried.link.vxlan.id) : ipipEnd(ns, outer);
   const what = carried.link.vxlan
     ? `VXLAN ${carried.link.vxlan.id} on UDP port ${outer.dport ?? '?'}`
@@ -133,14 +143,25 @@ export function decapsulate(ns: Namespace, outer: Packet, carried: Carried): Dec
     return { kind: 'refused', outcome: 'dropped', why: `${place(ns)} has no device for ${what}: the packet that carries it ends there` };
   }
   if (!end.up) return { kind: 'refused', outcome: 'dropped', why: `${end.name} of ${place(ns)} is down: what ${what} carries is lost`, at: end.at };
-  if (carried.from !== undefined && carried.from === end.mac)
-    return {
-      kind: 'refused',
-      outcome: 'dropped',
-      why: `the frame comes from ${carried.from}, which is ${end.name}'s own address on ${place(ns)}: it drops it`,
-      at: end.at,
-    };
+  const refused = carried.link.vxlan && snoop(ns, end, outer, carried, learned);
+  if (refused) return refused;
   return { kind: 'decapsulated', device: end.name, packet: { ...carried.packet, mark: outer.mark } };
+}
+
+/** vxlan_set_mac() and vxlan_snoop(): where the frame inside comes from. */
+function snoop(ns: Namespace, end: Link, outer: Packet, carried: Carried, learned: Learned): Refusal | undefined {
+  const { from } = carried.to;
+  if (from === undefined) return undefined;
+  const refuse = (why: string, at: Span): Refusal => ({ kind: 'refused', outcome: 'dropped', why, at });
+  if (from === end.mac) return refuse(`the frame comes from ${from}, which is ${end.name}'s own address on ${place(ns)}: it drops it`, end.at);
+  if (!end.vxlan?.learning) return undefined;
+  const told = ns.fdb.find((e) => e.device === end.name && e.bridge === undefined && e.mac === from && e.remote !== undefined);
+  if (told?.permanent && formatAddr(told.remote!) !== formatAddr(outer.src)) {
+    const why = `the frame comes from ${from} by way of ${formatAddr(outer.src)}, and the fdb of ${end.name} on ${place(ns)} has it behind ${formatAddr(told.remote!)}: it drops it`;
+    return refuse(why, told.at);
+  }
+  learned.snoop({ ns, device: end.name }, from, outer.src);
+  return undefined;
 }
 
 function vxlanEnd(ns: Namespace, outer: Packet, id: number): Link | undefined {

@@ -1,5 +1,6 @@
 // What a device is attached to: the other end of a veth pair, the stations of a wire, the ports of a bridge, the far ends of a tunnel.
 import { formatAddr, type Addr, type Family } from '../net/addr.ts';
+import type { Span } from '../model/finding.ts';
 import type { Link, Namespace, Wire, World } from '../model/host.ts';
 import type { Truth } from '../model/ruleset.ts';
 import { setting } from './sysctl.ts';
@@ -16,6 +17,15 @@ export interface Segment {
   readonly stations: readonly Station[];
   /** A port of a bridge on it leads to somebody who was not captured. */
   readonly open: boolean;
+  /** Where a broadcast does not go on. */
+  readonly cuts: readonly Cut[];
+}
+
+/** A place where a broadcast ends, and who would hear it otherwise. */
+export interface Cut {
+  readonly why: string;
+  readonly at: Span;
+  beyond(): readonly Station[];
 }
 
 /** The links and wires of a world, by name. */
@@ -99,8 +109,14 @@ export function behind(world: World, port: Station, bridge: Station): Segment | 
 }
 
 function explore(world: World, from: Station, seen: Set<string>): Segment | undefined {
+  const t = topology(world);
   const stations: Station[] = [];
+  const cuts: Cut[] = [];
+  const asker = t.link(from.ns, from.device)?.mac;
   let open = false;
+  const cut = (why: string, at: Span, next: Station): void => {
+    cuts.push({ why, at, beyond: () => explore(world, next, new Set(seen))?.stations ?? [] });
+  };
   const reach = (far: Station): void => {
     if (seen.has(keyOf(far))) return;
     seen.add(keyOf(far));
@@ -110,23 +126,54 @@ function explore(world: World, from: Station, seen: Set<string>): Segment | unde
       return;
     }
     if (seen.has(keyOf(master))) return;
-    cross(master);
+    const link = t.link(far.ns, far.device);
+    if (link && !link.up) return cut(`${far.device} of ${nameOf(far.ns)} is down`, link.at, master);
+    const deaf = answerLost(master, far, link, asker);
+    if (deaf) return cut(deaf.why, deaf.at, master);
+    cross(master, link);
     stations.push({ ns: master.ns, device: master.device });
   };
-  const cross = (bridge: Station): void => {
+  const cross = (bridge: Station, inPort: Link | undefined): void => {
     seen.add(keyOf(bridge));
+    const own = t.link(bridge.ns, bridge.device);
+    if (own && !own.up) return cut(`${bridge.device} of ${nameOf(bridge.ns)} is down`, own.at, bridge);
     for (const port of bridge.ns.links) {
       const station = { ns: bridge.ns, device: port.name };
       if (port.master !== bridge.device || seen.has(keyOf(station))) continue;
+      if (!port.up) {
+        cut(`the port ${port.name} of ${bridge.device} of ${nameOf(bridge.ns)} is down`, port.at, station);
+        continue;
+      }
+      if (port.port?.isolated && inPort?.port?.isolated) {
+        cut(`the ports ${inPort.name} and ${port.name} of ${bridge.device} of ${nameOf(bridge.ns)} are both isolated`, port.port.at, station);
+        continue;
+      }
       seen.add(keyOf(station));
       const far = floods(world, station);
-      if (far.length === 0 && port.up) open = true;
+      if (far.length === 0 && !port.vxlan) open = true;
       for (const end of far) reach(end);
     }
   };
-  if (isBridge(from.ns, from.device)) cross(from);
+  const begins = isBridge(from.ns, from.device);
+  if (begins) cross(from, undefined);
   else for (const far of floods(world, from)) reach(far);
-  return stations.length > 0 ? { stations, open } : undefined;
+  // the ports of a bridge are known: that there is nobody is an answer
+  return stations.length > 0 || cuts.length > 0 || (begins && !open) ? { stations, open, cuts } : undefined;
+}
+
+/** An answer to `mac` has to leave a bridge by the port that the question came in by. */
+function answerLost(bridge: Station, port: Station, link: Link | undefined, mac: string | undefined): { why: string; at: Span } | undefined {
+  if (!link || mac === undefined) return undefined;
+  const where = `${bridge.device} of ${nameOf(bridge.ns)}`;
+  const entry = bridge.ns.fdb.find((e) => e.bridge === bridge.device && e.mac === mac && e.vlan === undefined);
+  if (entry && (entry.device !== port.device || entry.permanent))
+    return { why: `the answer to ${mac} goes astray: ${where} has it ${entry.permanent ? 'as its own' : `behind ${entry.device}`} (fdb)`, at: entry.at };
+  if (entry || !link.port || link.port.flood || link.port.learning) return undefined;
+  return { why: `${where} does not learn who is behind ${port.device}, and ${port.device} takes no unknown frames (flood off)`, at: link.port.at };
+}
+
+function nameOf(ns: Namespace): string {
+  return ns.name ? `${ns.node}/${ns.name}` : ns.node;
 }
 
 /** The devices that a frame from one device reaches without crossing a bridge, whoever it is for. */
@@ -139,12 +186,36 @@ function floods(world: World, from: Station): readonly Station[] {
 export function floodRemotes(ns: Namespace, device: string): readonly Addr[] {
   const vxlan = linkOf(ns, device)?.vxlan;
   const listed = ns.fdb.filter((e) => e.device === device && e.bridge === undefined && e.mac === '00:00:00:00:00:00');
-  return [vxlan?.remote, ...listed.map((e) => e.remote)].filter((a) => a !== undefined);
+  const all = [vxlan?.remote, ...listed.map((e) => e.remote)].filter((a) => a !== undefined);
+  return all.filter((a, i) => all.findIndex((b) => formatAddr(b) === formatAddr(a)) === i);
 }
 
 function tunnelPeers(world: World, from: Station, id: number): readonly Station[] {
   const t = topology(world);
-  return floodRemotes(from.ns, from.device).flatMap((addr) => t.tunnelEnds(id, addr).filter((s) => s.ns !== from.ns));
+  const link = t.link(from.ns, from.device);
+  if (link && !link.up) return [];
+  const hears = (s: Station): boolean => {
+    const far = t.link(s.ns, s.device);
+    return s.ns !== from.ns && far?.up === true && far.vxlan?.port === link?.vxlan?.port;
+  };
+  return floodRemotes(from.ns, from.device).flatMap((addr) => t.tunnelEnds(id, addr).filter(hears));
+}
+
+/** The far end of a tunnel that leads to a station, of several that a frame is flooded to. */
+export function remoteTowards(world: World, from: Station, remotes: readonly Addr[], isWanted: (s: Station) => boolean): Addr | undefined {
+  const id = linkOf(from.ns, from.device)?.vxlan?.id;
+  if (id === undefined) return undefined;
+  return remotes.find((addr) =>
+    topology(world)
+      .tunnelEnds(id, addr)
+      .some((s) => {
+        if (s.ns === from.ns) return false;
+        const master = masterOf(s);
+        if (!master) return isWanted(s);
+        if (isWanted({ ns: master.ns, device: master.device })) return true;
+        return explore(world, { ns: master.ns, device: master.device }, new Set([keyOf(s)]))?.stations.some(isWanted) ?? false;
+      }),
+  );
 }
 
 /** The devices at the other end of a device's own cable: wire, veth pair, or those of its lower device. */
