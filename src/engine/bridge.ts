@@ -25,8 +25,14 @@ export function forwardFrame(world: World, bridge: Station, to: Destination, lea
   if (linkOf(ns, device)?.bridge?.vlanFiltering) return stopped('cannot-tell', `the bridge ${where} filters VLANs, which is not modelled`);
   if (inPort?.port?.forwarding === false)
     return stopped('dropped', `the port ${inPort.name} of ${where} does not forward (spanning tree)`, inPort.port.at);
-  const isOwn = isFor(to, { ns, device }) || (to.mac !== undefined && ports.some((p) => p.mac === to.mac) && to.owner === undefined);
-  if (bridge.port !== undefined && isOwn) return { kind: 'up' };
+  const own = linkOf(ns, device)?.mac;
+  const local = to.mac === undefined || to.mac === own ? undefined : ports.find((p) => p.mac === to.mac);
+  if (bridge.port !== undefined) {
+    // br_fdb_local: its own address and those of its ports; but a frame for another port is PACKET_OTHERHOST to the host
+    if (local && local.name !== bridge.port)
+      return stopped('not-for-us', `${to.mac} is the port ${local.name} of ${where}, and the frame came in by ${bridge.port}: the host does not take it`, to.at);
+    if (local || isFor(to, { ns, device })) return { kind: 'up' };
+  } else if (local) return stopped('not-for-us', `${to.mac} is the port ${local.name} of ${where} itself: nobody behind it has that address`, to.at);
 
   const entry = to.mac === undefined ? undefined : entryOf(bridge, to.mac);
   let name = entry?.device;

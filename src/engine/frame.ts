@@ -1,6 +1,6 @@
 // A packet in its link-layer frame: whom it is for.
 import type { Span } from '../model/finding.ts';
-import { keyOf, linkOf, type Station } from './wire.ts';
+import { isBridge, keyOf, linkOf, type Station } from './wire.ts';
 
 /** Where a frame is addressed to. Both are absent on a device that knows no addresses. */
 export interface Destination {
@@ -19,7 +19,9 @@ export interface Destination {
 export function isFor(to: Destination, s: Station): boolean {
   if (to.owner && keyOf(to.owner) === keyOf(s)) return true;
   const own = macOf(s);
-  return to.mac !== undefined && own !== undefined && own === to.mac;
+  if (to.mac === undefined) return false;
+  // a bridge takes frames for its ports too
+  return own === to.mac || s.ns.links.some((l) => l.master === s.device && l.mac === to.mac && isBridge(s.ns, s.device));
 }
 
 /** The link-layer address of a device, where it was captured and has one. */

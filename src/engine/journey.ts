@@ -1,7 +1,7 @@
 // One packet's way through the world: from namespace to namespace, across wires and bridges, into tunnels and out of them.
 import { contains, formatAddr, type Addr } from '../net/addr.ts';
 import { has, ranges } from '../net/intervals.ts';
-import type { Deny, Namespace, World } from '../model/host.ts';
+import type { Deny, Link, Namespace, World } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
 import type { Hop, Outcome, Step } from '../model/trace.ts';
 import { forwardFrame } from './bridge.ts';
@@ -21,6 +21,8 @@ export interface Start {
   readonly bound: boolean;
   /** For an answer from outside: what the request supposed of the devices it passed. */
   readonly devices?: UnknownDevices;
+  /** It comes in inside these: `packet` is the outermost. */
+  readonly tunnels?: readonly Carried[];
 }
 
 /** A way that has come to its end. */
@@ -33,6 +35,9 @@ export interface Passed {
   /** Where it ended, and what was supposed of the devices there. */
   readonly end: Station;
   readonly devices?: UnknownDevices;
+  /** It ended inside these, `outer` around it. */
+  readonly tunnels: readonly Carried[];
+  readonly outer: Packet;
 }
 
 type End = Omit<Outcome, 'node' | 'namespace'>;
@@ -53,7 +58,7 @@ export function oneWay(world: World, start: Start, walk: Walk): Passed {
 
 class Journey {
   private readonly hops: Hop[] = [];
-  private readonly tunnels: Carried[] = [];
+  private readonly tunnels: Carried[];
   private readonly world: World;
   private readonly start: Start;
   private readonly walk: Walk;
@@ -67,7 +72,8 @@ class Journey {
     this.start = start;
     this.walk = walk;
     this.packet = start.packet;
-    this.sent = start.packet;
+    this.sent = start.tunnels?.[0]?.packet ?? start.packet;
+    this.tunnels = [...(start.tunnels ?? [])];
     this.at = { ns: start.ns, device: start.device ?? '' };
   }
 
@@ -93,7 +99,7 @@ class Journey {
     if (next.step) visit.steps.push(next.step);
     this.enter(visit);
     const passage = next.do === 'send' ? visit.send(next.bound, this.tunnels.at(-1)?.link.name) : visit.receive(next.device, next.port);
-    if (isFirst) this.sent = visit.steps.find((s) => s.step === 'enter')?.packet ?? this.packet;
+    if (isFirst && this.tunnels.length === 0) this.sent = visit.steps.find((s) => s.step === 'enter')?.packet ?? this.packet;
     this.packet = visit.packet;
     return this.after(passage, visit, {});
   }
@@ -208,6 +214,12 @@ class Journey {
     this.packet = { ...settled, mark: 0, ...(Object.keys(loose).length > 0 && { undetermined: loose }) };
     const link = linkOf(s.ns, s.device);
     if (link && !link.up) return ended({ kind: 'dropped', why: `${s.device} of ${place(s.ns)} is down`, at: link.at });
+    if (link?.kind === 'veth' && !isForwardable(link, this.packet))
+      return ended({
+        kind: 'too-big',
+        why: `${this.packet.length} bytes do not fit the MTU ${link.mtu} of ${s.device} on ${place(s.ns)}, the other end of the pair: the frame is dropped`,
+        at: link.at,
+      });
     const master = masterOf(s);
     if (master) return { do: 'bridge', ns: master.ns, bridge: master.device, port: s.device, to };
     const own = macOf(s);
@@ -289,7 +301,7 @@ class Journey {
         }
         step(decision.port, decision.how, decision.at);
         const link = linkOf(ns, decision.port);
-        if (link && this.packet.length > link.mtu)
+        if (link && !isForwardable(link, this.packet))
           return ended({
             kind: 'too-big',
             why: `${this.packet.length} bytes do not fit the MTU ${link.mtu} of the bridge port ${link.name} on ${place(ns)}: the frame is dropped`,
@@ -304,6 +316,13 @@ class Journey {
     const link = linkOf(from.ns, from.device)!;
     const made = encapsulate(this.world, from.ns, link, this.packet, to, via, this.walk.learned);
     if (made.kind === 'refused') return ended({ kind: made.outcome, why: made.why, ...(made.at && { at: made.at }) });
+    if (made.kind === 'bypassed') {
+      visit.steps.push({ step: 'leave', device: link.name, to: formatAddr(via ?? this.packet.dst), packet: this.packet });
+      const step: Step = { step: 'decapsulate', device: made.device, packet: this.packet };
+      const master = masterOf({ ns: from.ns, device: made.device });
+      if (master) return { do: 'bridge', ns: from.ns, bridge: master.device, port: made.device, to, step };
+      return { do: 'receive', ns: from.ns, device: made.device, step };
+    }
     if (this.tunnels.some((t) => t.link === link))
       return ended({ kind: 'loop', why: `the outer packet of ${link.name} on ${place(from.ns)} leaves by ${link.name} again`, at: link.at });
     const step: Step = {
@@ -344,7 +363,9 @@ class Journey {
     const inner = this.tunnels[0]?.packet;
     const outer = this.tunnels.at(-1);
     const why =
-      outer && end.kind !== 'delivered'
+      outer && end.kind === 'left'
+        ? `inside a packet of ${outer.link.name}, to ${formatAddr(this.packet.dst)}, it ${end.why}`
+        : outer && end.kind !== 'delivered'
         ? `the packet that carries it through ${outer.link.name} of ${place(outer.ns)} does not arrive: ${end.why}`
         : end.why;
     const { ns } = this.at;
@@ -355,6 +376,8 @@ class Journey {
       sent: this.sent,
       final: inner ?? this.packet,
       end: this.at,
+      tunnels: this.tunnels,
+      outer: this.packet,
       ...(this.visit && { devices: this.visit.devices }),
     };
   }
@@ -364,6 +387,11 @@ class Journey {
 function unresolved(d: Extract<Delivery, { kind: 'refused' }>, { way }: Passage & { kind: 'out' }): Next {
   const at = d.at ?? way.at;
   return ended({ kind: d.outcome, why: `${d.why}${way.at ? ` (where the route '${way.text}' sends it)` : ''}`, ...(at && { at }) });
+}
+
+/** is_skb_forwardable(), include/linux/netdevice.h: bridges and veth pairs leave room for a VLAN tag. */
+function isForwardable(link: Link, p: Packet): boolean {
+  return p.length <= link.mtu + 4;
 }
 
 function ended(end: End): Next {

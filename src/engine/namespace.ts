@@ -176,6 +176,7 @@ export class Visit implements Visitor, Router {
 
   private routeAndGo(): Passage {
     const way = routeInput(this.ns, this.packet, this.iif, this);
+    // without ip_forward ip_route_input() succeeds with a route that refuses: nothing is bridged then
     if (way.kind === 'refused') return this.refuseRoute('input', way);
     this.take('input', way);
     const bridged = this.physin !== '' && this.redirected ? this.backToBridge(way) : undefined;
@@ -367,7 +368,7 @@ export class Visit implements Visitor, Router {
     if (after && endpoint(after, manip) === endpoint(before, manip)) this.packet = after;
     else if (after) {
       this.packet = after;
-      if (manip === 'dst' && direction === 'original') this.redirected = true;
+      if (manip === 'dst') this.redirected = true;
       const cause = entry.cause[direction === 'original' ? manip : manip === 'src' ? 'dst' : 'src'];
       this.steps.push({
         step: 'nat',

@@ -6,7 +6,7 @@ import type { Neighbour, World } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
 import type { Choices } from './choice.ts';
 import { Fib } from './fib.ts';
-import { macOf } from './frame.ts';
+import { isFor, macOf } from './frame.ts';
 import type { Learned } from './learned.ts';
 import { place, routeInput, type Router } from './routing.ts';
 import { eitherOf, forwarding, maxOf } from './sysctl.ts';
@@ -38,6 +38,7 @@ export function resolve(world: World, from: Station, addr: Addr, router: Resolve
   if (isSettled) {
     const how = `${text} is at ${mac} (${entry.state})`;
     const owner = segment.stations.find((s) => macOf(s) === mac);
+    if (!owner && segment.stations.some((s) => isFor({ mac }, s))) return { kind: 'found', mac, how, at: entry.at };
     if (owner) return { kind: 'found', to: owner, mac, how, at: entry.at };
     const nameless = segment.stations.find((s) => macOf(s) === undefined && answers(s, addr, asker, router));
     if (nameless) return { kind: 'found', to: nameless, mac, how, at: entry.at };

@@ -11,6 +11,7 @@ import { oneWay, type Passed, type Start } from './journey.ts';
 import { Learned } from './learned.ts';
 import { LiveSets } from './liveset.ts';
 import type { Walk } from './namespace.ts';
+import type { Carried } from './tunnel.ts';
 import { endpoint } from './nat.ts';
 import { place } from './routing.ts';
 
@@ -82,8 +83,9 @@ function answerTo(world: World, there: Passed, choices: Choices): Start | undefi
   // from outside: the world beyond is supposed to route the answer back to where the packet left
   const last = there.hops.at(-1)!;
   const ns = world.namespaces.find((n) => n.node === last.node && n.name === last.namespace)!;
-  const src = final.undetermined?.src?.what ?? formatAddr(final.src);
-  const own = final.undetermined?.src !== undefined || ns.addresses.some((a) => formatAddr(a.addr) === src);
+  const { src: from, undetermined } = there.tunnels.length > 0 ? there.outer : final;
+  const src = undetermined?.src?.what ?? formatAddr(from);
+  const own = undetermined?.src !== undefined || ns.addresses.some((a) => formatAddr(a.addr) === src);
   const by = outcome.device === undefined ? '' : ` by ${outcome.device}`;
   choices.assume(
     own
@@ -94,7 +96,20 @@ function answerTo(world: World, there: Passed, choices: Choices): Start | undefi
   const passed = there.devices && {
     devices: { iif: there.devices.oif, oif: there.devices.iif, physin: there.devices.physout, physout: there.devices.physin },
   };
-  return { ns, packet, local: false, bound: true, ...passed, ...(outcome.device !== undefined && { device: outcome.device }) };
+  const start = { ns, local: false, bound: true, ...passed, ...(outcome.device !== undefined && { device: outcome.device }) };
+  if (there.tunnels.length === 0) return { ...start, packet };
+  // what left in a tunnel is answered in it
+  const tunnels = there.tunnels.map((t, i): Carried => {
+    const { mac, from: sender } = t.to;
+    const inside = i === 0 ? packet : turned(t.packet);
+    return { ...t, packet: inside, to: { ...(sender !== undefined && { mac: sender }), ...(mac !== undefined && { from: mac }) } };
+  });
+  return { ...start, packet: turned(there.outer), tunnels };
+}
+
+/** A tunnel's packet the other way: the port it is for stays, the other is open. */
+function turned(outer: Packet): Packet {
+  return { ...outer, src: outer.dst, dst: outer.src, ttl: 64, mark: 0 };
 }
 
 /** What a willing peer sends back: the same connection seen from the other side. */

@@ -1,6 +1,6 @@
 // Routing decisions about one packet: who gets it (input), which way it goes (output), and whether its source is believed.
 // ip_route_input_slow(), ip_route_output_key_hash_rcu(), net/ipv4/route.c; fib_validate_source(), net/ipv4/fib_frontend.c.
-import { formatAddr, isLimitedBroadcast, isLinkLocal, isLoopback, isMulticast, isZeronet, type Addr } from '../net/addr.ts';
+import { equal, formatAddr, isLimitedBroadcast, isLinkLocal, isLoopback, isMulticast, isZeronet, type Addr } from '../net/addr.ts';
 import { TCP } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { Namespace } from '../model/host.ts';
@@ -229,7 +229,9 @@ function validateSource(ns: Namespace, p: Packet, iif: string | undefined, out: 
   const brief = mode === 0 && (out !== iif || !eitherOf(ns, iif, 'send_redirects', 1).value);
   const acceptsLocal = eitherOf(ns, iif, 'accept_local').value !== 0;
   if (brief && (acceptsLocal || !fib.isCustom)) {
-    if (!acceptsLocal && fib.isLocal(p.src))
+    // inet_lookup_ifaddr_rcu(): an address itself, not what is local because lo has its network
+    const isOwn = ns.captured.addresses ? ns.addresses.some((a) => equal(a.addr, p.src)) : fib.isLocal(p.src);
+    if (!acceptsLocal && isOwn)
       return refuse(`${formatAddr(p.src)} is an address of ${place(ns)} itself, and came in by ${iif}: martian source`, fib.addressType(p.src)?.at);
     if (!filter.at && fib.knowsRoutes) {
       const strict = reversePath(ns, p, iif, out, router, 1);

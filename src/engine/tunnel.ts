@@ -7,6 +7,7 @@ import type { Link, Namespace, World } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
 import type { Refusal } from './routing.ts';
 import { place } from './routing.ts';
+import { Fib } from './fib.ts';
 import { isFor, type Destination } from './frame.ts';
 import type { Learned } from './learned.ts';
 import { floodRemotes, linkOf, remoteTowards } from './wire.ts';
@@ -25,6 +26,14 @@ export interface Encapsulated {
   readonly outer: Packet;
   /** The outer source is the tunnel's own, not chosen by the route. */
   readonly bound: boolean;
+  readonly how: string;
+  readonly at?: Span;
+}
+
+/** The far end is this host: the frame comes straight out of its device there. */
+export interface Bypassed {
+  readonly kind: 'bypassed';
+  readonly device: string;
   readonly how: string;
   readonly at?: Span;
 }
@@ -49,11 +58,11 @@ export function encapsulate(
   to: Destination,
   via: Addr | undefined,
   learned: Learned,
-): Encapsulated | Refusal {
+): Encapsulated | Bypassed | Refusal {
   return link.vxlan ? intoVxlan(world, ns, link, packet, to, learned) : intoIpip(link, packet, via);
 }
 
-function intoVxlan(world: World, ns: Namespace, link: Link, packet: Packet, to: Destination, learned: Learned): Encapsulated | Refusal {
+function intoVxlan(world: World, ns: Namespace, link: Link, packet: Packet, to: Destination, learned: Learned): Encapsulated | Bypassed | Refusal {
   const vxlan = link.vxlan!;
   const entry = ns.fdb.find((e) => e.device === link.name && e.bridge === undefined && e.mac === to.mac && e.remote !== undefined);
   const flood = floodRemotes(ns, link.name);
@@ -77,6 +86,14 @@ function intoVxlan(world: World, ns: Namespace, link: Link, packet: Packet, to: 
     };
   }
   const family = familyOf(remote);
+  const at = entry ? { at: entry.at } : { at: link.at };
+  // encap_bypass_if_local()
+  if (Fib.of(ns, family).isLocal(remote)) {
+    const end = ns.links.find((l) => l.vxlan?.id === vxlan.id && l.vxlan.port === (entry?.port ?? vxlan.port) && l.up);
+    const how = `VTEP ${formatAddr(remote)} is ${place(ns)} itself`;
+    if (end) return { kind: 'bypassed', device: end.name, how, ...at };
+    return { kind: 'refused', outcome: 'dropped', why: `${how}, and no device there has VXLAN ${vxlan.id}`, ...at };
+  }
   const base = outside(packet, family, vxlan.local, remote, UDP, packet.length + VXLAN_OVERHEAD + (family === 6 ? 20 : 0));
   return {
     kind: 'encapsulated',
@@ -87,7 +104,7 @@ function intoVxlan(world: World, ns: Namespace, link: Link, packet: Packet, to: 
       : snooped !== undefined
         ? `${to.mac} is behind VTEP ${formatAddr(remote)}, as its packets told`
         : `VTEP ${formatAddr(remote)} (default)`,
-    ...(entry ? { at: entry.at } : { at: link.at }),
+    ...at,
   };
 }
 

@@ -283,11 +283,13 @@ function rulesOf(d: Dice, p: Draft, m: Making, pool: readonly string[]): Record<
   const tables: Record<string, string[]> = {};
   // one rule without effect at every hook tells that the packet passed it
   for (const [table, chains] of Object.entries({ mangle: ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'] })) tables[table] = chains.map((c) => `-A ${c}`);
+  // conntrack is on everywhere, as the harness has it
+  tables['filter'] = [':CT -', '-A CT -m conntrack --ctstate NEW'];
   // ARP has to pass a tunnel that learns, and what rules do to that is another story
   if (p.ip.some((l) => l.startsWith('link set vx1 master')))
     for (const chain of ['PREROUTING', 'INPUT', 'OUTPUT', 'POSTROUTING'])
       for (const table of ['mangle', 'nat', 'filter'])
-        if (table !== 'filter' || !/ROUTING/.test(chain)) (tables[table] ??= []).unshift(`-A ${chain} -p udp -m multiport --dports 4789,4790,8472 -j ACCEPT`);
+        if (table !== 'filter' || !/ROUTING/.test(chain)) (tables[table] ??= []).push(`-A ${chain} -p udp -m multiport --dports 4789,4790,8472 -j ACCEPT`);
   const add = (table: string, rule: string): void => void (tables[table] ??= []).push(rule);
   const addr = (): string => d.pick([...pool, ...p.own, '10.0.0.0/24', '10.244.0.0/16', '203.0.113.9', ...SERVICES]);
   const match = (chain: string): string => {

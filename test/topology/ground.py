@@ -10,7 +10,7 @@
   {"op": "packets", "packets": [PACKET...]}
       PACKET  {ns, device? (it arrives there, a tap; else a socket sends it), src, dst, proto, sport?, dport?, flags?, type?, id?, ttl, tos, mark, length?}
       -> [{request: WAY, reply?: WAY}]
-      WAY     {walks: [WALK...], flooded?: true (copies went several ways), end: [NS] (delivered) | [NS, DEVICE] (left by a tap) | [], final?: HEADER, error?}
+      WAY     {walks: [WALK...], flooded?: true (copies went several ways), carried?: true (it left in VXLAN), end: [NS] (delivered) | [NS, DEVICE] (left by a tap) | [], final?: HEADER, error?}
       WALK    {ns, local, tunnel, rules: [[table, chain, number]...], mark, by?: [table, chain]}
   {"op": "run", "ns", "command": [...], "given"?}
 
@@ -35,7 +35,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'oracle'))
 from netlink import NETLINK_NETFILTER, NFNLGRP_NFTRACE, TRACE_MESSAGE, Netlink, attribute, attributes, read_trace  # noqa: E402
-from packet import build as make, parse  # noqa: E402
+from packet import build as make, checksum, parse  # noqa: E402
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
@@ -47,6 +47,7 @@ table inet oracle {
   chain prerouting { type filter hook prerouting priority -2147483647; meta nftrace set 1; }
   chain output { type filter hook output priority -2147483648; meta nftrace set 1; }
   chain input { type filter hook input priority 2147483647; %s drop; }
+  chain copies { type filter hook forward priority -2147483648; }
   chain forward { type filter hook forward priority 2147483647; }
   chain postrouting { type filter hook postrouting priority 2147483647; }
 }
@@ -152,8 +153,9 @@ class Namespace:
                 return False
         return True
 
-    def forget(self):
-        """What was learned from packets: neighbours, addresses behind ports, connections."""
+    def forget_neighbours(self):
+        """Who was learned by ARP; and how many those were."""
+        count = 0
         for kind, body in self.route.ask(30, 0x300, struct.pack('=BxxxiHBB', 2, 0, 0, 0, 0)):
             family, index, state, flags, _ = struct.unpack_from('=BxxxiHBB', body)
             if kind != 28 or family != 2 or state & 0xc0:
@@ -167,6 +169,11 @@ class Namespace:
                     address = body[offset:offset + length]
                 offset += (length + 3) & ~3
             self.route.ask(29, 4, struct.pack('=BxxxiHBB', 2, index, 0, 0, 0) + address)
+            count += 1
+        return count
+
+    def forget(self):
+        """What else was learned from packets: addresses behind ports, connections."""
         for index in self.bridges:
             info = attribute(1, b'bridge') + attribute(2, attribute(21, b''))
             self.route.ask(16, 4, struct.pack('=BxHiII', 0, 0, index, 0, 0) + attribute(18, info))
@@ -190,7 +197,7 @@ class Ground:
         if LIBC.unshare(CLONE_NEWNET):
             raise OSError(ctypes.get_errno(), 'unshare(CLONE_NEWNET) needs root')
         self.home = os.open('/proc/self/ns/net', os.O_RDONLY)
-        self.namespaces, self.names, self.next = {}, {}, 1
+        self.namespaces, self.names, self.next, self.carrier = {}, {}, 1, None
         self.route = Route()
         self.trace = Netlink([NFNLGRP_NFTRACE])
         self.trace.socket.setsockopt(270, 8, 1)                      # NETLINK_LISTEN_ALL_NSID
@@ -278,12 +285,16 @@ class Ground:
         return [self.packet(p) for p in packets]
 
     def packet(self, p):
+        seen = [n for n in self.namespaces.values() if n.seen]
+        # what waited for a neighbour is told of with ICMP when that is given up, and that asks for neighbours again
+        while sum([n.forget_neighbours() for n in seen]) > 0:
+            pass
         for namespace in self.namespaces.values():
             namespace.forget()
         self.drain()
         request = self.go(p)
         answer = {'request': request}
-        back = turned(p, request) if request['end'] else None
+        back = turned(p, request) if request['end'] and request['final']['proto'] == NUMBERS[p['proto']] else None
         if back:
             answer['reply'] = self.go(back)
         return answer
@@ -301,12 +312,16 @@ class Ground:
         data = make(p)
         if p.get('length', 0) > len(data):
             data = padded(data, p['length'])
+        if p.get('carried'):
+            data = carried(data, self.carrier)
         error = None
         try:
             if 'device' in p:
                 os.write(namespace.taps[p['device']], bytes.fromhex(p['mac'].replace(':', '')) + b'\x06\0\0\0\0\1\x08\0' + data)
             else:
                 namespace.raw.setsockopt(socket.SOL_SOCKET, 36, p.get('mark', 0))
+                # the route is chosen for the address that the socket is bound to, not for the header's
+                namespace.raw.bind((p['src'], 0))
                 namespace.raw.sendto(data, (p['dst'], 0))
         except OSError as problem:
             error = errno.errorcode.get(problem.errno, str(problem))
@@ -353,7 +368,7 @@ class Ground:
                 if e['chain'] == 'input':
                     walk['arrived'] = walk['header']
                 # a bridge sends one frame by several ports
-                walk['copies'] = walk.get('copies', 0) + (e['chain'] == 'forward')
+                walk['copies'] = walk.get('copies', 0) + (e['chain'] == 'copies' and e['kind'] == 'policy')
                 continue
             if e['kind'] == 'rule':
                 number = self.namespaces[name].handles.get((e['family'], e['table'], e['chain'], e['handle']))
@@ -362,7 +377,7 @@ class Ground:
                 walk['by'] = [e['table'], e['chain']]
         told, end, final = [], [], None
         sent = {(w['ns'], w['header']['dst']) for w in walks if w['local'] and is_tunnel(w)}
-        flooded = any(w.get('copies', 0) > 1 for w in walks) or len(sent) > len({ns for ns, _ in sent})
+        flooded = any(w.get('copies', 0) > 1 for w in walks) or len(sent) > len({ns for ns, _ in sent}) or branches(walks)
         for w in walks:
             h = w['header'] or {}
             if h.get('proto') == 1 and h.get('type') not in (0, 8) or h.get('arp'):
@@ -377,9 +392,28 @@ class Ground:
                     while True:
                         frame = os.read(fd, 70000)
                         found = parse(frame[14:]) if frame[12:14] == b'\x08\0' else None
+                        if found and found['proto'] == 17 and found.get('dport') in VXLAN_PORTS:
+                            self.carrier = frame[:64]
+                            found = parse(frame[64:]) if frame[62:64] == b'\x08\0' else None
+                        else:
+                            self.carrier = None
                         if found and not (found['proto'] == 1 and found.get('type') not in (0, 8)):
                             end, final = [namespace.name, device], found
-        return {'walks': told, 'end': end, **({'flooded': True} if flooded else {}), **({'final': final} if final else {})}
+        return {'walks': told, 'end': end, **({'carried': True} if len(end) == 2 and self.carrier else {}), **({'flooded': True} if flooded else {}), **({'final': final} if final else {})}
+
+
+def branches(walks):
+    """Whether these cannot be one after the other."""
+    walks = [w for w in walks if not (w['header'] or {}).get('arp')]
+    for a, b in zip(walks, walks[1:]):
+        if is_tunnel(a) and not ('arrived' in a and not is_tunnel(b) or 'arrived' not in a and is_tunnel(b) and not b['local']):
+            return True
+        if not is_tunnel(a) and 'arrived' in a:
+            return True
+    return False
+
+
+NUMBERS = {'tcp': 6, 'udp': 17, 'icmp': 1}
 
 
 def is_tunnel(walk):
@@ -393,21 +427,31 @@ def alike(a, b):
 
 def padded(data, length):
     """A longer TCP segment, not to be cut."""
-    import packet
     more = b'\0' * (length - len(data))
     head = data[:2] + struct.pack('!H', length) + data[4:6] + b'\x40\0' + data[8:10] + b'\0\0' + data[12:20]
     segment = data[20:] + more
     if data[9] == 6:
         segment = segment[:16] + b'\0\0' + segment[18:]
         pseudo = data[12:20] + struct.pack('!xBH', 6, len(segment))
-        segment = segment[:16] + struct.pack('!H', packet.checksum(pseudo + segment)) + segment[18:]
-    return head[:10] + struct.pack('!H', packet.checksum(head)) + head[12:] + segment
+        segment = segment[:16] + struct.pack('!H', checksum(pseudo + segment)) + segment[18:]
+    return head[:10] + struct.pack('!H', checksum(head)) + head[12:] + segment
+
+
+def carried(data, carrier):
+    """The answer to what came in VXLAN goes back in VXLAN."""
+    outer, inner = carrier[14:34], carrier[50:64]
+    data = inner[6:12] + inner[:6] + inner[12:] + data
+    udp = struct.pack('!HHHH', 40404, struct.unpack('!H', carrier[36:38])[0], 16 + len(data), 0) + carrier[42:50]
+    head = b'\x45\0' + struct.pack('!HHHBBH', 36 + len(data), 1, 0, 64, 17, 0) + outer[16:20] + outer[12:16]
+    return head[:10] + struct.pack('!H', checksum(head)) + head[12:] + udp + data
 
 
 def turned(p, way):
     """What a willing peer answers."""
     h, end = way['final'], way['end']
-    back = {'ns': end[0], 'src': h['dst'], 'dst': h['src'], 'proto': p['proto'], 'ttl': 64, 'tos': h['tos']}
+    back = {**({'length': p['length']} if 'length' in p else {}), 'ns': end[0], 'src': h['dst'], 'dst': h['src'], 'proto': p['proto'], 'ttl': 64, 'tos': h['tos']}
+    if 'carried' in way:
+        back['carried'] = True
     if len(end) == 2:
         back.update(device=end[1], mac=p['macs']['%s %s' % tuple(end)])
     if p['proto'] == 'icmp':

@@ -145,13 +145,11 @@ export function judge(world: World, shot: Shot, seen: Sighting): Comparison {
   const courses: string[] = [];
   for (const t of traces) {
     const course = courseOfTrace(t);
-    // a raw socket refuses what does not fit before any hook; TCP would not have made the segment
-    if (seen.request.error === 'EMSGSIZE' && t.hops.length === 1 && t.outcome.kind !== 'delivered' && t.outcome.kind !== 'left') return { agreed: 'yes', kernel: 'EMSGSIZE', courses: [line(course)], why: [] };
     const there = courseOfWay(seen.request, t.final.undetermined);
     const whole = { ...there, ...(seen.reply && { reply: courseOfWay(seen.reply, t.reply?.final.undetermined) }) };
-    kernel = line(whole);
+    kernel = `${line(whole)}${[seen.request, seen.reply].map((w) => (w?.error === undefined ? '' : ` ${w.error}`)).join('')}${seen.request.flooded || seen.reply?.flooded ? ' FLOODED' : ''}`;
     courses.push(line(course));
-    if (same(course, there, seen.request.flooded) && same(course.reply, whole.reply, seen.reply?.flooded)) return { agreed: 'yes', kernel, courses, why: [] };
+    if (same(course, there, seen.request) && same(course.reply, whole.reply, seen.reply)) return { agreed: 'yes', kernel, courses, why: [] };
     if (arpInTunnel(t, whole)) return { agreed: 'arp', kernel, courses, why: [] };
     if (unsure(course, whole)) told = 'cannot-tell';
   }
@@ -160,21 +158,24 @@ export function judge(world: World, shot: Shot, seen: Sighting): Comparison {
 
 /** Rules and routes for a tunnel's own packets stop ARP inside it too; netwhy follows only the packet, and finds it stopped, or its answer. */
 function arpInTunnel(t: Trace, kernel: Course): boolean {
-  if (t.outcome.kind === 'delivered' || t.outcome.kind === 'left') return false;
+  const tunnelled = t.hops.at(-1)?.tunnel !== undefined || t.outcome.why.startsWith('inside a packet');
+  if (!tunnelled && (t.outcome.kind === 'delivered' || t.outcome.kind === 'left')) return false;
   const ways: [Trace, Course][] = [[t, kernel], ...(t.reply && kernel.reply ? [[t.reply, kernel.reply] as [Trace, Course]] : [])];
   return ways.some(([trace, seen]) => {
     if (seen.end !== 'lost') return false;
     const at = trace.hops.findIndex((h) => h.tunnel !== undefined);
-    const before = at < 0 ? undefined : courseOfTrace({ ...trace, hops: trace.hops.slice(0, at) }).rules;
-    return before !== undefined && before.join() === seen.rules.join();
+    // it waits for ARP at the place before the tunnel, or at one that has a bridge in between
+    return trace.hops.slice(0, at + 1).some((_, i) => i > 0 && courseOfTrace({ ...trace, hops: trace.hops.slice(0, i) }).rules.join() === seen.rules.join());
   });
 }
 
 /** The rules of copies that a bridge or a tunnel made come in between. */
-function same(a: Course | undefined, kernel: Course | undefined, flooded: true | undefined): boolean {
+function same(a: Course | undefined, kernel: Course | undefined, way: Way | undefined): boolean {
   if (!a || !kernel) return a === kernel;
+  // a raw socket refuses what does not fit before any hook; TCP would not have made the segment
+  if (way?.error === 'EMSGSIZE') return a.end === 'lost' && !kernel.rules.length;
   if (a.end !== kernel.end || a.final !== kernel.final) return false;
-  if (!flooded) return a.rules.join() === kernel.rules.join();
+  if (!way?.flooded) return a.rules.join() === kernel.rules.join();
   let at = 0;
   return a.rules.every((r) => (at = kernel.rules.indexOf(r, at) + 1) > 0);
 }

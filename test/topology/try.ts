@@ -11,7 +11,9 @@ for (let at = 0; at < cases; at++) {
   if (only >= 0 && at !== only) continue;
   const d = new Dice(seed * 100003 + at);
   const net = makeNetwork(d);
-  const shots = d.some(packets, packets, () => makeShot(d, net));
+  let shots = d.some(packets, packets, () => makeShot(d, net));
+  if (process.env['FROM']) shots = shots.slice(Number(process.env['FROM']), Number(process.env['TO']) + 1);
+  if (process.env['ONE']) shots = [shots[Number(process.env['ONE'])]!, { ...shots[Number(process.env['ONE'])]!, ttl: 64 }, shots[Number(process.env['ONE'])]!, shots[Number(process.env['ONE'])]!];
   try {
     let t = performance.now();
     const captures = await g.build(net.plan);
