@@ -11,6 +11,8 @@ export type Forwarding =
   /** It is for the bridge's own host. */
   | { readonly kind: 'up' }
   | { readonly kind: 'port'; readonly port: string; readonly how: string; readonly at?: Span }
+  /** Nobody has the address: by all of these ports, to no avail. */
+  | { readonly kind: 'flooded'; readonly ports: readonly string[]; readonly why: string; readonly at?: Span }
   /** To a port behind which nobody was captured. */
   | { readonly kind: 'outside'; readonly port?: string }
   | { readonly kind: 'stopped'; readonly outcome: OutcomeKind; readonly why: string; readonly at?: Span };
@@ -43,13 +45,25 @@ export function forwardFrame(world: World, bridge: Station, to: Destination, lea
     if (name !== undefined) how = `the station is behind ${name}`;
   }
   if (name === undefined) {
-    const open = ports.find((p) => p.up && p.name !== bridge.port && (behind(world, { ns, device: p.name }, bridge)?.open ?? true));
+    const snooped = ports.find((p) => p.vxlan?.learning && to.mac !== undefined && learned.remote({ ns, device: p.name }, to.mac) !== undefined);
+    if (snooped) {
+      name = snooped.name;
+      how = `the station is behind ${name}, as its packets told`;
+    }
+  }
+  if (name === undefined) {
+    const open = ports.find((p) => p.up && !p.vxlan && p.name !== bridge.port && (behind(world, { ns, device: p.name }, bridge)?.open ?? true));
     if (open) return { kind: 'outside', port: open.name };
-    return stopped(
-      'not-for-us',
-      `nobody on the bridge ${where} has the link-layer address ${to.mac ?? 'of the next hop'}${to.how ? `: ${to.how}` : ''}`,
-      to.at,
+    const out = ports.filter(
+      (p) =>
+        p.up &&
+        p.port?.forwarding !== false &&
+        p.port?.flood !== false &&
+        (p.name !== bridge.port || p.port?.hairpin) &&
+        !(p.port?.isolated && inPort?.port?.isolated),
     );
+    const why = `nobody on the bridge ${where} has the link-layer address ${to.mac ?? 'of the next hop'}${to.how ? `: ${to.how}` : ''}`;
+    return { kind: 'flooded', ports: out.map((p) => p.name), why, ...(to.at && { at: to.at }) };
   }
   const port = linkOf(ns, name);
   const at = entry?.at ?? port?.port?.at ?? port?.at;

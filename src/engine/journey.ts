@@ -8,7 +8,7 @@ import { forwardFrame } from './bridge.ts';
 import { isFor, macOf, type Destination } from './frame.ts';
 import { Visit, type Passage, type UnknownDevices, type Walk } from './namespace.ts';
 import { resolve, type Delivery } from './neighbour.ts';
-import { place } from './routing.ts';
+import { mtuOf, place, routeOutput } from './routing.ts';
 import { carries, decapsulate, encapsulate, isTaken, type Carried } from './tunnel.ts';
 import { attached, behind, bridgeCalls, bridgeKey, isBridge, linkOf, masterOf, wiresOf, type Station } from './wire.ts';
 
@@ -177,10 +177,10 @@ class Journey {
   }
 
   /** Puts the frame on a device: a bridge, a tunnel, or a cable. */
-  private transmit(from: Station, to: Destination, via: Addr | undefined, visit: Visit): Next {
+  private transmit(from: Station, to: Destination, via: Addr | undefined, visit: Visit, isBridged = false): Next {
     const { ns, device } = from;
     const link = linkOf(ns, device);
-    if (link && carries(link)) return this.enterTunnel(from, to, via, visit);
+    if (link && carries(link)) return this.enterTunnel(from, to, via, visit, isBridged);
     if (isBridge(ns, device)) return this.forward({ ns, device }, to, visit);
     const ends = attached(this.world, from);
     const next = ends.find((s) => isFor(to, s)) ?? ends.find((s) => leadsTo(this.world, from, s, to)) ?? (ends.length === 1 ? ends[0] : undefined);
@@ -258,21 +258,23 @@ class Journey {
   /** What PREROUTING left on the bridge: to the station it was for, or to the one it was redirected to. */
   private onBridge(passage: Passage & { kind: 'bridged' }, visit: Visit, to: Partial<Destination>): Next {
     const here: Station = this.at;
-    if (passage.to === undefined) return this.forward(here, to, visit, true);
+    if (passage.to === undefined) return this.forward(here, to, visit, 'seen');
     const delivery = resolve(this.world, { ns: here.ns, device: here.device }, passage.to, visit, this.walk.learned);
-    if (delivery.kind === 'refused') return ended({ kind: delivery.outcome, why: delivery.why, ...(delivery.at && { at: delivery.at }) });
     if (delivery.kind === 'outside') return this.leftBy(here.device, formatAddr(passage.to), visit);
+    if (delivery.kind === 'refused' && delivery.mac === undefined)
+      return ended({ kind: delivery.outcome, why: delivery.why, ...(delivery.at && { at: delivery.at }) });
     const now: Destination = {
-      how: delivery.how,
+      how: delivery.kind === 'refused' ? delivery.why : delivery.how,
       ...(delivery.mac !== undefined && { mac: delivery.mac }),
-      ...(delivery.to && { owner: delivery.to }),
+      ...(delivery.kind === 'found' && delivery.to && { owner: delivery.to }),
       ...(delivery.at && { at: delivery.at }),
+      ...(to.from !== undefined && { from: to.from }),
     };
-    return this.forward(here, now, visit, true);
+    return this.forward(here, now, visit, 'redirected');
   }
 
   /** The bridge's own decision, and the rules of FORWARD and POSTROUTING where `isSeen`. */
-  private forward(bridge: Station, to: Destination, visit: Visit, isSeen = false): Next {
+  private forward(bridge: Station, to: Destination, visit: Visit, how: 'unseen' | 'seen' | 'redirected' = 'unseen'): Next {
     const decision = forwardFrame(this.world, bridge, to, this.walk.learned);
     const { ns, device } = bridge;
     const step = (out: string | undefined, result: string, at?: Outcome['at']): void => {
@@ -286,15 +288,28 @@ class Journey {
       });
     };
     switch (decision.kind) {
+      case 'flooded': {
+        const [first] = decision.ports;
+        if (how !== 'unseen' && first !== undefined) {
+          const stopped = visit.bridgeOut(device, first);
+          this.packet = visit.packet;
+          if (stopped) return this.after(stopped, visit, to);
+        }
+        step(first, decision.why, decision.at);
+        return ended({ kind: 'not-for-us', why: decision.why, ...(decision.at && { at: decision.at }) });
+      }
       case 'stopped':
         step(undefined, decision.why, decision.at);
+        // br_handle_frame_finish(): the host of a promiscuous bridge gets every frame, and takes one that was for it before DNAT
+        if (how === 'redirected' && linkOf(ns, device)?.promiscuous) return this.routeUp(visit, to);
         return ended({ kind: decision.outcome, why: decision.why, ...(decision.at && { at: decision.at }) });
       case 'up':
+        if (how === 'redirected') return this.routeUp(visit, to);
         return { do: 'receive', ns, device, ...(bridge.port !== undefined && { port: bridge.port }) };
       case 'outside':
         return this.leftBy(decision.port ?? device, formatAddr(this.packet.dst), visit);
       case 'port': {
-        if (isSeen) {
+        if (how !== 'unseen') {
           const stopped = visit.bridgeOut(device, decision.port);
           this.packet = visit.packet;
           if (stopped) return this.after(stopped, visit, to);
@@ -307,12 +322,18 @@ class Journey {
             why: `${this.packet.length} bytes do not fit the MTU ${link.mtu} of the bridge port ${link.name} on ${place(ns)}: the frame is dropped`,
             at: link.at,
           });
-        return this.transmit({ ns, device: decision.port }, to, undefined, visit);
+        return this.transmit({ ns, device: decision.port }, to, undefined, visit, how !== 'redirected' && bridge.port !== undefined);
       }
     }
   }
 
-  private enterTunnel(from: Station, to: Destination, via: Addr | undefined, visit: Visit): Next {
+  private routeUp(visit: Visit, to: Destination): Next {
+    const passage = visit.routeBridged();
+    this.packet = visit.packet;
+    return this.after(passage, visit, to);
+  }
+
+  private enterTunnel(from: Station, to: Destination, via: Addr | undefined, visit: Visit, isBridged: boolean): Next {
     const link = linkOf(from.ns, from.device)!;
     const made = encapsulate(this.world, from.ns, link, this.packet, to, via, this.walk.learned);
     if (made.kind === 'refused') return ended({ kind: made.outcome, why: made.why, ...(made.at && { at: made.at }) });
@@ -325,17 +346,30 @@ class Journey {
     }
     if (this.tunnels.some((t) => t.link === link))
       return ended({ kind: 'loop', why: `the outer packet of ${link.name} on ${place(from.ns)} leaves by ${link.name} again`, at: link.at });
+    let { outer } = made;
+    const way = routeOutput(from.ns, made.outer, made.bound, visit, true);
+    const limit = way.kind === 'refused' ? undefined : mtuOf(from.ns, way);
+    if (limit && made.outer.length > limit.mtu) {
+      // skb_tunnel_check_pmtu(): what a bridge put in is too big, everything else is cut
+      if (isBridged && link.vxlan)
+        return ended({
+          kind: 'too-big',
+          why: `${this.packet.length} bytes and the headers of ${link.name} do not fit the MTU ${limit.mtu} of ${way.kind === 'refused' ? '' : (way.device ?? '?')} on ${place(from.ns)}`,
+          ...(limit.at && { at: limit.at }),
+        });
+      if (link.vxlan) outer = { ...outer, length: limit.mtu };
+    }
     const step: Step = {
       step: 'encapsulate',
       device: link.name,
       kind: link.kind ?? 'tunnel',
       how: made.how,
-      packet: made.outer,
+      packet: outer,
       ...(made.at && { at: made.at }),
     };
     visit.steps.push({ step: 'leave', device: link.name, to: formatAddr(via ?? this.packet.dst), packet: this.packet });
     this.tunnels.push({ packet: this.packet, to, ns: from.ns, link });
-    this.packet = made.outer;
+    this.packet = outer;
     return { do: 'send', ns: from.ns, bound: made.bound, step };
   }
 

@@ -131,6 +131,11 @@ export class Visit implements Visitor, Router {
     return this.runHook('POSTROUTING');
   }
 
+  /** A redirected frame comes up to the host after all: it has its route already, and PREROUTING is behind it (ip_sabotage_in()). */
+  routeBridged(): Passage {
+    return this.out ? this.forward(this.out) : this.routeAndGo();
+  }
+
   /** A packet that a socket here sends, or a tunnel device; `bound` tells whether its source address is settled. */
   send(bound: boolean, tunnel?: string): Passage {
     this.tunnel = tunnel;

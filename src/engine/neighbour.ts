@@ -16,7 +16,7 @@ export type Delivery =
   /** A station that answered, or the link-layer address that the table has, or both. */
   | { readonly kind: 'found'; readonly to?: Station; readonly mac?: string; readonly how: string; readonly at?: Span }
   | { readonly kind: 'outside'; readonly how: string; readonly at?: Span }
-  | { readonly kind: 'refused'; readonly outcome: 'no-neighbour' | 'not-for-us'; readonly why: string; readonly at?: Span };
+  | { readonly kind: 'refused'; readonly outcome: 'no-neighbour' | 'not-for-us'; readonly why: string; readonly at?: Span; readonly mac?: string };
 
 /** Finds whom a packet for next hop `addr` out of `from` is addressed to. */
 export function resolve(world: World, from: Station, addr: Addr, router: Resolver, learned: Learned): Delivery {
@@ -51,6 +51,7 @@ export function resolve(world: World, from: Station, addr: Addr, router: Resolve
         outcome: 'not-for-us',
         why: `${place(from.ns)} sends to ${mac} (${entry.state}) for ${text}, and no captured station on ${from.device} has that link-layer address${owns}`,
         at: entry.at,
+        mac,
       };
     }
   }

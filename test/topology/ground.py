@@ -17,7 +17,7 @@
 Writing a packet to a device, or sending it from a socket, lets it cross all namespaces inside that system call: veths hand it on in the
 same softirq. One netlink socket hears the traces of all of them (NETLINK_LISTEN_ALL_NSID), in the kernel's own order. What reaches a
 socket's door is dropped there, after conntrack has confirmed it, so that nothing answers but we; what ARP and bridges learn is
-forgotten between packets.
+forgotten between packets, and ICMP errors are not sent.
 """
 import contextlib
 import ctypes
@@ -45,7 +45,7 @@ WATCH = '''
 table inet oracle {
   chain user { }
   chain prerouting { type filter hook prerouting priority -2147483647; meta nftrace set 1; }
-  chain output { type filter hook output priority -2147483648; meta nftrace set 1; }
+  chain output { type filter hook output priority -2147483648; icmp type { destination-unreachable, time-exceeded, redirect } drop; meta nftrace set 1; }
   chain input { type filter hook input priority 2147483647; %s drop; }
   chain copies { type filter hook forward priority -2147483648; }
   chain forward { type filter hook forward priority 2147483647; }
@@ -383,7 +383,7 @@ class Ground:
             if h.get('proto') == 1 and h.get('type') not in (0, 8) or h.get('arp'):
                 continue
             tunnel = is_tunnel(w)
-            if 'arrived' in w and not tunnel:
+            if 'arrived' in w and not tunnel and not end:
                 end, final = [w['ns']], {**w['arrived'], 'mark': w['mark']}
             told.append({k: w[k] for k in ('ns', 'local', 'rules', 'mark', 'by') if k in w} | {'tunnel': tunnel})
         for namespace in self.namespaces.values():
