@@ -1,6 +1,6 @@
 // Which way a bridge sends a frame: br_handle_frame_finish() and br_dev_xmit(), net/bridge/br_input.c and br_device.c.
 import type { Span } from '../model/finding.ts';
-import type { FdbEntry, World } from '../model/host.ts';
+import type { FdbEntry, Link, World } from '../model/host.ts';
 import type { OutcomeKind } from '../model/trace.ts';
 import { isFor, type Destination } from './frame.ts';
 import type { Learned } from './learned.ts';
@@ -36,11 +36,15 @@ export function forwardFrame(world: World, bridge: Station, to: Destination, lea
     if (local || isFor(to, { ns, device })) return { kind: 'up' };
   } else if (local) return stopped('not-for-us', `${to.mac} is the port ${local.name} of ${where} itself: nobody behind it has that address`, to.at);
 
-  const entry = to.mac === undefined ? undefined : entryOf(bridge, to.mac);
-  let name = entry?.device;
-  let how = entry ? `${to.mac} is behind ${entry.device} (fdb)` : '';
+  const reached = (): readonly Link[] => ports.filter((p) => behind(world, { ns, device: p.name }, bridge)?.stations.some((s) => isFor(to, s)));
+  const told = to.mac === undefined ? undefined : entryOf(bridge, to.mac);
+  // who was heard since the capture is where it was heard: br_fdb_update() moves entries, static ones too
+  const moved = told && to.mac !== undefined && learned.hasHeard(to.mac) ? reached().find((p) => p.port?.learning) : undefined;
+  const entry = moved && moved.name !== told?.device ? undefined : told;
+  let name = entry?.device ?? moved?.name;
+  let how = entry ? `${to.mac} is behind ${entry.device} (fdb)` : 'the station is behind it, and has been heard there';
   if (name === undefined) {
-    const candidates = ports.filter((p) => behind(world, { ns, device: p.name }, bridge)?.stations.some((s) => isFor(to, s)));
+    const candidates = reached();
     name = (candidates.find((p) => p.name !== bridge.port) ?? candidates[0])?.name;
     if (name !== undefined) how = `the station is behind ${name}`;
   }

@@ -1,8 +1,9 @@
 // What a device is attached to: the other end of a veth pair, the stations of a wire, the ports of a bridge, the far ends of a tunnel.
-import { formatAddr, type Addr, type Family } from '../net/addr.ts';
+import { familyOf, formatAddr, type Addr, type Family } from '../net/addr.ts';
 import type { Span } from '../model/finding.ts';
 import type { Link, Namespace, Wire, World } from '../model/host.ts';
 import type { Truth } from '../model/ruleset.ts';
+import { Fib } from './fib.ts';
 import { setting } from './sysctl.ts';
 
 /** One device of one namespace. `port` is the bridge port that a frame for a bridge came in by. */
@@ -166,7 +167,7 @@ function answerLost(bridge: Station, port: Station, link: Link | undefined, mac:
   if (!link || mac === undefined) return undefined;
   const where = `${bridge.device} of ${nameOf(bridge.ns)}`;
   const entry = bridge.ns.fdb.find((e) => e.bridge === bridge.device && e.mac === mac && e.vlan === undefined);
-  if (entry && (entry.device !== port.device || entry.permanent))
+  if (entry && (entry.permanent || (entry.device !== port.device && link.port?.learning === false)))
     return { why: `the answer to ${mac} goes astray: ${where} has it ${entry.permanent ? 'as its own' : `behind ${entry.device}`} (fdb)`, at: entry.at };
   if (entry || !link.port || link.port.flood || link.port.learning) return undefined;
   return { why: `${where} does not learn who is behind ${port.device}, and ${port.device} takes no unknown frames (flood off)`, at: link.port.at };
@@ -198,7 +199,9 @@ function tunnelPeers(world: World, from: Station, id: number): readonly Station[
     const far = t.link(s.ns, s.device);
     return s.ns !== from.ns && far?.up === true && far.vxlan?.port === link?.vxlan?.port;
   };
-  return floodRemotes(from.ns, from.device).flatMap((addr) => t.tunnelEnds(id, addr).filter(hears));
+  // what goes to the host itself comes straight back (encap_bypass_if_local())
+  const isOwn = (addr: Addr): boolean => Fib.of(from.ns, familyOf(addr)).isLocal(addr);
+  return floodRemotes(from.ns, from.device).flatMap((addr) => (isOwn(addr) ? [] : t.tunnelEnds(id, addr).filter(hears)));
 }
 
 /** The far end of a tunnel that leads to a station, of several that a frame is flooded to. */

@@ -273,8 +273,6 @@ function faults(d: Dice, p: Draft, m: Making, all: readonly Draft[]): void {
     p.ip.push(`rule add ${d.pick(['fwmark 0x1', 'fwmark 0x1', `from ${other()}`, `iif ${device()}`, `to ${other()}`])} lookup 100`);
     p.ip.push(d.chance(70) ? `route add default via ${via} dev ${p.devices.find((x) => x.startsWith('eth')) ?? device()} onlink table 100` : `route add ${other()} dev ${device()} table 100`);
   }
-  if (p.ports.length > 0 && d.chance(10))
-    p.bridge.push(`fdb add ${d.pick(m.macs)} dev ${d.pick(p.ports)} master ${d.pick(['static', 'static', 'local'])}`);
   if (d.chance(4)) p.ip.push(`link set ${device()} mtu ${d.pick([1300, 1400, 1450])}`);
 }
 
