@@ -11,8 +11,8 @@ export type Forwarding =
   /** It is for the bridge's own host. */
   | { readonly kind: 'up' }
   | { readonly kind: 'port'; readonly port: string; readonly how: string; readonly at?: Span }
-  /** Nobody has the address: by all of these ports, to no avail. */
-  | { readonly kind: 'flooded'; readonly ports: readonly string[]; readonly why: string; readonly at?: Span }
+  /** By all of these ports, to no avail: who it is for is behind none of them. */
+  | { readonly kind: 'flooded'; readonly ports: readonly string[]; readonly outcome: OutcomeKind; readonly why: string; readonly at?: Span }
   /** To a port behind which nobody was captured. */
   | { readonly kind: 'outside'; readonly port?: string }
   | { readonly kind: 'stopped'; readonly outcome: OutcomeKind; readonly why: string; readonly at?: Span };
@@ -23,6 +23,18 @@ export function forwardFrame(world: World, bridge: Station, to: Destination, lea
   const where = `${device} of ${place(ns)}`;
   const stopped = (outcome: OutcomeKind, why: string, at?: Span): Forwarding => ({ kind: 'stopped', outcome, why, ...(at && { at }) });
   const ports = ns.links.filter((l) => l.master === device);
+  // br_flood(): what the fdb does not know goes out of every port that takes it
+  const flooded = (outcome: OutcomeKind, why: string, at?: Span): Forwarding => {
+    const out = ports.filter(
+      (p) =>
+        p.up &&
+        p.port?.forwarding !== false &&
+        p.port?.flood !== false &&
+        (p.name !== bridge.port || p.port?.hairpin) &&
+        !(p.port?.isolated && inPort?.port?.isolated),
+    );
+    return { kind: 'flooded', ports: out.map((p) => p.name), outcome, why, ...(at && { at }) };
+  };
   const inPort = bridge.port === undefined ? undefined : linkOf(ns, bridge.port);
   if (linkOf(ns, device)?.bridge?.vlanFiltering) return stopped('cannot-tell', `the bridge ${where} filters VLANs, which is not modelled`);
   if (inPort?.port?.forwarding === false)
@@ -58,37 +70,30 @@ export function forwardFrame(world: World, bridge: Station, to: Destination, lea
   if (name === undefined) {
     const open = ports.find((p) => p.up && !p.vxlan && p.name !== bridge.port && (behind(world, { ns, device: p.name }, bridge)?.open ?? true));
     if (open) return { kind: 'outside', port: open.name };
-    const out = ports.filter(
-      (p) =>
-        p.up &&
-        p.port?.forwarding !== false &&
-        p.port?.flood !== false &&
-        (p.name !== bridge.port || p.port?.hairpin) &&
-        !(p.port?.isolated && inPort?.port?.isolated),
-    );
     const why = `nobody on the bridge ${where} has the link-layer address ${to.mac ?? 'of the next hop'}${to.how ? `: ${to.how}` : ''}`;
-    return { kind: 'flooded', ports: out.map((p) => p.name), why, ...(to.at && { at: to.at }) };
+    return flooded('not-for-us', why, to.at);
   }
   const port = linkOf(ns, name);
   const at = entry?.at ?? port?.port?.at ?? port?.at;
+  const isLearned = port?.port?.learning !== false && learned.hasHeard(to.mac);
+  const refuse = entry || isLearned ? stopped : flooded;
   // should_deliver(), net/bridge/br_forward.c
   if (name === bridge.port && !port?.port?.hairpin)
-    return stopped(
+    return refuse(
       'dropped',
       `the frame would leave ${where} by ${name}, the port it came in by, and hairpin_mode of that port is off`,
       port?.port?.at ?? at,
     );
-  if (port && !port.up) return stopped('dropped', `the port ${name} of ${where} is down`, port.at);
-  if (port?.port?.forwarding === false) return stopped('dropped', `the port ${name} of ${where} does not forward (spanning tree)`, port.port.at);
+  if (port && !port.up) return refuse('dropped', `the port ${name} of ${where} is down`, port.at);
+  if (port?.port?.forwarding === false) return refuse('dropped', `the port ${name} of ${where} does not forward (spanning tree)`, port.port.at);
   if (port?.port?.isolated && inPort?.port?.isolated)
-    return stopped(
+    return refuse(
       'dropped',
       `the ports ${inPort.name} and ${name} of ${where} are both isolated: no frame goes from one to the other`,
       port.port.at,
     );
-  const isLearned = port?.port?.learning !== false && learned.hasHeard(to.mac);
   if (!entry && !isLearned && port?.port?.flood === false && ns.captured.fdb)
-    return stopped(
+    return refuse(
       'dropped',
       `the fdb of ${where} does not know ${to.mac ?? 'the address'}, and ${name} takes no unknown frames (flood off)`,
       port.port.at,

@@ -261,12 +261,12 @@ class Journey {
     if (passage.to === undefined) return this.forward(here, to, visit, 'seen');
     const delivery = resolve(this.world, { ns: here.ns, device: here.device }, passage.to, visit, this.walk.learned);
     if (delivery.kind === 'outside') return this.leftBy(here.device, formatAddr(passage.to), visit);
-    if (delivery.kind === 'refused' && delivery.mac === undefined)
+    if (delivery.kind === 'refused')
       return ended({ kind: delivery.outcome, why: delivery.why, ...(delivery.at && { at: delivery.at }) });
     const now: Destination = {
-      how: delivery.kind === 'refused' ? delivery.why : delivery.how,
+      how: delivery.how,
       ...(delivery.mac !== undefined && { mac: delivery.mac }),
-      ...(delivery.kind === 'found' && delivery.to && { owner: delivery.to }),
+      ...(delivery.to && { owner: delivery.to }),
       ...(delivery.at && { at: delivery.at }),
       ...(to.from !== undefined && { from: to.from }),
     };
@@ -296,15 +296,15 @@ class Journey {
           if (stopped) return this.after(stopped, visit, to);
         }
         step(first, decision.why, decision.at);
-        return ended({ kind: 'not-for-us', why: decision.why, ...(decision.at && { at: decision.at }) });
+        return ended({ kind: decision.outcome, why: decision.why, ...(decision.at && { at: decision.at }) });
       }
       case 'stopped':
         step(undefined, decision.why, decision.at);
         // br_handle_frame_finish(): the host of a promiscuous bridge gets every frame, and takes one that was for it before DNAT
-        if (how === 'redirected' && linkOf(ns, device)?.promiscuous) return this.routeUp(visit, to);
+        if (how === 'redirected' && linkOf(ns, device)?.promiscuous) return this.routeUp(visit, to, true);
         return ended({ kind: decision.outcome, why: decision.why, ...(decision.at && { at: decision.at }) });
       case 'up':
-        if (how === 'redirected') return this.routeUp(visit, to);
+        if (how === 'redirected') return this.routeUp(visit, to, false);
         return { do: 'receive', ns, device, ...(bridge.port !== undefined && { port: bridge.port }) };
       case 'outside':
         return this.leftBy(decision.port ?? device, formatAddr(this.packet.dst), visit);
@@ -316,7 +316,8 @@ class Journey {
         }
         step(decision.port, decision.how, decision.at);
         const link = linkOf(ns, decision.port);
-        if (link && !isForwardable(link, this.packet))
+        // br_nf_dev_queue_xmit() cuts or drops what does not fit; without it br_dev_queue_push_xmit() leaves room for a tag
+        if (link && !(how === 'unseen' ? isForwardable(link, this.packet) : this.packet.length <= link.mtu))
           return ended({
             kind: 'too-big',
             why: `${this.packet.length} bytes do not fit the MTU ${link.mtu} of the bridge port ${link.name} on ${place(ns)}: the frame is dropped`,
@@ -327,8 +328,8 @@ class Journey {
     }
   }
 
-  private routeUp(visit: Visit, to: Destination): Next {
-    const passage = visit.routeBridged();
+  private routeUp(visit: Visit, to: Destination, promiscuous: boolean): Next {
+    const passage = visit.routeBridged(promiscuous);
     this.packet = visit.packet;
     return this.after(passage, visit, to);
   }

@@ -131,8 +131,12 @@ export class Visit implements Visitor, Router {
     return this.runHook('POSTROUTING');
   }
 
-  /** A redirected frame comes up to the host after all: it has its route already, and PREROUTING is behind it (ip_sabotage_in()). */
-  routeBridged(): Passage {
+  /**
+   * A redirected frame comes up to the host after all: it has its route already, and PREROUTING is behind it (ip_sabotage_in()).
+   * Where only promiscuity brings it up it comes without its connection: br_nf_local_in(), since Linux 6.9.
+   */
+  routeBridged(promiscuous: boolean): Passage {
+    if (promiscuous) this.connection = undefined;
     return this.out ? this.forward(this.out) : this.routeAndGo();
   }
 

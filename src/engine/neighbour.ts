@@ -16,7 +16,7 @@ export type Delivery =
   /** A station that answered, or the link-layer address that the table has, or both. */
   | { readonly kind: 'found'; readonly to?: Station; readonly mac?: string; readonly how: string; readonly at?: Span }
   | { readonly kind: 'outside'; readonly how: string; readonly at?: Span }
-  | { readonly kind: 'refused'; readonly outcome: 'no-neighbour' | 'not-for-us'; readonly why: string; readonly at?: Span; readonly mac?: string };
+  | { readonly kind: 'refused'; readonly outcome: 'no-neighbour' | 'not-for-us'; readonly why: string; readonly at?: Span };
 
 /** Finds whom a packet for next hop `addr` out of `from` is addressed to. */
 export function resolve(world: World, from: Station, addr: Addr, router: Resolver, learned: Learned): Delivery {
@@ -37,8 +37,10 @@ export function resolve(world: World, from: Station, addr: Addr, router: Resolve
   if (!segment) return vxlan ? silence(from, text, entry) : beyond(from, text, entry);
   if (isSettled) {
     const how = `${text} is at ${mac} (${entry.state})`;
-    const owner = segment.stations.find((s) => macOf(s) === mac);
-    if (!owner && segment.stations.some((s) => isFor({ mac }, s))) return { kind: 'found', mac, how, at: entry.at };
+    // the table decides, whoever would answer, and whether or not ARP would reach it
+    const all = [...segment.stations, ...segment.cuts.flatMap((c) => c.beyond())];
+    const owner = all.find((s) => macOf(s) === mac);
+    if (!owner && all.some((s) => isFor({ mac }, s))) return { kind: 'found', mac, how, at: entry.at };
     if (owner) return { kind: 'found', to: owner, mac, how, at: entry.at };
     const nameless = segment.stations.find((s) => macOf(s) === undefined && answers(s, addr, asker, router));
     if (nameless) return { kind: 'found', to: nameless, mac, how, at: entry.at };
@@ -46,13 +48,8 @@ export function resolve(world: World, from: Station, addr: Addr, router: Resolve
     if (!heard && segment.open) return beyond(from, text, entry);
     if (entry.state === 'PERMANENT' || !heard) {
       const owns = heard ? `; ${place(heard.ns)} has ${text}, with ${macOf(heard) ?? 'another address'}` : '';
-      return {
-        kind: 'refused',
-        outcome: 'not-for-us',
-        why: `${place(from.ns)} sends to ${mac} (${entry.state}) for ${text}, and no captured station on ${from.device} has that link-layer address${owns}`,
-        at: entry.at,
-        mac,
-      };
+      // the frame goes out all the same, and bridges on its way show it to their rules
+      return { kind: 'found', mac, how: `${how}${owns}`, at: entry.at };
     }
   }
   const owners = segment.stations.filter((s) => answers(s, addr, asker, router));
