@@ -40,6 +40,9 @@ export interface Passed {
   readonly outer: Packet;
 }
 
+/** How far rules have dealt with a frame on a bridge: not at all, PREROUTING left it, or sent what was for the host, or for another, elsewhere. */
+type Seen = 'unseen' | 'seen' | 'redirected' | 'diverted';
+
 type End = Omit<Outcome, 'node' | 'namespace'>;
 
 /** What happens next to the packet. */
@@ -270,11 +273,12 @@ class Journey {
       ...(delivery.at && { at: delivery.at }),
       ...(to.from !== undefined && { from: to.from }),
     };
-    return this.forward(here, now, visit, 'redirected');
+    // a frame for another host stays one (PACKET_OTHERHOST), whoever it is redirected to
+    return this.forward(here, now, visit, to.mac === undefined && to.owner === undefined ? 'redirected' : 'diverted');
   }
 
   /** The bridge's own decision, and the rules of FORWARD and POSTROUTING where `isSeen`. */
-  private forward(bridge: Station, to: Destination, visit: Visit, how: 'unseen' | 'seen' | 'redirected' = 'unseen'): Next {
+  private forward(bridge: Station, to: Destination, visit: Visit, how: Seen = 'unseen'): Next {
     const decision = forwardFrame(this.world, bridge, to, this.walk.learned);
     const { ns, device } = bridge;
     const step = (out: string | undefined, result: string, at?: Outcome['at']): void => {
@@ -305,6 +309,7 @@ class Journey {
         return ended({ kind: decision.outcome, why: decision.why, ...(decision.at && { at: decision.at }) });
       case 'up':
         if (how === 'redirected') return this.routeUp(visit, to, false);
+        if (how === 'diverted') return ended({ kind: 'not-for-us', why: `the frame was not for ${place(ns)}, which does not take it (${to.how ?? ''})` });
         return { do: 'receive', ns, device, ...(bridge.port !== undefined && { port: bridge.port }) };
       case 'outside':
         return this.leftBy(decision.port ?? device, formatAddr(this.packet.dst), visit);

@@ -10,7 +10,7 @@ import { isFor, macOf } from './frame.ts';
 import type { Learned } from './learned.ts';
 import { place, routeInput, type Router } from './routing.ts';
 import { eitherOf, forwarding, maxOf } from './sysctl.ts';
-import { linkOf, segmentOf, type Cut, type Station } from './wire.ts';
+import { linkOf, masterOf, segmentOf, type Station } from './wire.ts';
 
 export type Delivery =
   /** A station that answered, or the link-layer address that the table has, or both. */
@@ -52,6 +52,9 @@ export function resolve(world: World, from: Station, addr: Addr, router: Resolve
       return { kind: 'found', mac, how: `${how}${owns}`, at: entry.at };
     }
   }
+  // br_handle_frame(): what comes back by a port is the bridge's
+  const master = masterOf(from);
+  if (master) return silence(from, text, entry, `${from.device} is a port of ${master.device}, which gets the answer in its place`);
   const owners = segment.stations.filter((s) => answers(s, addr, asker, router));
   if (owners.length > 0) {
     const to = oneOf(owners, text, router);
@@ -64,15 +67,15 @@ export function resolve(world: World, from: Station, addr: Addr, router: Resolve
   // somebody behind a port that was not captured may have it
   if (segment.open) return beyond(from, text, entry);
   const cut = segment.cuts.find((c) => c.beyond().some((s) => answers(s, addr, asker, router)));
-  return silence(from, text, entry, cut);
+  return silence(from, text, entry, cut?.why, cut?.at);
 }
 
-function silence(from: Station, text: string, entry: Neighbour | undefined, cut?: Cut): Delivery {
-  const at = cut?.at ?? entry?.at;
+function silence(from: Station, text: string, entry: Neighbour | undefined, because?: string, where?: Span): Delivery {
+  const at = where ?? entry?.at;
   return {
     kind: 'refused',
     outcome: 'no-neighbour',
-    why: `nobody on the wire behind ${from.device} of ${place(from.ns)} answers for ${text}${cut ? `: ${cut.why}` : ''}`,
+    why: `nobody on the wire behind ${from.device} of ${place(from.ns)} answers for ${text}${because === undefined ? '' : `: ${because}`}`,
     ...(at && { at }),
   };
 }

@@ -10,7 +10,7 @@
   {"op": "packets", "packets": [PACKET...]}
       PACKET  {ns, device? (it arrives there, a tap; else a socket sends it), src, dst, proto, sport?, dport?, flags?, type?, id?, ttl, tos, mark, length?}
       -> [{request: WAY, reply?: WAY}]
-      WAY     {walks: [WALK...], flooded?: true (copies went several ways), carried?: true (it left in VXLAN), end: [NS] (delivered) | [NS, DEVICE] (left by a tap) | [], final?: HEADER, error?}
+      WAY     {walks: [WALK...], flooded?: [{end, final}...] (copies went several ways, and there they arrived), carried?: true (it left in VXLAN), end: [NS] (delivered) | [NS, DEVICE] (left by a tap) | [], final?: HEADER, error?}
       WALK    {ns, local, tunnel, rules: [[table, chain, number]...], mark, by?: [table, chain]}
   {"op": "run", "ns", "command": [...], "given"?}
 
@@ -375,7 +375,7 @@ class Ground:
                 walk['rules'].append([e['table'], e['chain'], number])
             if e.get('verdict') == 'drop':
                 walk['by'] = [e['table'], e['chain']]
-        told, end, final = [], [], None
+        told, end, final, ends = [], [], None, []
         sent = {(w['ns'], w['header']['dst']) for w in walks if w['local'] and is_tunnel(w)}
         flooded = any(w.get('copies', 0) > 1 for w in walks) or len(sent) > len({ns for ns, _ in sent}) or branches(walks)
         for w in walks:
@@ -383,6 +383,8 @@ class Ground:
             if h.get('proto') == 1 and h.get('type') not in (0, 8) or h.get('arp'):
                 continue
             tunnel = is_tunnel(w)
+            if 'arrived' in w and not tunnel:
+                ends.append(([w['ns']], {**w['arrived'], 'mark': w['mark']}))
             if 'arrived' in w and not tunnel and not end:
                 end, final = [w['ns']], {**w['arrived'], 'mark': w['mark']}
             told.append({k: w[k] for k in ('ns', 'local', 'rules', 'mark', 'by') if k in w} | {'tunnel': tunnel})
@@ -399,7 +401,7 @@ class Ground:
                             self.carrier = None
                         if found and not (found['proto'] == 1 and found.get('type') not in (0, 8)):
                             end, final = [namespace.name, device], found
-        return {'walks': told, 'end': end, **({'carried': True} if len(end) == 2 and self.carrier else {}), **({'flooded': True} if flooded else {}), **({'final': final} if final else {})}
+        return {'walks': told, 'end': end, **({'carried': True} if len(end) == 2 and self.carrier else {}), **({'flooded': [{'end': e, 'final': f} for e, f in ends]} if flooded else {}), **({'final': final} if final else {})}
 
 
 def branches(walks):

@@ -71,8 +71,8 @@ export interface Way {
   readonly end: readonly [] | readonly [string] | readonly [string, string];
   readonly final?: Header;
   readonly error?: string;
-  /** Copies of it went several ways, and their rules are among these. */
-  readonly flooded?: true;
+  /** Copies of it went several ways, their rules are among these, and they arrived there; the first one is answered. */
+  readonly flooded?: readonly Pick<Way, 'end' | 'final'>[];
 }
 
 export interface Sighting {

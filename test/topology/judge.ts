@@ -150,6 +150,9 @@ export function judge(world: World, shot: Shot, seen: Sighting): Comparison {
     kernel = `${line(whole)}${[seen.request, seen.reply].map((w) => (w?.error === undefined ? '' : ` ${w.error}`)).join('')}${seen.request.flooded || seen.reply?.flooded ? ' FLOODED' : ''}`;
     courses.push(line(course));
     if (same(course, there, seen.request) && same(course.reply, whole.reply, seen.reply)) return { agreed: 'yes', kernel, courses, why: [] };
+    // another of its copies than the one that was answered
+    const copies = (seen.request.flooded ?? []).map((c) => ({ ...there, ...courseOfWay({ ...c, walks: [] }, t.final.undetermined), rules: there.rules }));
+    if (copies.slice(1).some((c) => same(course, c, seen.request))) return { agreed: 'yes', kernel, courses, why: [] };
     if (arpInTunnel(t, whole)) return { agreed: 'arp', kernel, courses, why: [] };
     if (unsure(course, whole)) told = 'cannot-tell';
   }
