@@ -44,7 +44,11 @@ export function forwardFrame(world: World, bridge: Station, to: Destination, lea
   if (bridge.port !== undefined) {
     // br_fdb_local: its own address and those of its ports; but a frame for another port is PACKET_OTHERHOST to the host
     if (local && local.name !== bridge.port)
-      return stopped('not-for-us', `${to.mac} is the port ${local.name} of ${where}, and the frame came in by ${bridge.port}: the host does not take it`, to.at);
+      return stopped(
+        'not-for-us',
+        `${to.mac} is the port ${local.name} of ${where}, and the frame came in by ${bridge.port}: the host does not take it`,
+        to.at,
+      );
     if (local || isFor(to, { ns, device })) return { kind: 'up' };
   } else if (local) return stopped('not-for-us', `${to.mac} is the port ${local.name} of ${where} itself: nobody behind it has that address`, to.at);
 
@@ -87,11 +91,7 @@ export function forwardFrame(world: World, bridge: Station, to: Destination, lea
   if (port && !port.up) return refuse('dropped', `the port ${name} of ${where} is down`, port.at);
   if (port?.port?.forwarding === false) return refuse('dropped', `the port ${name} of ${where} does not forward (spanning tree)`, port.port.at);
   if (port?.port?.isolated && inPort?.port?.isolated)
-    return refuse(
-      'dropped',
-      `the ports ${inPort.name} and ${name} of ${where} are both isolated: no frame goes from one to the other`,
-      port.port.at,
-    );
+    return refuse('dropped', `the ports ${inPort.name} and ${name} of ${where} are both isolated: no frame goes from one to the other`, port.port.at);
   if (!entry && !isLearned && port?.port?.flood === false && ns.captured.fdb)
     return refuse(
       'dropped',

@@ -264,8 +264,7 @@ class Journey {
     if (passage.to === undefined) return this.forward(here, to, visit, 'seen');
     const delivery = resolve(this.world, { ns: here.ns, device: here.device }, passage.to, visit, this.walk.learned);
     if (delivery.kind === 'outside') return this.leftBy(here.device, formatAddr(passage.to), visit);
-    if (delivery.kind === 'refused')
-      return ended({ kind: delivery.outcome, why: delivery.why, ...(delivery.at && { at: delivery.at }) });
+    if (delivery.kind === 'refused') return ended({ kind: delivery.outcome, why: delivery.why, ...(delivery.at && { at: delivery.at }) });
     const now: Destination = {
       how: delivery.how,
       ...(delivery.mac !== undefined && { mac: delivery.mac }),
@@ -309,7 +308,8 @@ class Journey {
         return ended({ kind: decision.outcome, why: decision.why, ...(decision.at && { at: decision.at }) });
       case 'up':
         if (how === 'redirected') return this.routeUp(visit, to, false);
-        if (how === 'diverted') return ended({ kind: 'not-for-us', why: `the frame was not for ${place(ns)}, which does not take it (${to.how ?? ''})` });
+        if (how === 'diverted')
+          return ended({ kind: 'not-for-us', why: `the frame was not for ${place(ns)}, which does not take it (${to.how ?? ''})` });
         return { do: 'receive', ns, device, ...(bridge.port !== undefined && { port: bridge.port }) };
       case 'outside':
         return this.leftBy(decision.port ?? device, formatAddr(this.packet.dst), visit);
@@ -406,8 +406,8 @@ class Journey {
       outer && end.kind === 'left'
         ? `inside a packet of ${outer.link.name}, to ${formatAddr(this.packet.dst)}, it ${end.why}`
         : outer && end.kind !== 'delivered'
-        ? `the packet that carries it through ${outer.link.name} of ${place(outer.ns)} does not arrive: ${end.why}`
-        : end.why;
+          ? `the packet that carries it through ${outer.link.name} of ${place(outer.ns)} does not arrive: ${end.why}`
+          : end.why;
     const { ns } = this.at;
     return {
       start: this.start,

@@ -7,20 +7,11 @@ import type { Namespace } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
 import { ADDR_TYPE, CT_STATE, CT_STATUS, type Hook, type Pred } from '../model/ruleset.ts';
 import type { OutcomeKind, Step } from '../model/trace.ts';
-import { walkChain, type ChainVerdict, type Visitor } from './chain.ts';
+import { walkChain, type Visitor } from './chain.ts';
 import { NOT, type Choices } from './choice.ts';
-import {
-  prescribe,
-  supposeState,
-  track,
-  type Cause,
-  type Connection,
-  type ConntrackTable,
-  type Direction,
-  type Entry,
-  type Manip,
-} from './conntrack.ts';
+import { prescribe, supposeState, track, type Connection, type ConntrackTable, type Direction, type Entry, type Manip } from './conntrack.ts';
 import { Fib, localKey } from './fib.ts';
+import { clashed, misplaced, stopOf } from './ending.ts';
 import { stagesAt, tracksConnections, translatesAddresses } from './hooks.ts';
 import type { Learned } from './learned.ts';
 import type { LiveSets } from './liveset.ts';
@@ -581,26 +572,3 @@ function changesRoute(a: Packet, b: Packet): boolean {
 
 /** The type of an ICMP redirect. */
 const REDIRECT = 5;
-
-function clashed(cause: Cause | undefined): Stop {
-  const why = 'another connection already has the tuple that this one was translated to, and no port is free: conntrack drops the packet';
-  return { kind: 'refused', outcome: 'dropped', why, ...(cause?.at && { at: cause.at }) };
-}
-
-function misplaced(where: string, at: Span): Stop {
-  return { kind: 'refused', outcome: 'cannot-tell', why: `${where} holds a NAT target where the kernel would not load one`, at };
-}
-
-function stopOf(verdict: ChainVerdict): Stop | undefined {
-  switch (verdict.kind) {
-    case 'accept':
-    case 'nat':
-      return undefined;
-    case 'drop':
-      return { kind: 'refused', outcome: 'dropped', why: verdict.why, at: verdict.at };
-    case 'reject':
-      return { kind: 'refused', outcome: 'rejected', why: verdict.why, at: verdict.at };
-    case 'cannot-tell':
-      return { kind: 'refused', outcome: 'cannot-tell', why: verdict.why, at: verdict.at };
-  }
-}

@@ -67,7 +67,8 @@ function intoVxlan(world: World, ns: Namespace, link: Link, packet: Packet, to: 
   const entry = ns.fdb.find((e) => e.device === link.name && e.bridge === undefined && e.mac === to.mac && e.remote !== undefined);
   const flood = floodRemotes(ns, link.name);
   const snooped = vxlan.learning && to.mac !== undefined ? learned.remote({ ns, device: link.name }, to.mac) : undefined;
-  const remote = entry?.remote ?? snooped ?? (flood.length === 1 ? flood[0] : remoteTowards(world, { ns, device: link.name }, flood, (s) => isFor(to, s)));
+  const remote =
+    entry?.remote ?? snooped ?? (flood.length === 1 ? flood[0] : remoteTowards(world, { ns, device: link.name }, flood, (s) => isFor(to, s)));
   if (remote === undefined) {
     const whom = to.mac ?? 'the next hop';
     if (!ns.captured.fdb) return cannotTell(`which VTEP ${link.name} of ${place(ns)} sends ${whom} to was not captured (bridge fdb)`, link.at);

@@ -168,7 +168,10 @@ function answerLost(bridge: Station, port: Station, link: Link | undefined, mac:
   const where = `${bridge.device} of ${nameOf(bridge.ns)}`;
   const entry = bridge.ns.fdb.find((e) => e.bridge === bridge.device && e.mac === mac && e.vlan === undefined);
   if (entry && (entry.permanent || (entry.device !== port.device && link.port?.learning === false)))
-    return { why: `the answer to ${mac} goes astray: ${where} has it ${entry.permanent ? 'as its own' : `behind ${entry.device}`} (fdb)`, at: entry.at };
+    return {
+      why: `the answer to ${mac} goes astray: ${where} has it ${entry.permanent ? 'as its own' : `behind ${entry.device}`} (fdb)`,
+      at: entry.at,
+    };
   if (entry || !link.port || link.port.flood || link.port.learning) return undefined;
   return { why: `${where} does not learn who is behind ${port.device}, and ${port.device} takes no unknown frames (flood off)`, at: link.port.at };
 }

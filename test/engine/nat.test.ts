@@ -69,6 +69,8 @@ describe('a reply', () => {
   it('to the router itself comes from the address it asked', () => {
     fc.assert(
       fc.property(proto, dnat, fc.option(snat), (p, to, from) => {
+        // redirected to 127.0.0.1, it would have to be answered from there, out of a device that takes no such source
+        fc.pre(!(to.includes('REDIRECT') && from?.includes('SNAT')));
         const rules = [
           `-A OUTPUT -d ${ASKED}/32 -p ${p} -m ${p} --dport ${PORT} ${to}`,
           ...(from === null ? [] : [`-A POSTROUTING -p ${p} ${from}`]),

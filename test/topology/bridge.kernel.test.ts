@@ -162,7 +162,10 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
     outcome: 'not-forwarding',
   },
   'a frame for nobody is flooded, past FORWARD': {
-    plan: bridged({ n1: { rules: SEEN, ip: ['link set vc nomaster'] }, a: { ip: ['neigh add 10.50.0.12 lladdr 02:00:00:00:00:99 dev eth0 nud permanent'] } }),
+    plan: bridged({
+      n1: { rules: SEEN, ip: ['link set vc nomaster'] },
+      a: { ip: ['neigh add 10.50.0.12 lladdr 02:00:00:00:00:99 dev eth0 nud permanent'] },
+    }),
     shot: { ...A, dst: '10.50.0.12' },
     kernel: 'lost',
     outcome: 'not-for-us',

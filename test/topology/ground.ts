@@ -148,7 +148,10 @@ export function openGround(): Ground {
       }),
     packets: (plan, shots) => {
       const macs = Object.fromEntries(plan.taps.map(([ns, device, mac]) => [`${ns} ${device}`, mac]));
-      return call({ op: 'packets', packets: shots.map((s) => ({ ...s, macs, ...(s.device !== undefined && { mac: macs[`${s.ns} ${s.device}`] }) })) });
+      return call({
+        op: 'packets',
+        packets: shots.map((s) => ({ ...s, macs, ...(s.device !== undefined && { mac: macs[`${s.ns} ${s.device}`] }) })),
+      });
     },
     run: (ns, ...command) => call({ op: 'run', ns, command }),
     close: async () => {

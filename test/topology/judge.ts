@@ -28,7 +28,9 @@ export function write(plan: Plan, captures: Captures, title = 'a random network'
       .filter((p) => p.unseen)
       .map((hub) => [
         hub.name,
-        plan.veths.flatMap(([a, x, , b, y]) => (a === hub.name && b !== hub.name ? [`${b}/${y}`] : b === hub.name && a !== hub.name ? [`${a}/${x}`] : [])),
+        plan.veths.flatMap(([a, x, , b, y]) =>
+          a === hub.name && b !== hub.name ? [`${b}/${y}`] : b === hub.name && a !== hub.name ? [`${a}/${x}`] : [],
+        ),
       ]),
   );
   const folder = (name: string): string => name.replace('/', '/namespaces/');
@@ -118,7 +120,16 @@ export function courseOfTrace(t: Trace): Course {
   const final =
     ended === 'lost' || ended.startsWith('cannot')
       ? ''
-      : endpoints({ src: formatAddr(f.src), dst: formatAddr(f.dst), ttl: f.ttl, ...(f.sport !== undefined && { sport: f.sport }), ...(f.dport !== undefined && { dport: f.dport }) }, f.undetermined);
+      : endpoints(
+          {
+            src: formatAddr(f.src),
+            dst: formatAddr(f.dst),
+            ttl: f.ttl,
+            ...(f.sport !== undefined && { sport: f.sport }),
+            ...(f.dport !== undefined && { dport: f.dport }),
+          },
+          f.undetermined,
+        );
   return { rules, end: ended, final, ...(t.reply && { reply: courseOfTrace(t.reply) }) };
 }
 
@@ -151,12 +162,21 @@ export function judge(world: World, shot: Shot, seen: Sighting): Comparison {
     courses.push(line(course));
     if (same(course, there, seen.request) && same(course.reply, whole.reply, seen.reply)) return { agreed: 'yes', kernel, courses, why: [] };
     // another of its copies than the one that was answered
-    const copies = (seen.request.flooded ?? []).map((c) => ({ ...there, ...courseOfWay({ ...c, walks: [] }, t.final.undetermined), rules: there.rules }));
+    const copies = (seen.request.flooded ?? []).map((c) => ({
+      ...there,
+      ...courseOfWay({ ...c, walks: [] }, t.final.undetermined),
+      rules: there.rules,
+    }));
     if (copies.slice(1).some((c) => same(course, c, seen.request))) return { agreed: 'yes', kernel, courses, why: [] };
     if (arpInTunnel(t, whole)) return { agreed: 'arp', kernel, courses, why: [] };
     if (unsure(course, whole)) told = 'cannot-tell';
   }
-  return { agreed: told, kernel, courses, why: traces.map((t) => `${t.outcome.kind}: ${t.outcome.why}${t.reply ? ` | ${t.reply.outcome.kind}: ${t.reply.outcome.why}` : ''}`) };
+  return {
+    agreed: told,
+    kernel,
+    courses,
+    why: traces.map((t) => `${t.outcome.kind}: ${t.outcome.why}${t.reply ? ` | ${t.reply.outcome.kind}: ${t.reply.outcome.why}` : ''}`),
+  };
 }
 
 /** Rules and routes for a tunnel's own packets stop ARP inside it too; netwhy follows only the packet, and finds it stopped, or its answer. */
@@ -168,7 +188,9 @@ function arpInTunnel(t: Trace, kernel: Course): boolean {
     if (seen.end !== 'lost') return false;
     const at = trace.hops.findIndex((h) => h.tunnel !== undefined);
     // it waits for ARP at the place before the tunnel, or at one that has a bridge in between
-    return trace.hops.slice(0, at + 1).some((_, i) => i > 0 && courseOfTrace({ ...trace, hops: trace.hops.slice(0, i) }).rules.join() === seen.rules.join());
+    return trace.hops
+      .slice(0, at + 1)
+      .some((_, i) => i > 0 && courseOfTrace({ ...trace, hops: trace.hops.slice(0, i) }).rules.join() === seen.rules.join());
   });
 }
 

@@ -113,11 +113,11 @@ export async function shrink(ground: Ground, found: Disagreement, attempts = 400
       return undefined; // it does not stand without that
     }
   };
-  for (let progress = true; progress && left > 0; ) {
+  for (let progress = true; progress && left > 0;) {
     progress = false;
     // after a success the rest of the list is of the old plan: begin where it was
     let skip = 0;
-    for (let again = true; again && left > 0; ) {
+    for (let again = true; again && left > 0;) {
       again = false;
       let at = 0;
       for (const plan of smaller(best.plan)) {

@@ -29,7 +29,10 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
           filter: CT,
         },
       },
-      n2: { ...vxlan(2), rules: { mangle: ['-A INPUT -p udp -m udp --dport 8472', '-A PREROUTING -m mark --mark 0x4000/0x4000', '-A FORWARD -i vx1'], filter: CT } },
+      n2: {
+        ...vxlan(2),
+        rules: { mangle: ['-A INPUT -p udp -m udp --dport 8472', '-A PREROUTING -m mark --mark 0x4000/0x4000', '-A FORWARD -i vx1'], filter: CT },
+      },
     }),
     shot: SHOT,
     kernel: DELIVERED,
@@ -107,7 +110,11 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
   'rp_filter on the tunnel device': {
     plan: paired({
       n1: vxlan(1),
-      n2: { ...vxlan(2, { route: 'route add 10.244.1.0/24 via 10.0.0.1' }), sysctls: { 'net.ipv4.conf.vx1.rp_filter': 1 }, rules: { mangle: ['-A PREROUTING -i vx1'] } },
+      n2: {
+        ...vxlan(2, { route: 'route add 10.244.1.0/24 via 10.0.0.1' }),
+        sysctls: { 'net.ipv4.conf.vx1.rp_filter': 1 },
+        rules: { mangle: ['-A PREROUTING -i vx1'] },
+      },
     }),
     shot: SHOT,
     kernel: 'lost',
@@ -169,7 +176,10 @@ const CLAIMS: Readonly<Record<string, Claim>> = {
   'an end that learns drops what comes from where its fdb does not have it': {
     plan: paired({
       n1: vxlan(1),
-      n2: { ...vxlan(2, { link: link(2, 'learning'), fdb: 'fdb append 02:00:00:00:01:04 dev vx1 dst 10.0.0.7 self permanent' }), rules: { mangle: ['-A PREROUTING'] } },
+      n2: {
+        ...vxlan(2, { link: link(2, 'learning'), fdb: 'fdb append 02:00:00:00:01:04 dev vx1 dst 10.0.0.7 self permanent' }),
+        rules: { mangle: ['-A PREROUTING'] },
+      },
     }),
     shot: SHOT,
     kernel: 'lost',
