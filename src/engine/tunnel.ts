@@ -98,7 +98,7 @@ function intoVxlan(world: World, ns: Namespace, link: Link, packet: Packet, to: 
   const base = outside(packet, family, vxlan.local, remote, UDP, packet.length + VXLAN_OVERHEAD + (family === 6 ? 20 : 0));
   return {
     kind: 'encapsulated',
-    outer: { ...base, sport: FLOW_PORTS[0], dport: entry?.port ?? vxlan.port, undetermined: { sport: FLOW_PORTS } },
+    outer: { ...base, sport: flowPort(packet), dport: entry?.port ?? vxlan.port, undetermined: { sport: FLOW_PORTS } },
     bound: vxlan.local !== undefined,
     how: entry
       ? `${to.mac} is behind VTEP ${formatAddr(remote)}`
@@ -107,6 +107,15 @@ function intoVxlan(world: World, ns: Namespace, link: Link, packet: Packet, to: 
         : `VTEP ${formatAddr(remote)} (default)`,
     ...at,
   };
+}
+
+/** One of the ports that it may be: the same for a packet of the same flow, and another for another one. */
+function flowPort(p: Packet): number {
+  const [lo, hi] = FLOW_PORTS;
+  const ends = [`${formatAddr(p.src)} ${p.sport ?? ''}`, `${formatAddr(p.dst)} ${p.dport ?? ''}`].toSorted();
+  let hash = p.proto;
+  for (const c of ends.join(' ')) hash = Math.imul(hash ^ c.codePointAt(0)!, 0x01000193) >>> 0;
+  return lo + (hash % (hi - lo + 1));
 }
 
 function cannotTell(why: string, at: Span): Refusal {

@@ -357,7 +357,8 @@ class Ground:
                 if walk:
                     walk['ids'].append(e['id'])
             if walk is None or begins and (walk['over'] or walk['events'] > 1 and e['kind'] == 'rule'):
-                walk = {'ns': name, 'ids': [e['id']], 'local': e['chain'] == 'output', 'rules': [], 'header': header, 'over': False, 'events': 0, 'mark': 0}
+                walk = {'ns': name, 'ids': [e['id']], 'local': e['chain'] == 'output', 'rules': [], 'header': header, 'over': False, 'events': 0, 'mark': 0,
+                        'copies': 0 if begins else 2}
                 walks.append(walk)
             walk['events'] += 1
             walk['mark'] = e.get('mark', walk['mark'] if e['kind'] != 'rule' else 0)
@@ -368,7 +369,7 @@ class Ground:
                 if e['chain'] == 'input':
                     walk['arrived'] = walk['header']
                 # a bridge sends one frame by several ports
-                walk['copies'] = walk.get('copies', 0) + (e['chain'] == 'copies' and e['kind'] == 'policy')
+                walk['copies'] += (e['chain'] == 'copies' and e['kind'] == 'policy')
                 continue
             if e['kind'] == 'rule':
                 number = self.namespaces[name].handles.get((e['family'], e['table'], e['chain'], e['handle']))
@@ -377,7 +378,7 @@ class Ground:
                 walk['by'] = [e['table'], e['chain']]
         told, end, final, ends = [], [], None, []
         sent = {(w['ns'], w['header']['dst']) for w in walks if w['local'] and is_tunnel(w)}
-        flooded = any(w.get('copies', 0) > 1 for w in walks) or len(sent) > len({ns for ns, _ in sent}) or branches(walks)
+        flooded = any(w['copies'] > 1 for w in walks) or len(sent) > len({ns for ns, _ in sent}) or branches(walks)
         for w in walks:
             h = w['header'] or {}
             if h.get('proto') == 1 and h.get('type') not in (0, 8) or h.get('arp'):
