@@ -136,7 +136,12 @@ function answers(s: Station, addr: Addr, asker: Addr | undefined, router: Resolv
     return isProxied && (forwarding(s.ns, 6, s.device)?.value ?? 1) !== 0;
   }
   // arp_process() routes the request as if it were a packet from the asker: reverse-path checks count
-  const silent: Router = { decide: (key, what) => router.decide(key, what), pick: router.pick, assume: () => {}, note: () => {} };
+  const silent: Router = {
+    decide: (key, what) => router.decide(key, what),
+    pick: (key, hops) => router.pick(key, hops),
+    assume: () => {},
+    note: () => {},
+  };
   const isLocal = fib.isLocal(addr);
   if (asker !== undefined) {
     const request: Packet = { family: 4, src: asker, dst: addr, proto: 0, ttl: 1, length: 28, tos: 0, mark: 0 };

@@ -82,7 +82,10 @@ class Making {
     const mac = this.mac();
     const d = this.d;
     const options = [d.chance(6) ? 'nf_call_iptables 1' : ''].filter((x) => x !== '').join(' ');
-    p.ip.push(`link add ${name} index ${++this.index + 1000} address ${mac} type bridge ${options}`.trim(), `link set ${name}${d.chance(8) ? ' promisc on' : ''} up`);
+    p.ip.push(
+      `link add ${name} index ${++this.index + 1000} address ${mac} type bridge ${options}`.trim(),
+      `link set ${name}${d.chance(8) ? ' promisc on' : ''} up`,
+    );
     p.devices.push(name);
     p.bridges.push(name);
     return mac;
@@ -193,14 +196,17 @@ export function makeNetwork(d: Dice): Network {
     if (between === 'wide') m.port(n, 'vx1', 'brc');
     for (const [j, other] of nodes.entries()) {
       if (i === j || d.chance(3)) continue;
-      if (between === 'gateway') n.ip.push(`route add 10.244.${j + 1}.0/24 via 10.${lans > 1 && d.chance(15) ? 1 : 0}.0.${j + 1}${d.chance(10) ? ' dev eth0 onlink' : ''}`);
+      if (between === 'gateway')
+        n.ip.push(`route add 10.244.${j + 1}.0/24 via 10.${lans > 1 && d.chance(15) ? 1 : 0}.0.${j + 1}${d.chance(10) ? ' dev eth0 onlink' : ''}`);
       if (between === 'vxlan') {
         n.ip.push(`route add 10.244.${j + 1}.0/24 via 10.244.${j + 1}.0 dev vx1 onlink`);
         const mac = d.chance(4) ? '02:ff:00:00:00:01' : tunnels.get(other)!;
         if (d.chance(96)) n.ip.push(`neigh add 10.244.${j + 1}.0 lladdr ${mac} dev vx1 nud permanent`);
-        if (d.chance(96)) n.bridge.push(`fdb append ${tunnels.get(other)!} dev vx1 dst 10.0.0.${d.chance(4) ? 1 + d.below(count) : j + 1} self permanent`);
+        if (d.chance(96))
+          n.bridge.push(`fdb append ${tunnels.get(other)!} dev vx1 dst 10.0.0.${d.chance(4) ? 1 + d.below(count) : j + 1} self permanent`);
       }
-      if (between === 'wide' && !n.ip.some((l) => l.includes(' remote '))) n.bridge.push(`fdb append 00:00:00:00:00:00 dev vx1 dst 10.0.0.${j + 1} self permanent`);
+      if (between === 'wide' && !n.ip.some((l) => l.includes(' remote ')))
+        n.bridge.push(`fdb append 00:00:00:00:00:00 dev vx1 dst 10.0.0.${j + 1} self permanent`);
       if (between === 'none' && lans > 1 && d.chance(30)) n.ip.push(`route add 10.244.${j + 1}.0/24 via 10.1.0.${j + 1}`);
     }
   }
@@ -263,15 +269,21 @@ function faults(d: Dice, p: Draft, m: Making, all: readonly Draft[]): void {
   if (d.chance(seldom)) p.ip.push(`neigh replace ${other()} lladdr ${d.pick(m.macs)} dev ${device()} nud permanent`);
   if (d.chance(seldom)) p.ip.push(`neigh add proxy ${other()} dev ${device()}`);
   if (d.chance(seldom)) p.ip.push(`route replace ${other()} dev ${device()}`);
-  if (d.chance(seldom)) p.ip.push(`route replace ${d.pick(['10.9.9.0/24', '203.0.113.0/24', '10.244.0.0/16'])} via ${other()} dev ${device()} onlink`);
-  if (d.chance(4)) p.ip.push(`route replace ${d.pick(['blackhole', 'unreachable', 'prohibit'])} ${d.pick(['10.244.2.0/25', '203.0.113.0/24', '10.244.1.11'])}`);
+  if (d.chance(seldom))
+    p.ip.push(`route replace ${d.pick(['10.9.9.0/24', '203.0.113.0/24', '10.244.0.0/16'])} via ${other()} dev ${device()} onlink`);
+  if (d.chance(4))
+    p.ip.push(`route replace ${d.pick(['blackhole', 'unreachable', 'prohibit'])} ${d.pick(['10.244.2.0/25', '203.0.113.0/24', '10.244.1.11'])}`);
   if (d.chance(5) && p.devices.includes('eth1'))
     p.ip.push(`route replace 10.244.0.0/16 nexthop via 10.0.0.${another(d, p)} dev eth0 nexthop via 10.1.0.${another(d, p)} dev eth1 weight 2`);
-  if (d.chance(5)) m.address(p, `${d.pick(['10.0.0.77/24', '10.0.0.3/24', '10.96.0.1/32', '10.244.1.11/32', '10.9.9.9/32'])}`, d.pick(['lo', device()]));
+  if (d.chance(5)) m.address(p, d.pick(['10.0.0.77/24', '10.0.0.3/24', '10.96.0.1/32', '10.244.1.11/32', '10.9.9.9/32']), d.pick(['lo', device()]));
   if (d.chance(seldom)) {
     const via = `10.0.0.${1 + d.below(4)}`;
     p.ip.push(`rule add ${d.pick(['fwmark 0x1', 'fwmark 0x1', `from ${other()}`, `iif ${device()}`, `to ${other()}`])} lookup 100`);
-    p.ip.push(d.chance(70) ? `route add default via ${via} dev ${p.devices.find((x) => x.startsWith('eth')) ?? device()} onlink table 100` : `route add ${other()} dev ${device()} table 100`);
+    p.ip.push(
+      d.chance(70)
+        ? `route add default via ${via} dev ${p.devices.find((x) => x.startsWith('eth')) ?? device()} onlink table 100`
+        : `route add ${other()} dev ${device()} table 100`,
+    );
   }
   if (d.chance(4)) p.ip.push(`link set ${device()} mtu ${d.pick([1300, 1400, 1450])}`);
 }
@@ -286,14 +298,16 @@ function rulesOf(d: Dice, p: Draft, m: Making, pool: readonly string[]): Record<
   const isPod = p.name.includes('/');
   const tables: Record<string, string[]> = {};
   // one rule without effect at every hook tells that the packet passed it
-  for (const [table, chains] of Object.entries({ mangle: ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'] })) tables[table] = chains.map((c) => `-A ${c}`);
+  for (const [table, chains] of Object.entries({ mangle: ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'] }))
+    tables[table] = chains.map((c) => `-A ${c}`);
   // conntrack is on everywhere, as the harness has it
   tables['filter'] = [':CT -', '-A CT -m conntrack --ctstate NEW'];
   // ARP has to pass a tunnel that learns, and what rules do to that is another story
   if (p.ip.some((l) => l.startsWith('link set vx1 master')))
     for (const chain of ['PREROUTING', 'INPUT', 'OUTPUT', 'POSTROUTING'])
       for (const table of ['mangle', 'nat', 'filter'])
-        if (table !== 'filter' || !/ROUTING/.test(chain)) (tables[table] ??= []).push(`-A ${chain} -p udp -m multiport --dports 4789,4790,8472 -j ACCEPT`);
+        if (table !== 'filter' || !/ROUTING/.test(chain))
+          (tables[table] ??= []).push(`-A ${chain} -p udp -m multiport --dports 4789,4790,8472 -j ACCEPT`);
   const add = (table: string, rule: string): void => void (tables[table] ??= []).push(rule);
   const addr = (): string => d.pick([...pool, ...p.own, '10.0.0.0/24', '10.244.0.0/16', '203.0.113.9', ...SERVICES]);
   const match = (chain: string): string => {
@@ -334,7 +348,8 @@ function nat(d: Dice, p: Draft, pool: readonly string[], add: (table: string, ru
       if (d.chance(20)) add('nat', `-A ${chain} -d ${vip}/32 -p udp -j DNAT --to-destination ${backend()}`);
     }
   }
-  if (d.chance(15)) add('nat', `-A PREROUTING ${match('PREROUTING')} -p udp -j DNAT --to-destination ${backend()}`.replace(/(-p \w+) (.*)-p udp/, '-p udp $2'));
+  if (d.chance(15))
+    add('nat', `-A PREROUTING ${match('PREROUTING')} -p udp -j DNAT --to-destination ${backend()}`.replace(/(-p \w+) (.*)-p udp/, '-p udp $2'));
   if (d.chance(5)) add('nat', '-A PREROUTING -p tcp -m tcp --dport 8080 -j REDIRECT --to-ports 80');
   if (d.chance(60)) add('nat', '-A POSTROUTING -m mark --mark 0x2/0x2 -j MASQUERADE');
   if (d.chance(30)) add('nat', '-A POSTROUTING -s 10.244.0.0/16 ! -d 10.244.0.0/16 -j MASQUERADE');

@@ -51,7 +51,7 @@ export function worldOf(plan: Plan, captures: Captures): World {
 function addr(text: string): ReturnType<typeof parseAddr> & (number | readonly number[]) {
   const a = parseAddr(text);
   if (isError(a)) throw new Error(text);
-  return a as never;
+  return a;
 }
 
 const NUMBERS = { tcp: TCP, udp: UDP, icmp: ICMP } as const;
