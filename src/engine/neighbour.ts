@@ -138,7 +138,7 @@ function answers(s: Station, addr: Addr, asker: Addr | undefined, router: Resolv
   // arp_process() routes the request as if it were a packet from the asker: reverse-path checks count
   const silent: Router = {
     decide: (key, what) => router.decide(key, what),
-    pick: (key, hops) => router.pick(key, hops),
+    pick: (...asked) => router.pick(...asked),
     assume: () => {},
     note: () => {},
   };
