@@ -10,7 +10,7 @@ import { isFor, macOf } from './frame.ts';
 import type { Learned } from './learned.ts';
 import { place, routeInput, type Router } from './routing.ts';
 import { eitherOf, forwarding, maxOf } from './sysctl.ts';
-import { linkOf, masterOf, segmentOf, type Station } from './wire.ts';
+import { floodRemotes, linkOf, masterOf, segmentOf, type Station } from './wire.ts';
 
 export type Delivery =
   /** A station that answered, or the link-layer address that the table has, or both. */
@@ -60,9 +60,16 @@ export function resolve(world: World, from: Station, addr: Addr, router: Resolve
     const to = oneOf(owners, text, router);
     learned.hear(macOf(from));
     learned.hear(macOf(to));
+    // the request went through every tunnel on the segment, and whoever learns there knows the way back
+    const own = macOf(from);
+    if (own !== undefined)
+      for (const [near, far] of segment.crossings) {
+        const source = tunnelSource(near, far);
+        if (source !== undefined && linkOf(far.ns, far.device)?.vxlan?.learning) learned.snoop(far, own, source);
+      }
     if (asker !== undefined) for (const s of owners) learned.meet(s, asker, from);
-    const own = macOf(to);
-    return { kind: 'found', to, ...(own !== undefined && { mac: own }), how: `${place(to.ns)} answers for ${text}` };
+    const mine = macOf(to);
+    return { kind: 'found', to, ...(mine !== undefined && { mac: mine }), how: `${place(to.ns)} answers for ${text}` };
   }
   // somebody behind a port that was not captured may have it
   if (segment.open) return beyond(from, text, entry);
@@ -158,6 +165,15 @@ function answers(s: Station, addr: Addr, asker: Addr | undefined, router: Resolv
   // arp_fwd_proxy(): only for addresses whose route leaves by another device
   const found = fib.lookup({ family: 4, dst: addr, ...(asker !== undefined && { src: asker }), iif: s.device, mark: 0, tos: 0 }, silent);
   return found.kind === 'hit' && found.route.type === 'unicast' && found.hop.device !== s.device;
+}
+
+/** The address that a tunnel's packets come from. */
+function tunnelSource(near: Station, far: Station): Addr | undefined {
+  const local = linkOf(near.ns, near.device)?.vxlan?.local;
+  if (local !== undefined) return local;
+  const remotes = floodRemotes(near.ns, near.device);
+  const remote = remotes.find((r) => far.ns.addresses.some((a) => formatAddr(a.addr) === formatAddr(r)));
+  return near.ns.addresses.find((a) => remote !== undefined && familyOf(a.addr) === familyOf(remote) && contains({ addr: a.addr, length: a.length }, remote))?.addr;
 }
 
 function isOwn(s: Station, addr: Addr): boolean {

@@ -20,6 +20,8 @@ export interface Segment {
   readonly open: boolean;
   /** Where a broadcast does not go on. */
   readonly cuts: readonly Cut[];
+  /** The tunnels that it goes through: where it goes in, where it comes out. */
+  readonly crossings: readonly (readonly [Station, Station])[];
 }
 
 /** A place where a broadcast ends, and who would hear it otherwise. */
@@ -113,6 +115,12 @@ function explore(world: World, from: Station, seen: Set<string>): Segment | unde
   const t = topology(world);
   const stations: Station[] = [];
   const cuts: Cut[] = [];
+  const crossings: [Station, Station][] = [];
+  const through = (near: Station): readonly Station[] => {
+    const far = floods(world, near);
+    if (t.link(near.ns, near.device)?.vxlan) for (const end of far) crossings.push([near, end]);
+    return far;
+  };
   const asker = t.link(from.ns, from.device)?.mac;
   let open = false;
   const cut = (why: string, at: Span, next: Station): void => {
@@ -150,16 +158,16 @@ function explore(world: World, from: Station, seen: Set<string>): Segment | unde
         continue;
       }
       seen.add(keyOf(station));
-      const far = floods(world, station);
+      const far = through(station);
       if (far.length === 0 && !port.vxlan) open = true;
       for (const end of far) reach(end);
     }
   };
   const begins = isBridge(from.ns, from.device);
   if (begins) cross(from, undefined);
-  else for (const far of floods(world, from)) reach(far);
+  else for (const far of through(from)) reach(far);
   // the ports of a bridge are known: that there is nobody is an answer
-  return stations.length > 0 || cuts.length > 0 || (begins && !open) ? { stations, open, cuts } : undefined;
+  return stations.length > 0 || cuts.length > 0 || (begins && !open) ? { stations, open, cuts, crossings } : undefined;
 }
 
 /** An answer to `mac` has to leave a bridge by the port that the question came in by. */
