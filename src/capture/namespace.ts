@@ -249,7 +249,9 @@ class Reader {
       this.claim(file, 'conntrack');
       for (const entry of read.entries) {
         const { src, dst, proto, sport, dport } = entry.orig;
-        const key = `${formatAddr(src)} ${formatAddr(dst)} ${proto} ${sport} ${dport} ${entry.zone}`;
+        // connections in zones of their own may have the same addresses (zone=, zone-orig=, zone-reply=)
+        const zones = entry.text.match(/\bzone\S*=\d+/g)?.join(' ') ?? '';
+        const key = `${formatAddr(src)} ${formatAddr(dst)} ${proto} ${sport} ${dport} ${zones}`;
         if (!seen.has(key)) this.conntrack.push(entry);
         seen.add(key);
       }
