@@ -5,11 +5,13 @@ import type { Deny, Link, Namespace, World } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
 import type { Hop, Outcome, Step } from '../model/trace.ts';
 import { forwardFrame } from './bridge.ts';
+import { ConntrackTable } from './conntrack.ts';
 import { isFor, macOf, type Destination } from './frame.ts';
+import { Learned } from './learned.ts';
 import { Visit, type Passage, type UnknownDevices, type Walk } from './namespace.ts';
 import { resolve, type Delivery } from './neighbour.ts';
 import { mtuOf, place, routeOutput } from './routing.ts';
-import { carries, decapsulate, encapsulate, isTaken, type Carried } from './tunnel.ts';
+import { carries, decapsulate, encapsulate, encapsulateTowards, isTaken, type Carried } from './tunnel.ts';
 import { attached, behind, bridgeCalls, bridgeKey, isBridge, linkOf, masterOf, wiresOf, type Station } from './wire.ts';
 
 /** Where a packet begins: sent by a socket, or coming in by a device (undefined when nobody knows which). */
@@ -21,6 +23,8 @@ export interface Start {
   readonly bound: boolean;
   /** For an answer from outside: what the request supposed of the devices it passed. */
   readonly devices?: UnknownDevices;
+  /** It only asks whether a tunnel's packets arrive. */
+  readonly isProbe?: true;
   /** It comes in inside these: `packet` is the outermost. */
   readonly tunnels?: readonly Carried[];
 }
@@ -52,8 +56,8 @@ type Next =
   | { readonly do: 'bridge'; readonly ns: Namespace; readonly bridge: string; readonly port: string; readonly to: Destination; readonly step?: Step }
   | { readonly do: 'end'; readonly end: End };
 
-/** Namespaces that one packet may visit before it is called a loop; more than any TTL allows in earnest. */
-const FARTHEST = 70;
+/** Visits that one packet may make before it is called a loop: each of its 64 hops may go through a tunnel, which takes four. */
+const FARTHEST = 300;
 
 export function oneWay(world: World, start: Start, walk: Walk): Passed {
   return new Journey(world, start, walk).go();
@@ -146,7 +150,7 @@ class Journey {
     }
     // a point-to-point tunnel has no neighbours
     if (link?.kind === 'ipip' && carries(link)) return this.transmit({ ns, device }, {}, out.via, visit);
-    const delivery = resolve(this.world, { ns, device }, hop, visit, this.walk.learned);
+    const delivery = resolve(this.world, { ns, device }, hop, visit, this.walk.learned, (near, far) => this.passes(near, far));
     const found = (result: string, at?: Outcome['at']): void => {
       visit.steps.push({ step: 'neighbour', addr: text, device, result, ...(at && { at }) });
     };
@@ -172,6 +176,26 @@ class Journey {
         return this.transmit({ ns, device }, to, out.via, visit);
       }
     }
+  }
+
+  /** Whether ARP gets through a tunnel: its packets are packets like others, with rules and routes of their own. */
+  private passes(near: Station, far: Station): boolean {
+    if (this.start.isProbe) return true;
+    const link = linkOf(near.ns, near.device)!;
+    const made = encapsulateTowards(this.world, near.ns, link, far, this.packet);
+    if (!made) return false;
+    const tables = new Map<Namespace, ConntrackTable>();
+    const walk: Walk = {
+      ...this.walk,
+      learned: new Learned(),
+      connections: (ns) => {
+        let table = tables.get(ns);
+        if (!table) tables.set(ns, (table = new ConntrackTable(ns)));
+        return table;
+      },
+    };
+    const { outcome, end } = oneWay(this.world, { ns: near.ns, packet: made.outer, local: true, bound: made.bound, isProbe: true }, walk);
+    return outcome.kind === 'left' || outcome.kind === 'cannot-tell' || (outcome.kind === 'delivered' && end.ns === far.ns);
   }
 
   private leftBy(device: string, to: string, visit: Visit): Next {
@@ -262,7 +286,9 @@ class Journey {
   private onBridge(passage: Passage & { kind: 'bridged' }, visit: Visit, to: Partial<Destination>): Next {
     const here: Station = this.at;
     if (passage.to === undefined) return this.forward(here, to, visit, 'seen');
-    const delivery = resolve(this.world, { ns: here.ns, device: here.device }, passage.to, visit, this.walk.learned);
+    const delivery = resolve(this.world, { ns: here.ns, device: here.device }, passage.to, visit, this.walk.learned, (near, far) =>
+      this.passes(near, far),
+    );
     if (delivery.kind === 'outside') return this.leftBy(here.device, formatAddr(passage.to), visit);
     if (delivery.kind === 'refused') return ended({ kind: delivery.outcome, why: delivery.why, ...(delivery.at && { at: delivery.at }) });
     const now: Destination = {
@@ -299,6 +325,7 @@ class Journey {
           if (stopped) return this.after(stopped, visit, to);
         }
         step(first, decision.why, decision.at);
+        if (how === 'redirected' && linkOf(ns, device)?.promiscuous) return this.routeUp(visit, to, true);
         return ended({ kind: decision.outcome, why: decision.why, ...(decision.at && { at: decision.at }) });
       }
       case 'stopped':

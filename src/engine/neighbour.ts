@@ -10,7 +10,7 @@ import { isFor, macOf } from './frame.ts';
 import type { Learned } from './learned.ts';
 import { place, routeInput, type Router } from './routing.ts';
 import { eitherOf, forwarding, maxOf } from './sysctl.ts';
-import { floodRemotes, linkOf, masterOf, segmentOf, type Station } from './wire.ts';
+import { floodRemotes, linkOf, masterOf, segmentOf, type Passes, type Station } from './wire.ts';
 
 export type Delivery =
   /** A station that answered, or the link-layer address that the table has, or both. */
@@ -19,11 +19,11 @@ export type Delivery =
   | { readonly kind: 'refused'; readonly outcome: 'no-neighbour' | 'not-for-us'; readonly why: string; readonly at?: Span };
 
 /** Finds whom a packet for next hop `addr` out of `from` is addressed to. */
-export function resolve(world: World, from: Station, addr: Addr, router: Resolver, learned: Learned): Delivery {
+export function resolve(world: World, from: Station, addr: Addr, router: Resolver, learned: Learned, passes: Passes): Delivery {
   const text = formatAddr(addr);
   const entry = from.ns.neighbours.find((n) => n.device === from.device && !n.proxy && formatAddr(n.addr) === text);
   const vxlan = linkOf(from.ns, from.device)?.vxlan !== undefined;
-  const segment = segmentOf(world, from);
+  const segment = segmentOf(world, from, passes);
   const mac = entry?.mac;
   const asker = askerOf(from, addr, router.packet);
   const isSettled = mac !== undefined && entry !== undefined && entry.state !== 'FAILED' && entry.state !== 'INCOMPLETE';
@@ -173,7 +173,9 @@ function tunnelSource(near: Station, far: Station): Addr | undefined {
   if (local !== undefined) return local;
   const remotes = floodRemotes(near.ns, near.device);
   const remote = remotes.find((r) => far.ns.addresses.some((a) => formatAddr(a.addr) === formatAddr(r)));
-  return near.ns.addresses.find((a) => remote !== undefined && familyOf(a.addr) === familyOf(remote) && contains({ addr: a.addr, length: a.length }, remote))?.addr;
+  return near.ns.addresses.find(
+    (a) => remote !== undefined && familyOf(a.addr) === familyOf(remote) && contains({ addr: a.addr, length: a.length }, remote),
+  )?.addr;
 }
 
 function isOwn(s: Station, addr: Addr): boolean {

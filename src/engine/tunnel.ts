@@ -10,7 +10,7 @@ import { place } from './routing.ts';
 import { Fib } from './fib.ts';
 import { isFor, type Destination } from './frame.ts';
 import type { Learned } from './learned.ts';
-import { floodRemotes, linkOf, remoteTowards } from './wire.ts';
+import { floodRemotes, linkOf, remoteTowards, type Station } from './wire.ts';
 
 /** A packet inside another one. */
 export interface Carried {
@@ -106,6 +106,29 @@ function intoVxlan(world: World, ns: Namespace, link: Link, packet: Packet, to: 
         ? `${to.mac} is behind VTEP ${formatAddr(remote)}, as its packets told`
         : `VTEP ${formatAddr(remote)} (default)`,
     ...at,
+  };
+}
+
+/** The packet that carries ARP from one end of a VXLAN to another; nothing where the one does not send to the other. */
+export function encapsulateTowards(
+  world: World,
+  ns: Namespace,
+  link: Link,
+  far: Station,
+  packet: Packet,
+): { outer: Packet; bound: boolean } | undefined {
+  const vxlan = link.vxlan!;
+  const flood = floodRemotes(ns, link.name);
+  // an end that learns knows where the question came from
+  const back = [linkOf(far.ns, far.device)?.vxlan?.local, ...far.ns.addresses.map((a) => a.addr)].filter((a) => a !== undefined);
+  const known = flood.find((a) => back.some((b) => formatAddr(b) === formatAddr(a)));
+  const remote = known ?? (vxlan.learning || ns.fdb.some((e) => e.device === link.name && e.bridge === undefined && e.remote) ? back[0] : undefined);
+  if (remote === undefined) return undefined;
+  const family = familyOf(remote);
+  const outer = outside(packet, family, vxlan.local, remote, UDP, 28 + VXLAN_OVERHEAD + (family === 6 ? 20 : 0));
+  return {
+    outer: { ...outer, mark: 0, sport: FLOW_PORTS[1], dport: vxlan.port, undetermined: { sport: FLOW_PORTS } },
+    bound: vxlan.local !== undefined,
   };
 }
 

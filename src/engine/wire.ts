@@ -101,9 +101,12 @@ export function linkOf(ns: Namespace, device: string): Link | undefined {
   return ns.links.find((l) => l.name === device);
 }
 
+/** Reports whether what goes into a tunnel comes out at the other end. */
+export type Passes = (near: Station, far: Station) => boolean;
+
 /** Everybody who hears a broadcast sent out of a device; undefined when nothing captured is there. */
-export function segmentOf(world: World, from: Station): Segment | undefined {
-  return explore(world, from, new Set([keyOf(from)]));
+export function segmentOf(world: World, from: Station, passes: Passes): Segment | undefined {
+  return explore(world, from, new Set([keyOf(from)]), passes);
 }
 
 /** Who is behind a port of a bridge, the bridge itself left out. */
@@ -111,21 +114,28 @@ export function behind(world: World, port: Station, bridge: Station): Segment | 
   return explore(world, port, new Set([keyOf(port), keyOf(bridge)]));
 }
 
-function explore(world: World, from: Station, seen: Set<string>): Segment | undefined {
+function explore(world: World, from: Station, seen: Set<string>, passes: Passes = () => true): Segment | undefined {
   const t = topology(world);
   const stations: Station[] = [];
   const cuts: Cut[] = [];
   const crossings: [Station, Station][] = [];
-  const through = (near: Station): readonly Station[] => {
-    const far = floods(world, near);
-    if (t.link(near.ns, near.device)?.vxlan) for (const end of far) crossings.push([near, end]);
-    return far;
-  };
-  const asker = t.link(from.ns, from.device)?.mac;
-  let open = false;
   const cut = (why: string, at: Span, next: Station): void => {
     cuts.push({ why, at, beyond: () => explore(world, next, new Set(seen))?.stations ?? [] });
   };
+  const through = (near: Station): readonly Station[] => {
+    const far = floods(world, near);
+    const link = t.link(near.ns, near.device);
+    if (!link?.vxlan) return far;
+    return far.filter((end) => {
+      // a question that is not answered is as good as not asked
+      if (passes(near, end) && passes(end, near)) return crossings.push([near, end]);
+      const master = masterOf(end) ?? end;
+      cut(`${link.name} of ${nameOf(near.ns)} and ${end.device} of ${nameOf(end.ns)} do not reach each other`, link.at, master);
+      return false;
+    });
+  };
+  const asker = t.link(from.ns, from.device)?.mac;
+  let open = false;
   const reach = (far: Station): void => {
     if (seen.has(keyOf(far))) return;
     seen.add(keyOf(far));

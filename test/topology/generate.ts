@@ -202,8 +202,7 @@ export function makeNetwork(d: Dice): Network {
         n.ip.push(`route add 10.244.${j + 1}.0/24 via 10.244.${j + 1}.0 dev vx1 onlink`);
         const mac = d.chance(4) ? '02:ff:00:00:00:01' : tunnels.get(other)!;
         if (d.chance(96)) n.ip.push(`neigh add 10.244.${j + 1}.0 lladdr ${mac} dev vx1 nud permanent`);
-        if (d.chance(96))
-          n.bridge.push(`fdb append ${tunnels.get(other)!} dev vx1 dst 10.0.0.${d.chance(4) ? 1 + d.below(count) : j + 1} self permanent`);
+        if (d.chance(96)) n.bridge.push(`fdb append ${tunnels.get(other)!} dev vx1 dst 10.0.0.${d.chance(4) ? another(d, n) : j + 1} self permanent`);
       }
       if (between === 'wide' && !n.ip.some((l) => l.includes(' remote ')))
         n.bridge.push(`fdb append 00:00:00:00:00:00 dev vx1 dst 10.0.0.${j + 1} self permanent`);
@@ -275,7 +274,15 @@ function faults(d: Dice, p: Draft, m: Making, all: readonly Draft[]): void {
     p.ip.push(`route replace ${d.pick(['blackhole', 'unreachable', 'prohibit'])} ${d.pick(['10.244.2.0/25', '203.0.113.0/24', '10.244.1.11'])}`);
   if (d.chance(5) && p.devices.includes('eth1'))
     p.ip.push(`route replace 10.244.0.0/16 nexthop via 10.0.0.${another(d, p)} dev eth0 nexthop via 10.1.0.${another(d, p)} dev eth1 weight 2`);
-  if (d.chance(5)) m.address(p, d.pick(['10.0.0.77/24', '10.0.0.3/24', '10.96.0.1/32', '10.244.1.11/32', '10.9.9.9/32']), d.pick(['lo', device()]));
+  if (d.chance(5)) {
+    // a network on lo is local as a whole: not here
+    const on = d.pick(['lo', device()]);
+    m.address(
+      p,
+      d.pick([`10.0.0.77/${on === 'lo' ? 32 : 24}`, `10.0.0.3/${on === 'lo' ? 32 : 24}`, '10.96.0.1/32', '10.244.1.11/32', '10.9.9.9/32']),
+      on,
+    );
+  }
   if (d.chance(seldom)) {
     const via = `10.0.0.${1 + d.below(4)}`;
     p.ip.push(`rule add ${d.pick(['fwmark 0x1', 'fwmark 0x1', `from ${other()}`, `iif ${device()}`, `to ${other()}`])} lookup 100`);

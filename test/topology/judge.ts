@@ -168,6 +168,11 @@ export function judge(world: World, shot: Shot, seen: Sighting): Comparison {
       rules: there.rules,
     }));
     if (copies.slice(1).some((c) => same(course, c, seen.request))) return { agreed: 'yes', kernel, courses, why: [] };
+    // it says that nobody gets the frame; what its copies meet on their ways is not followed
+    const stray = t.outcome.kind !== 'delivered' && (seen.request.flooded !== undefined || flooding(t));
+    if (stray && course.end === 'lost' && !t.reply && within(course.rules, there.rules)) return { agreed: 'yes', kernel, courses, why: [] };
+    if (t.reply && flooding(t.reply) && same(course, there, seen.request) && within(course.reply!.rules, whole.reply?.rules ?? []))
+      return { agreed: 'yes', kernel, courses, why: [] };
     if (arpInTunnel(t, whole)) return { agreed: 'arp', kernel, courses, why: [] };
     if (unsure(course, whole)) told = 'cannot-tell';
   }
@@ -200,9 +205,18 @@ function same(a: Course | undefined, kernel: Course | undefined, way: Way | unde
   // a raw socket refuses what does not fit before any hook; TCP would not have made the segment
   if (way?.error === 'EMSGSIZE') return true;
   if (a.end !== kernel.end || a.final !== kernel.final) return false;
-  if (!way?.flooded) return a.rules.join() === kernel.rules.join();
+  return way?.flooded ? within(a.rules, kernel.rules) : a.rules.join() === kernel.rules.join();
+}
+
+function within(some: readonly string[], all: readonly string[]): boolean {
   let at = 0;
-  return a.rules.every((r) => (at = kernel.rules.indexOf(r, at) + 1) > 0);
+  return some.every((r) => (at = all.indexOf(r, at) + 1) > 0);
+}
+
+/** Its last step is a bridge that sends it where it is of no use. */
+function flooding(t: Trace): boolean {
+  const last = t.hops.at(-1)?.steps.at(-1);
+  return last?.step === 'bridge' && last.out !== undefined;
 }
 
 /** It ends where netwhy says that it cannot tell, and until there they agree. */
