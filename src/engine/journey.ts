@@ -143,7 +143,13 @@ class Journey {
     }
     const link = linkOf(ns, device);
     if (link && !link.up) return ended({ kind: 'no-route', why: `${device} of ${place(ns)} is down`, at: link.at });
-    if (link && link.kind !== undefined && OPAQUE_TUNNELS.has(link.kind) && !carries(link)) {
+    if (link && link.kind !== undefined && TUNNELS.has(link.kind) && !carries(link)) {
+      const why = link.kind === 'vxlan' || link.kind === 'ipip' ? 'its ends were not captured (ip -d link)' : 'which is not modelled';
+      visit.steps.push({ step: 'leave', device, to: text, packet: this.packet });
+      return ended({ kind: 'cannot-tell', why: `${device} of ${place(ns)} is a tunnel (${link.kind}), ${why}`, at: link.at });
+    }
+    // who reads from a tun device is a program: a VPN, or something that stands in for a wire
+    if (link?.kind === 'tun') {
       visit.choices.assume(`what ${device} (${link.kind}) does with the packet is not modelled: it is taken to reach the other end`, link.at);
       visit.steps.push({ step: 'leave', device, to: text, packet: this.packet });
       return ended({ kind: 'left', why: `leaves ${place(ns)} by the tunnel device ${device} (${link.kind}) towards ${text}`, device, nextHop: text });
@@ -489,5 +495,5 @@ function denies(d: Deny, p: Packet): boolean {
   );
 }
 
-/** Tunnel devices whose packets are not followed. */
-const OPAQUE_TUNNELS = new Set(['vxlan', 'ipip', 'gre', 'gretap', 'sit', 'geneve', 'wireguard', 'ip6tnl', 'ip6gre', 'xfrm', 'tun', 'vti']);
+/** Devices that put packets into others, in ways that are not followed unless `carries` says so. */
+const TUNNELS = new Set(['vxlan', 'ipip', 'gre', 'gretap', 'sit', 'geneve', 'wireguard', 'ip6tnl', 'ip6gre', 'xfrm', 'vti']);
