@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { describeKernel } from '../oracle/kernel.ts';
 import { explain, figures, playNetworks } from './topology.ts';
 
-const CASES = Number(process.env['NETWHY_NETWORKS'] ?? 90);
+const CASES = Number(process.env['NETWHY_NETWORKS'] ?? 118);
 const SEED = Number(process.env['NETWHY_SEED'] ?? 2026);
 /** How many disagreements are made small and printed. */
 const SHOWN = 2;
@@ -19,6 +19,9 @@ describeKernel('random networks', () => {
     expect(run.refused).toEqual([]);
     // what is promised of every run
     expect(run.agreed['cannot-tell']).toBeLessThan(run.compared * 0.03);
-    if (CASES >= 90) expect(run.compared).toBeGreaterThanOrEqual(6000);
+    if (CASES >= 118) {
+      expect(run.compared).toBeGreaterThanOrEqual(8000);
+      expect(run.arrived).toBeGreaterThanOrEqual(5000);
+    }
   }, 600_000);
 });
