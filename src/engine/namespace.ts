@@ -225,7 +225,8 @@ export class Visit implements Visitor, Router {
   private tooBig(way: Way, ofDevice = false): Stop | undefined {
     const limit = mtuOf(this.ns, way, ofDevice);
     if (!limit || this.packet.length <= limit.mtu) return undefined;
-    const why = `${this.packet.length} bytes do not fit the MTU ${limit.mtu} of ${way.device ?? '?'} on ${place(this.ns)}`;
+    const told = this.iif === '' ? '' : `, which answers ICMP ${this.packet.family === 4 ? 'fragmentation needed' : 'packet too big'}`;
+    const why = `${this.packet.length} bytes do not fit the MTU ${limit.mtu} of ${way.device ?? '?'} on ${place(this.ns)}${told}`;
     return { kind: 'refused', outcome: 'too-big', why, ...(limit.at && { at: limit.at }) };
   }
 
@@ -463,8 +464,21 @@ export class Visit implements Visitor, Router {
     this.devices[field].push({ glob, matches });
   }
 
+  /** tcpmss_mangle_packet(), net/netfilter/xt_TCPMSS.c: the lesser MTU of the ways there and back, less both headers. */
+  private clampedMss(): number | undefined {
+    const there = this.out && mtuOf(this.ns, this.out)?.mtu;
+    const back = this.ns.links.find((l) => l.name === this.iif)?.mtu;
+    const least = Math.min(there ?? Infinity, back ?? Infinity);
+    return Number.isFinite(least) ? least - (this.packet.family === 4 ? 40 : 60) : undefined;
+  }
+
   apply(statement: Passing): string | undefined {
     const effect = carryOut(statement, this.packet, this.connection);
+    if (statement.kind === 'tcpmss' && (this.packet.flags ?? 0) & 2) {
+      const bytes = statement.mss === 'clamp' ? this.clampedMss() : statement.mss;
+      if (bytes !== undefined)
+        this.choices.assume(`the answer comes in segments of at most ${bytes} bytes: TCPMSS of ${place(this.ns)} says so in the SYN`);
+    }
     this.packet = effect.packet ?? this.packet;
     this.connection = effect.connection ?? this.connection;
     this.zone = effect.zone ?? this.zone;

@@ -89,6 +89,38 @@ describe('a payload and a time', () => {
   });
 });
 
+describe('the size of what is sent', () => {
+  const asking = (rules: readonly string[], more: Partial<Request>) => {
+    const files = {
+      ...ROUTER,
+      'r/ip-addr.txt': ROUTER['r/ip-addr.txt']!.replace(
+        'eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500',
+        'eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1400',
+      ),
+      'r/iptables-save.txt': ['*mangle', ':FORWARD ACCEPT [0:0]', ...rules, 'COMMIT', ''].join('\n'),
+    };
+    const question = ask(world(files), { from: '10.1.0.5', to: '8.8.8.8:80', ...more });
+    if (isMisunderstood(question)) throw new Error(question.error);
+    return trace(world(files), question).courses[0]!.trace;
+  };
+
+  it('that does not fit the way out is too big, and the sender is told by ICMP', () => {
+    const { outcome } = asking([], { flags: 'ACK', length: '1500' });
+    expect(outcome.kind).toBe('too-big');
+    expect(outcome.why).toContain('1500 bytes do not fit the MTU 1400 of eth0 on r, which answers ICMP fragmentation needed');
+  });
+
+  it('is what TCPMSS wrote into the SYN, or what the MTU leaves', () => {
+    const clamp = '-A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS';
+    const said = (rule: string) =>
+      asking([rule], {})
+        .assumptions.map((a) => a.what)
+        .join('; ');
+    expect(said(`${clamp} --clamp-mss-to-pmtu`)).toContain('segments of at most 1360 bytes');
+    expect(said(`${clamp} --set-mss 1200`)).toContain('segments of at most 1200 bytes');
+  });
+});
+
 describe('what is no question', () => {
   it.each([
     [{ from: '10.1.0.5', to: '8.8.8.8:53', proto: 'tpc' }, 'proto'],
