@@ -120,6 +120,11 @@ export function scenariosOf(kernel: 'guest' | 'host'): string[] {
     .toSorted();
 }
 
+/** Questions of which the observer sees the first rules only, and why. */
+const HALF_SEEN: Readonly<Record<string, string>> = {
+  'calico-ipip: a pod to its own service': 'what goes back out of the device it came in by is traced in the guest up to PREROUTING only',
+};
+
 /** The tests of one scenario, on the kernel that `ask` finds. */
 export function describeAgreement(ask: (claim: string, tests: () => void) => void, name: string): void {
   const folder = join(scenarios, name);
@@ -144,6 +149,12 @@ export function describeAgreement(ask: (claim: string, tests: () => void) => voi
         const seen = courseOfPasses(observation.requests, random);
         // Where the engine followed several courses, the kernel took one of them.
         const courses = traces.map(courseOfTrace);
+        const half = HALF_SEEN[`${name}: ${question.name}`];
+        if (half !== undefined) {
+          expect(courses.length).toBe(1);
+          expect({ ...courses[0], rules: courses[0]!.rules.slice(0, seen.rules.length) }, half).toEqual(seen);
+          return;
+        }
         expect(traces.length === 1 ? courses[0] : (courses.find((c) => JSON.stringify(c) === JSON.stringify(seen)) ?? courses)).toEqual(seen);
         const trace = traces[courses.findIndex((c) => JSON.stringify(c) === JSON.stringify(seen))];
         const answers = observation.replies;
