@@ -1,6 +1,7 @@
 // What one network namespace printed about itself. A node is its root namespace plus those of its containers.
 import type { Addr, Family, Prefix } from '../net/addr.ts';
 import type { Finding, Span } from './finding.ts';
+import type { Ipvs } from './ipvs.ts';
 import type { Tuple } from './packet.ts';
 import type { Hook, IpSet, Table } from './ruleset.ts';
 import type { Witness } from './witness.ts';
@@ -213,7 +214,7 @@ export interface ForeignChain {
 
 /** A thing that a capture holds or lacks. */
 export type CaptureKind =
-  'rules4' | 'rules6' | 'sets' | 'links' | 'addresses' | 'routes4' | 'routes6' | 'rules' | 'neighbours' | 'fdb' | 'sysctls' | 'conntrack';
+  'rules4' | 'rules6' | 'sets' | 'links' | 'addresses' | 'routes4' | 'routes6' | 'rules' | 'neighbours' | 'fdb' | 'sysctls' | 'conntrack' | 'ipvs' | 'ipvsConnections';
 
 /** What one network namespace printed. Lists are empty both when nothing was captured and when there is nothing: `captured` tells. */
 export interface Namespace {
@@ -235,6 +236,8 @@ export interface Namespace {
   readonly sysctls: Readonly<Record<string, Sysctl>>;
   readonly conntrack: readonly ConntrackEntry[];
   readonly virtualServers?: readonly VirtualServer[];
+  /** Virtual servers and their connections, where something about them was captured. */
+  readonly ipvs?: Ipvs;
   readonly foreignChains?: readonly ForeignChain[];
   /** `uname -r`, where captured. */
   readonly kernel?: string;
