@@ -81,7 +81,7 @@ function reuse(m: Meeting, known: Balanced): Fate {
   const expireNodest = setting(ns, 'net.ipv4.vs.expire_nodest_conn', 0);
   let anew: string | undefined;
   if (startsConnection(packet)) {
-    const hasMode = isSince(ns, 4, 1, router);
+    const hasMode = hasReuseMode(m);
     const mode = hasMode ? setting(ns, 'net.ipv4.vs.conn_reuse_mode', 1).value : 0;
     // since 5.16 a server without weight loses its connections whatever the mode is; before 4.1 there was none
     const byWeight = expireNodest.value !== 0 && known.real?.weight === 0 && (!hasMode || mode !== 0 || isSince(ns, 5, 16, router));
@@ -136,9 +136,17 @@ function expectsAnother(c: Balanced, mode: number): boolean {
   return c.state === 'TIME_WAIT' || c.state === 'CLOSE' || ((mode & 2) !== 0 && c.state === 'FIN_WAIT' && oneSided);
 }
 
+/** conn_reuse_mode came with Linux 4.1, and Red Hat took it back to 3.10: where settings were captured, they tell. */
+function hasReuseMode({ ns, router }: Meeting): boolean {
+  if (ns.sysctls['net.ipv4.vs.conn_reuse_mode']) return true;
+  const settings = Object.keys(ns.sysctls).some((key) => key.startsWith('net.ipv4.vs.'));
+  return !settings && (isSince(ns, 4, 1, router) || /^3\.10\.0-(?:9[5-9]\d|1\d{3})\..*el7/.test(ns.kernel ?? ''));
+}
+
 /** ip_vs_conn_uses_old_conntrack(), since 5.9; ip_vs_conn_uses_conntrack() before: then any entry, also a new one. */
-function isHeld({ ns, connection, router }: Meeting, c: Balanced): boolean {
-  if (!connection || !('entry' in connection) || !isSince(ns, 4, 1, router)) return false;
+function isHeld(m: Meeting, c: Balanced): boolean {
+  const { ns, connection, router } = m;
+  if (!connection || !('entry' in connection) || !hasReuseMode(m)) return false;
   return isSince(ns, 5, 9, router) ? connection.entry.confirmed : c.tracked;
 }
 
