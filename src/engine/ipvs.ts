@@ -64,7 +64,10 @@ export function meetRequest(m: Meeting): Handled {
   if (isError(packet)) return meetErrorFromClient(m);
   if (!isBalanced(packet.proto)) return PASSED;
   const ends = endsOf(packet);
-  const known = table.of(ends);
+  const isOpen = packet.undetermined?.src !== undefined || packet.undetermined?.sport !== undefined;
+  const known = table.of(ends, isOpen);
+  if (isOpen && !known && table.hasClient(ends.client.addr))
+    m.choices.assume(`the source of the packet is none that IPVS of ${place(m.ns)} holds a connection of (its port is not known)`);
   const fate = known && reuse(m, known);
   if (known && fate?.do === 'drop') return { kind: 'refused', refusal: dropped(fate.why, known.at), step: told(m, known, fate.why) };
   if (known && fate?.do === 'keep') return transmit(m, known, fate.why);

@@ -63,12 +63,17 @@ export class IpvsTable {
     return (this.ns.ipvs?.services ?? []).filter((s) => s.addr !== undefined && equal(s.addr, addr));
   }
 
-  /** ip_vs_conn_in_get(): the connection of a packet from a client. */
-  of(ends: Ends): Balanced | undefined {
+  /** ip_vs_conn_in_get(): the connection of a packet from a client; `isOpen` where the client's end is not known, so that no captured one can be told. */
+  of(ends: Ends, isOpen = false): Balanced | undefined {
     const mine = this.begun.find((c) => sameEnds(c, ends));
-    if (mine) return mine;
+    if (mine || isOpen) return mine;
     const line = this.index.byEnds.get(endsKey(ends))?.find((c) => !this.gone.has(c));
     return line && this.open(line);
+  }
+
+  /** Reports whether a client has captured connections. */
+  hasClient(addr: Addr): boolean {
+    return this.ns.ipvs?.connections?.some((c) => !c.template && equal(c.client.addr, addr)) ?? false;
   }
 
   /** ip_vs_conn_out_get(): the connection of a packet from a real server to a client. */

@@ -156,14 +156,16 @@ export class Visit implements Visitor, Router {
     if (!bound) this.packet = first.src !== undefined ? { ...this.packet, src: first.src } : this.fromUnknown();
     this.steps.push({ step: 'enter', local: true, packet: this.packet });
     this.take('output', first);
-    const stopped =
-      missingRules(this.ns, this.packet.family, this) ??
-      this.runHook('OUTPUT') ??
-      (waits && this.out === first ? this.reroute() : undefined) ??
-      this.postrouting();
+    const stopped = missingRules(this.ns, this.packet.family, this) ?? this.runHook('OUTPUT');
+    return stopped ?? (waits && this.out === first ? this.reroute() : undefined) ?? this.depart();
+  }
+
+  /** dst_output(): by POSTROUTING out, or back in by the loopback device. */
+  private depart(iif?: string): Passage {
+    const stopped = this.postrouting(iif);
     if (stopped) return stopped;
-    if (this.out?.kind !== 'local') return this.tooBigHere() ?? this.leave();
-    // the loopback device: conntrack and the route stay with the packet (loopback_xmit())
+    if (this.out?.kind !== 'local') return (this.balanced ? undefined : this.tooBigHere()) ?? this.leave();
+    // conntrack and the route stay with the packet (loopback_xmit())
     this.iif = 'lo';
     this.oif = '';
     // an invalid packet has no connection to keep: conntrack looks again, perhaps in another zone
@@ -269,7 +271,7 @@ export class Visit implements Visitor, Router {
         this.oif = handled.way.device;
         // NF_HOOK() names no input device; ip_output() does
         this.iif = '';
-        return this.runHook('OUTPUT') ?? this.postrouting(iif) ?? this.leave();
+        return this.runHook('OUTPUT') ?? this.depart(iif);
     }
   }
 
