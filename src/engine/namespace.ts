@@ -489,7 +489,7 @@ export class Visit implements Visitor, Router {
   /** IPVS takes what is for a virtual server between INPUT's filter and its nat, or in OUTPUT. */
   private virtualServer(): Stop | undefined {
     const { proto, dst, dport, mark } = this.packet;
-    const found = this.ns.virtualServers?.find(
+    const found = this.ns.ipvs?.services.find(
       (v) => (v.mark !== undefined && v.mark === mark) || (v.proto === proto && v.port === dport && v.addr !== undefined && equal(v.addr, dst)),
     );
     if (!found) return undefined;
