@@ -51,7 +51,7 @@ function answer(n: Node): Answer {
   };
   const { namespaces, findings } = readBundle(Object.entries(texts).map(([path, text]) => ({ path, text })));
   const world = { namespaces, wires: [], findings };
-  const asked = ask(world, { from: '198.51.100.9', to: '10.96.0.1:443', sport: 7777, in: 'n:eth0' });
+  const asked = ask(world, { from: '198.51.100.9', to: '10.96.0.1:443', sport: '7777', in: 'n:eth0' });
   if (isMisunderstood(asked)) throw new Error(asked.error);
   return trace(world, asked);
 }
