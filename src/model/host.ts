@@ -214,7 +214,20 @@ export interface ForeignChain {
 
 /** A thing that a capture holds or lacks. */
 export type CaptureKind =
-  'rules4' | 'rules6' | 'sets' | 'links' | 'addresses' | 'routes4' | 'routes6' | 'rules' | 'neighbours' | 'fdb' | 'sysctls' | 'conntrack' | 'ipvs' | 'ipvsConnections';
+  | 'rules4'
+  | 'rules6'
+  | 'sets'
+  | 'links'
+  | 'addresses'
+  | 'routes4'
+  | 'routes6'
+  | 'rules'
+  | 'neighbours'
+  | 'fdb'
+  | 'sysctls'
+  | 'conntrack'
+  | 'ipvs'
+  | 'ipvsConnections';
 
 /** What one network namespace printed. Lists are empty both when nothing was captured and when there is nothing: `captured` tells. */
 export interface Namespace {
