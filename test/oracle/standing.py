@@ -196,7 +196,7 @@ def settle(walk, place, waiting, moment):
         walk['end'] = 'dropped'
         walk['by'] = dict(walk['rules'][-1]) if last['kind'] == 'rule' else {
             'backend': 'legacy', 'family': 'ip', 'table': last['table'], 'chain': last['chain']}
-    elif last['table'] != 'raw' and (last['chain'] == 'INPUT' or 'oif' not in walk):
+    elif last['chain'] == 'INPUT' or last['table'] in ('filter', 'security') and 'oif' not in walk:
         if place.balances and walk['role'] == 'request' and last['table'] != 'nat' and walk.get('iif') != 'lo':
             walk['end'] = 'gone'
         else:
