@@ -129,7 +129,7 @@ capture() { # NODE: `netwhy capture` on the node as if it were alone on its mach
   # Without what IPv6 would decide, what differs from run to run, and what nothing reads.
   find "$folder" \( -name 'ip6*' -o -name namespaces.txt -o -name tool-missing.txt \) -delete
   # A pod has no bridge of its own, no sets and no virtual servers.
-  find "$folder" -path '*/namespaces/*' \( -name "bridge-*" -o -name ipset-save.txt -o -name nft-ruleset.txt -o -name 'ipvs*' \) -delete
+  find "$folder" -path '*/namespaces/*' \( -name "bridge-*" -o -name ipset-save.txt -o -name nft-ruleset.txt -o -name '*ip_vs*' -o -name 'ipvs*' \) -delete
   find "$folder" -path '*/namespaces/*' -name sysctl.txt -exec sed -i '/^net\.ipv4\.vs\./d' {} +
   find "$folder" -name sysctl.txt -exec sed -i -E "/$settings/!d" {} +
   find "$folder" -name ip-link.txt -exec sed -i -E 's/(_timer) +[0-9.]+/\1    0.00/g; s/[[:space:]]+$//' {} +
