@@ -12,6 +12,7 @@ import type { Choices } from './choice.ts';
 import type { Connection } from './conntrack.ts';
 import type { Balanced, Ends, IpvsTable } from './ipvstable.ts';
 import { endpoint, unspecified } from './nat.ts';
+import type { Directed } from './pred.ts';
 import { runsSince } from './release.ts';
 import { mtuOf, place, routeOutput, type Refusal, type Router, type Way } from './routing.ts';
 import { schedule } from './scheduler.ts';
@@ -197,7 +198,8 @@ function pick({ ns, table, choices }: Meeting, service: VirtualServer, ends: End
   const candidates = schedule(service, {
     ...(!loose.src && { client: ends.client.addr }),
     ...(!loose.sport && { clientPort: ends.client.port }),
-    ...(!loose.dst && { virtual: ends.virtual.addr }),
+    // dh hashes the destination of what it sees, also where that is a reply which an error quotes
+    ...(!loose.dst && { virtual: p.dst }),
     proto: p.proto,
     ...(ns.kernel !== undefined && { kernel: ns.kernel }),
   });
@@ -389,6 +391,18 @@ export function trackedAfter(connection: Connection | undefined, c: Balanced, to
     ? { ...reply, src: c.server.addr, ...(isBalanced(reply.proto) && { sport: c.server.port }) }
     : { ...reply, dst: c.virtual.addr, ...(isBalanced(reply.proto) && { dport: c.virtual.port }) };
   return connection;
+}
+
+/** ipvs_mt(), net/netfilter/xt_ipvs.c: what the match finds of a packet that IPVS marked, a request on its way to the server. */
+export function directed(table: IpvsTable, p: Packet): Directed {
+  if (!isBalanced(p.proto)) return {};
+  const { client, virtual: server } = endsOf(p);
+  const c = table.answering(p.proto, server, client);
+  if (!c) return {};
+  const { service, virtual } = c;
+  const isOwn = service?.mark === undefined && service?.port === virtual.port && virtual.port !== FTP;
+  const control = c.controlled && { controlPort: isOwn ? virtual.port : 0 };
+  return { connection: { ...virtual, method: c.method ?? 'masq', ...control } };
 }
 
 function endsOf(p: Packet): Ends {

@@ -143,7 +143,7 @@ export function verdictOf(c: Course): string {
     // the classic: a source nobody translated, so the far end answers to an address it has no way to
     const untranslated = reply && !c.trace.translated.src && reply.outcome.kind === 'no-route';
     const from = place(reply?.hops[0] ?? outcome);
-    return `REPLY LOST at ${place(outcome)}: ${untranslated ? `nobody translated the source of the request, so ${from} answered to ${formatAddr(reply.packet.dst)} itself, and ` : ''}${outcome.why}`;
+    return `REPLY LOST at ${place(outcome)}: ${untranslated ? `${ownAddress(c.trace)}nobody translated the source of the request, so ${from} answered to ${formatAddr(reply.packet.dst)} itself, and ` : ''}${outcome.why}`;
   }
   const head = `${outcome.kind.toUpperCase().replaceAll('-', ' ')}${outcome.kind === 'delivered' ? ` to ${place(outcome)}` : ` at ${place(outcome)}`}`;
   if (outcome.kind === 'delivered') return `${head}${reply ? ', and the reply arrives' : ''}`;
@@ -152,6 +152,13 @@ export function verdictOf(c: Course): string {
     return `LEFT ${place(outcome)} by ${outcome.device ?? 'an unknown interface'} towards ${outcome.nextHop ?? '?'} as ${as} -> ${endpoint(c.trace.final, 'dst')}${c.trace.translated.src ? '' : `, source not translated`}`;
   }
   return `${head}: ${outcome.why}`;
+}
+
+/** A host asks an address of its own, as those of kube-ipvs0 are, from that address. */
+function ownAddress(t: Trace): string {
+  const [sends, route] = t.hops[0]?.steps ?? [];
+  if (sends?.step !== 'enter' || !sends.local || route?.step !== 'route' || formatAddr(sends.packet.src) !== formatAddr(sends.packet.dst)) return '';
+  return `${formatAddr(sends.packet.src)} is an address of ${place(t.hops[0]!)} itself, so it asks from that address (${location(route.at)}); `;
 }
 
 /** What was translated on the way there, one phrase for each rewriting. */
@@ -164,12 +171,18 @@ export function translations(t: Trace): string[] {
   return [...told('destination', dst), ...told('source', src)];
 }
 
+/** How a jump says that there is nothing where it leads. */
+const EMPTY = ', which has no rules';
+
 /** The lines on which a failed course rests, most telling first. */
 export function decisive(c: Course): string[] {
   const lines = c.nearMisses.map(nearMiss);
   if (c.verdict === 'yes') return lines;
   for (const s of c.trace.hops.flatMap((h) => h.steps))
     if (s.step === 'ipvs' && s.did === 'passed') lines.unshift(`${s.why}${s.at ? ` (${location(s.at)})` : ''}`);
+  for (const s of c.trace.hops.flatMap((h) => h.steps))
+    if (s.step === 'rule' && s.table === 'nat' && s.chain === s.hook && s.did?.endsWith(EMPTY))
+      lines.push(`${s.chain} ${s.number} leads nowhere: ${s.did.slice(5)} (${location(s.at)})`);
   const ended = c.trace.reply ?? c.trace;
   const { at } = ended.outcome;
   if (at && at.file !== '')
