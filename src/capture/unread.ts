@@ -52,9 +52,6 @@ export function unreadOf(file: { readonly path: string; readonly text: string; r
     case 'ipvsadm':
       note('note', 'not-read', 'virtual servers (IPVS) are not read yet');
       break;
-    case 'log':
-      note('note', 'not-read', 'logs are not read');
-      break;
     case 'missing':
       for (const line of linesOf(file.text)) {
         const at = { file: file.path, line: line.number };

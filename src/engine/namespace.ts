@@ -433,6 +433,7 @@ export class Visit implements Visitor, Router {
       tracked: this.tracked(),
       supposed,
       set: (name) => this.walk.sets(ns).get(name),
+      setsRefused: ns.setsRefused,
       supposedNames: (field) => this.devices[field],
       addressType: (side, device) => this.addressType(side, device),
       reversePath: (pred) => rpfilterMatch(ns, this.packet, this.iif, pred, this),

@@ -36,6 +36,8 @@ export interface Sight {
   readonly physout: string;
   readonly tracked: Tracked;
   set(name: string): LiveSet | undefined;
+  /** Where ipset says that it could not list the sets. */
+  readonly setsRefused?: Span | undefined;
   /** Names of devices that an unknown one has been supposed to match, or not to. */
   supposedNames(field: DeviceField): readonly SupposedName[];
   /** ADDR_TYPE bit of a side's address by the FIB, on any device or on one; undefined when not captured. */
