@@ -58,7 +58,10 @@ function nodeNamed(host: string | undefined, line: LogEvidence, pod: string | un
   const kubelet = line.kind === 'not-authorised' ? /^system:node:(.+)$/.exec(line.who)?.[1] : undefined;
   const own = pod === undefined ? undefined : cluster.witness.pods.find((p) => p.name === pod)?.node;
   const name = host ?? kubelet ?? own;
-  return name === undefined ? undefined : (cluster.captured(name)?.node ?? name);
+  if (name === undefined) return undefined;
+  // a host may print its name with its domain, or without
+  const like = cluster.roots.filter((r) => r.node.startsWith(`${name}.`) || name.startsWith(`${r.node}.`));
+  return (cluster.captured(name) ?? (like.length === 1 ? like[0] : undefined))?.node ?? name;
 }
 
 /** Evidence, and what its line says of the node it came from. */

@@ -349,6 +349,7 @@ describe('the node of a line', () => {
     const user = 'E1 services is forbidden: User "system:node:worker2" cannot list resource "services" in API group "" at the cluster scope\n';
     expect(read({ path: 'kubelet.log', text: user })).toEqual(['worker2']);
     expect(read({ path: 'journal.log', text: `Nov 21 03:01:07 elsewhere kubelet[1]: ${user}` })).toEqual(['elsewhere']);
+    expect(read({ path: 'journal.log', text: `Nov 21 03:01:07 worker1.example.org kubelet[1]: ${user}` })).toEqual(['worker1']);
   });
 
   it('is told in a scenario, too', () => {
