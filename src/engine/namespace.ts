@@ -140,8 +140,8 @@ export class Visit implements Visitor, Router {
     return this.out ? this.forward(this.out) : this.routeAndGo();
   }
 
-  /** A packet that a socket here sends, or a tunnel device; `bound` tells whether its source address is settled. */
-  send(bound: boolean, inside?: Pick<Carried, 'input' | 'balanced'>): Passage {
+  /** A packet that a socket here sends, or a tunnel; `bound` tells whether its source address is settled, `settled` is its way where that was chosen before. */
+  send(bound: boolean, inside?: Pick<Carried, 'input' | 'balanced'>, settled?: Way): Passage {
     this.tunnel = inside?.input;
     // a packet's packet keeps the mark of IPVS (skb_scrub_packet() in one namespace)
     this.balanced = inside?.balanced ?? false;
@@ -150,7 +150,7 @@ export class Visit implements Visitor, Router {
     if (toItself) this.packet = { ...this.packet, dst: bound ? this.packet.src : loopbackOf(this.packet) };
     // where nobody knows which addresses are local, OUTPUT may yet change the destination: that question can wait
     const waits = !Fib.of(this.ns, this.packet.family).knowsLocal;
-    const first = routeOutput(this.ns, this.packet, bound, waits ? { ...this.router(), decide: () => false } : this);
+    const first = settled ?? routeOutput(this.ns, this.packet, bound, waits ? { ...this.router(), decide: () => false } : this);
     if (first.kind === 'refused') {
       if (!bound) this.packet = this.fromUnknown();
       this.steps.push({ step: 'enter', local: true, packet: this.packet });
@@ -490,6 +490,7 @@ export class Visit implements Visitor, Router {
       ipvs: this.balanced ? directed(this.walk.ipvs(ns), this.packet) : ns.ipvs ? undefined : 'unknown',
       supposed,
       set: (name) => this.walk.sets(ns).get(name),
+      setsRefused: ns.setsRefused,
       supposedNames: (field) => this.devices[field],
       addressType: (side, device) => this.addressType(side, device),
       reversePath: (pred) => rpfilterMatch(ns, this.packet, this.iif, pred, this),
