@@ -180,9 +180,7 @@ export function decisive(c: Course): string[] {
   if (c.verdict === 'yes') return lines;
   for (const s of c.trace.hops.flatMap((h) => h.steps))
     if (s.step === 'ipvs' && s.did === 'passed') lines.unshift(`${s.why}${s.at ? ` (${location(s.at)})` : ''}`);
-  for (const s of c.trace.hops.flatMap((h) => h.steps))
-    if (s.step === 'rule' && s.table === 'nat' && s.chain === s.hook && s.did?.endsWith(EMPTY))
-      lines.push(`${s.chain} ${s.number} leads nowhere: ${s.did.slice(5)} (${location(s.at)})`);
+  for (const { step } of emptyChains(c.trace)) lines.push(`${step.chain} ${step.number} leads nowhere: ${step.did.slice(5)} (${location(step.at)})`);
   const ended = c.trace.reply ?? c.trace;
   const { at } = ended.outcome;
   if (at && at.file !== '')
@@ -190,6 +188,17 @@ export function decisive(c: Course): string[] {
       `${ended === c.trace ? '' : 'reply: '}${ended.outcome.why.includes(location(at)) ? '' : `${location(at)}: `}${ruleText(ended, at) ?? ended.outcome.why}`,
     );
   return [...new Set(lines)];
+}
+
+/** Jumps of a hook's nat chain into chains without rules, as they are left where a program could not write its own. */
+function emptyChains(t: Trace): { readonly node: string; readonly step: Extract<Step, { step: 'rule' }> & { readonly did: string } }[] {
+  return t.hops.flatMap(({ node, steps }) =>
+    steps.flatMap((step) =>
+      step.step === 'rule' && step.table === 'nat' && step.chain === step.hook && step.did?.endsWith(EMPTY)
+        ? [{ node, step: { ...step, did: step.did } }]
+        : [],
+    ),
+  );
 }
 
 function ruleText(t: Trace, at: Span): string | undefined {
@@ -207,6 +216,9 @@ export function advice(c: Course): string | undefined {
     const asker = formatAddr(c.trace.final.src);
     const from = place(c.trace.reply?.hops[0] ?? outcome);
     const translated = c.trace.translated.src !== undefined;
+    const empty = emptyChains(c.trace).find((e) => e.step.did.includes(' KUBE-SERVICES,'));
+    if (!translated && empty)
+      return `find out why kube-proxy on ${empty.node} has no rules in KUBE-SERVICES (its log; a refused iptables-restore?): they would have had the source translated`;
     const miss = c.nearMisses.find((m) => m.then.some((s) => s.kind === 'masquerade' || s.kind === 'snat'));
     if (!translated && miss)
       return `${remedy(miss)}, so that ${place(miss)} translates the source; or give ${placeThatLost(c)} a route to ${asker} through ${place(miss)}`;
