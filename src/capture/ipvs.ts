@@ -27,6 +27,8 @@ const FORMS: readonly Form[] = ['rules', 'tunnels', 'list', 'proc', 'thresholds'
 /** The forms that tell enough to know a virtual server; the others only complete them. */
 const ENOUGH: ReadonlySet<Form> = new Set<Form>(['rules', 'tunnels', 'list', 'proc']);
 
+const FLAGS = 'the scheduler flags';
+
 interface Seen<T> {
   readonly as: T;
   readonly listing: Listing;
@@ -99,7 +101,9 @@ function completed(unsorted: readonly Listing[]): VirtualServer[] | undefined {
   const services = groups.flatMap((g) => serviceOf(g, ordered, hidden) ?? []);
   if (hidden.size > 0) {
     const first = listings.find((l) => l.services.length > 0)!;
-    first.source.report('note', 'partial-listing', `no listing shows ${[...hidden].join(', ')}`, first.services[0]!.line, {
+    // what sh and mh pick hangs on their flags
+    const severity = [...hidden].some((h) => h.startsWith(FLAGS)) ? 'warning' : 'note';
+    first.source.report(severity, 'partial-listing', `no listing shows ${[...hidden].join(', ')}`, first.services[0]!.line, {
       hint: 'capture `ipvsadm -Sn` too',
     });
   }
@@ -189,7 +193,7 @@ function agreed<T extends { readonly line: Line }, K extends keyof T>(seen: read
   if (!first) return undefined;
   const value = JSON.stringify(first.as[field]);
   for (const other of others) {
-    if (JSON.stringify(other.as[field]) === value) continue;
+    if (other.as[field] === first.as[field] || JSON.stringify(other.as[field]) === value) continue;
     report(other.listing, other.as.line, `${what} is ${JSON.stringify(other.as[field])} here and ${value} in ${fileOf(first)}, which counts`);
   }
   return first.as[field];
@@ -210,7 +214,7 @@ function serviceOf({ name, seen }: Group, ordered: ReadonlySet<Listing>, hidden:
   const seconds = agreed(seen, 'seconds', 'the time of persistence');
   const length = agreed(seen, 'length', 'the mask of persistence') ?? (name.family === 6 ? 128 : 32);
   const engine = agreed(seen, 'engine', 'the persistence engine');
-  if (!schedulerFlags && /^[sm]h$/.test(scheduler)) hidden.add(`the scheduler flags of ${scheduler}`);
+  if (!schedulerFlags && /^[sm]h$/.test(scheduler)) hidden.add(`${FLAGS} of ${scheduler}: none are supposed`);
   if (isPersistent && seconds === undefined) hidden.add('the time of persistence in seconds');
   if (isPersistent && engine === undefined) hidden.add('the persistence engine');
   const { servers, inKernelOrder } = serversOf(seen, ordered, hidden);

@@ -3,7 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { readBundle } from '../../src/capture/bundle.ts';
 import { readNamespace } from '../../src/capture/namespace.ts';
+import { captureScript } from '../../src/cli/commands/capture.ts';
 import type { RealServer, VirtualServer } from '../../src/model/ipvs.ts';
 import { formatAddr, formatEndpoint, maskOf, type V4, type V6 } from '../../src/net/addr.ts';
 import { SCTP, TCP, UDP } from '../../src/net/proto.ts';
@@ -106,6 +108,33 @@ function rulesOf(services: readonly Service[]): string {
     .map((line) => `${line.trim()}\n`)
     .join('');
 }
+
+describeGuest('netwhy capture', () => {
+  it('keeps all listings of each namespace', () => {
+    const inside = [
+      'modprobe -a ip_vs dummy && ip netns add pod && ip link add vips type dummy && ip addr add 10.96.0.1/32 dev vips && hostname node',
+      'ipvsadm -A -t 10.96.0.1:80 -s sh -b sh-port && ipvsadm -a -t 10.96.0.1:80 -r 10.1.0.1:80 -m -x 5 && ipvsadm -a -t 10.96.0.1:80 -r 10.1.0.2:80 -m',
+      'ip netns exec pod ipvsadm -A -u 10.96.0.2:53 -s rr',
+      'cd "$(mktemp -d)" && sh -s -- --dir . >&2 && head -n 999 node/*vs* node/namespaces/pod/*vs*',
+    ];
+    const guest = spawnSync(join(import.meta.dirname, '../oracle/uml.sh'), ['sh', '-c', inside.join(' && ')], {
+      input: captureScript(),
+      encoding: 'utf8',
+    });
+    const files = [...guest.stdout.matchAll(/==> (\S+) <==\n([\s\S]*?)(?=\n==> |$)/g)].map(([, path, text]) => ({ path: path!, text: text! }));
+    const { namespaces, findings } = readBundle(files);
+    expect(findings.filter((f) => f.severity !== 'note')).toEqual([]);
+    expect(namespaces.map((n) => [n.name, n.captured.ipvs?.length, n.captured.ipvsConnections?.length])).toEqual([
+      ['', 4, 1],
+      ['pod', 4, 1],
+    ]);
+    const [root, pod] = namespaces;
+    expect(root?.ipvs?.services).toMatchObject([
+      { scheduler: 'sh', schedulerFlags: [2], inKernelOrder: true, servers: [{ upper: 0 }, { upper: 5 }] },
+    ]);
+    expect(pod?.ipvs?.services).toMatchObject([{ scheduler: 'rr', proto: UDP, servers: [] }]);
+  });
+});
 
 describeGuest('random virtual servers', () => {
   const CASES = 24;

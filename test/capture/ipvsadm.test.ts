@@ -119,7 +119,7 @@ describe('all listings of one kernel', () => {
     expect(notes('ipvsadm-Ln')).toEqual(['note partial-listing no listing shows the type of tunnel']);
     expect(notes('proc-net-ip_vs')).toEqual([
       'warning unknown-family nothing shows whether this firewall mark is for IPv4 or for IPv6; it is taken to be for IPv4',
-      expect.stringMatching(/^note partial-listing no listing shows .*the time of persistence in seconds.*the scheduler flags of sh/),
+      expect.stringMatching(/^warning partial-listing no listing shows .*the time of persistence in seconds.*the scheduler flags of sh/),
     ]);
   });
 
