@@ -259,10 +259,12 @@ function serversOf(
       report(listing, as.line, `the real server ${missing[0]![0]} ${more(missing.length)}not here, but in ${fileOf(missing[0]![1][0]!)}`);
   }
   const servers = [...groups.values()].flatMap((g) => serverOf(g, hidden) ?? []);
-  const order = seen.find((s) => ordered.has(s.listing) && s.as.servers.length === servers.length && s.as.servers.every((x) => groups.has(keyOf(x))));
-  if (!order) return { servers, inKernelOrder: servers.length < 2 };
-  const place = new Map(order.as.servers.map((s, i) => [keyOf(s), i]));
-  return { servers: servers.toSorted((a, b) => place.get(keyOf(a))! - place.get(keyOf(b))!), inKernelOrder: true };
+  // one that could not be read stands nobody knows where
+  if (seen.every((s) => s.as.isDamaged)) return { servers, inKernelOrder: false };
+  const places = seen.filter((s) => ordered.has(s.listing)).map((s) => new Map(s.as.servers.map((r, i) => [keyOf(r), i])));
+  const place = places.find((p) => p.size === servers.length && servers.every((r) => p.has(keyOf(r))));
+  if (!place) return { servers, inKernelOrder: servers.length < 2 };
+  return { servers: servers.toSorted((x, y) => place.get(keyOf(x))! - place.get(keyOf(y))!), inKernelOrder: true };
 }
 
 function serverOf(seen: readonly Seen<ListedServer>[], hidden: Set<string>): RealServer | undefined {

@@ -174,6 +174,11 @@ describe('the order of real servers', () => {
     expect(service(ipvs, 'tcp 10.96.0.30:1').inKernelOrder).toBe(true);
   });
 
+  it('is not known where a server could not be read', () => {
+    expect(service(tools('ipvsadm-S').ipvs, 'tcp 10.96.0.33:443')).toMatchObject({ inKernelOrder: false, servers: [{ port: 8080 }] });
+    expect(service(tools('ipvsadm-S', 'proc-net-ip_vs').ipvs, 'tcp 10.96.0.33:443').inKernelOrder).toBe(true);
+  });
+
   it('of -A and -a lines that no ipvsadm -S sorted may be anything: somebody wrote them', () => {
     const text = '-A -t 10.0.0.1:80 -s sh\n-a -t 10.0.0.1:80 -r 10.1.0.2:80 -m\n-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m\n';
     expect(read({ 'ipvsadm.txt': text }).ipvs?.services.map((s) => s.inKernelOrder)).toEqual([false]);
