@@ -50,14 +50,9 @@ const KINDS: Readonly<Record<CaptureKind, string>> = {
   fdb: 'bridge and VXLAN forwarding entries (bridge fdb)',
   sysctls: 'sysctls (sysctl -a)',
   conntrack: 'connections (conntrack -L)',
-  ipvs: 'virtual servers of IPVS (ipvsadm -Sn, ipvsadm -Ln)',
-  ipvsConnections: 'connections of IPVS (ipvsadm -Lnc)',
+  ipvs: 'virtual servers (ipvsadm -Sn)',
+  ipvsConnections: 'connections of virtual servers (ipvsadm -Lnc)',
 };
-
-// without virtual servers there are no connections of theirs
-function isMissing(ns: Namespace, kind: CaptureKind): boolean {
-  return !ns.captured[kind] && (kind !== 'ipvsConnections' || (ns.ipvs?.services.length ?? 0) > 0);
-}
 
 export function coverage(ns: Namespace): Coverage {
   return {
@@ -80,7 +75,7 @@ export function coverage(ns: Namespace): Coverage {
     neighbours: ns.neighbours.length,
     sysctls: Object.keys(ns.sysctls).length,
     connections: ns.conntrack.length,
-    missing: ns.stub ? [] : (Object.keys(KINDS) as CaptureKind[]).filter((k) => isMissing(ns, k)).map((k) => KINDS[k]),
+    missing: ns.stub ? [] : (Object.keys(KINDS) as CaptureKind[]).filter((k) => !ns.captured[k]).map((k) => KINDS[k]),
   };
 }
 
