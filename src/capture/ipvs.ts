@@ -214,14 +214,15 @@ function serviceOf({ name, seen }: Group, ordered: ReadonlySet<Listing>, hidden:
   const seconds = agreed(seen, 'seconds', 'the time of persistence');
   const length = agreed(seen, 'length', 'the mask of persistence') ?? (name.family === 6 ? 128 : 32);
   const engine = agreed(seen, 'engine', 'the persistence engine');
-  if (!schedulerFlags && /^[sm]h$/.test(scheduler)) hidden.add(`${FLAGS} of ${scheduler}: none are supposed`);
+  if (!schedulerFlags && /^[sm]h$/.test(scheduler)) hidden.add(`${FLAGS} of ${scheduler}`);
   if (isPersistent && seconds === undefined) hidden.add('the time of persistence in seconds');
   if (isPersistent && engine === undefined) hidden.add('the persistence engine');
   const { servers, inKernelOrder } = serversOf(seen, ordered, hidden);
   return {
     ...name,
     scheduler,
-    schedulerFlags: schedulerFlags ?? [],
+    // of the others they say nothing
+    ...((schedulerFlags || !/^[sm]h$/.test(scheduler)) && { schedulerFlags: schedulerFlags ?? [] }),
     onePacket: onePacket ?? false,
     ...(isPersistent && { persistence: { ...(seconds !== undefined && { seconds }), length } }),
     ...(engine && { engine }),

@@ -31,7 +31,9 @@ const texts: Text[] = ['test/captures', 'scenarios']
   });
 const saves = texts.filter((t) => /^\*(filter|nat|raw|mangle|security)$/m.test(t.bytes.toString()) && !t.path.endsWith('.sh'));
 // those that tell whole virtual servers
-const ipvs = texts.filter((t) => /ipvsadm-(Sn|Ln|Ln-nosort|Ln-tun-info|Ln-t|list|save)\.txt$/.test(t.path) && t.bytes.length > 0);
+const ipvs = texts.filter(
+  (t) => /ipvsadm-(Sn|Ln|Ln-nosort|Ln-tun-info|Ln-t|list|save)\.txt$/.test(t.path) && /^(?:-A|TCP|UDP|SCTP|FWM) /m.test(t.bytes.toString()),
+);
 const IPIP: ServerTunnel = { type: 'ipip', checksum: 'none' };
 const ipsets = texts.filter((t) => /ipset-(save|list)/.test(t.path));
 
@@ -67,7 +69,7 @@ function printIpvs(services: readonly VirtualServer[]): string {
         ...(s.persistence ? [`-p ${s.persistence.seconds} -M ${mask}`] : []),
         ...(s.engine ? [`--pe ${s.engine}`] : []),
         ...(s.onePacket ? ['-o'] : []),
-        ...(s.schedulerFlags.length > 0 ? [`-b ${s.schedulerFlags.map((n) => flags[n - 1]).join(',')}`] : []),
+        ...(s.schedulerFlags!.length > 0 ? [`-b ${s.schedulerFlags!.map((n) => flags[n - 1]).join(',')}`] : []),
       ];
       const servers = s.servers.map((r) =>
         [`-a ${name} -r ${end(r)} ${method[r.forwarding]} -w ${r.weight} -x ${r.upper} -y ${r.lower}`, ...(r.tunnel ? tunnel(r.tunnel) : [])].join(

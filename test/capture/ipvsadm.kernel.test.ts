@@ -91,7 +91,7 @@ function rulesOf(services: readonly Service[]): string {
   return services
     .flatMap((s) => {
       const mask = s.persistence && (s.family === 6 ? s.persistence.length : formatAddr(maskOf(4, s.persistence.length)));
-      const flags = s.schedulerFlags.length > 0 ? ` -b ${s.schedulerFlags.map((n) => `flag-${n}`).join(',')}` : '';
+      const flags = s.schedulerFlags!.length > 0 ? ` -b ${s.schedulerFlags!.map((n) => `flag-${n}`).join(',')}` : '';
       const line = `-A ${nameOf(s)} -s ${s.scheduler}${s.persistence ? ` -p ${s.persistence.seconds} -M ${mask}` : ''}${s.engine ? ` --pe ${s.engine}` : ''}${s.onePacket ? ' -o' : ''}${flags}`;
       return [
         line,
