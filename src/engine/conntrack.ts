@@ -39,6 +39,8 @@ export interface Entry {
   readonly loose: Undetermined;
   /** Where the translated address was not captured: what it is. */
   readonly anyAddr: { src?: UnknownAddress; dst?: UnknownAddress };
+  /** The interface that MASQUERADE bound it to, where this walk did. */
+  masqueradedBy?: string | undefined;
   /** Of TCP: as captured, and as segments change it. */
   tcp?: TcpState;
   readonly at?: Span;

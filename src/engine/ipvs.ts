@@ -37,7 +37,7 @@ export interface Meeting {
 /** What IPVS made of a packet. */
 export type Handled =
   /** Nothing: it goes on as it was. */
-  | { readonly kind: 'passed'; readonly step?: Step }
+  | { readonly kind: 'passed'; readonly step?: Step; readonly marked?: true }
   | { readonly kind: 'refused'; readonly refusal: Refusal; readonly step?: Step }
   /** It stays in its hook: the server is this host, or it is a reply. */
   | { readonly kind: 'kept'; readonly packet: Packet; readonly connection: Balanced; readonly step: Step; readonly reroute?: true }
@@ -56,6 +56,9 @@ export type Handled =
 const PASSED: Handled = { kind: 'passed' };
 const FTP_DATA = 20;
 const FTP = 21;
+/** Protocols that IPVS knows besides TCP, UDP and SCTP. */
+const ESP = 50;
+const AH = 51;
 const SYN = 2;
 const RST = 4;
 /** SCTP chunk types. */
@@ -70,7 +73,10 @@ function isBalanced(proto: number): boolean {
 export function meetRequest(m: Meeting): Handled {
   const { packet, table } = m;
   if (isError(packet)) return meetErrorFromClient(m);
-  if (!isBalanced(packet.proto)) return PASSED;
+  if (!isBalanced(packet.proto)) {
+    const isKnown = packet.proto === ESP || packet.proto === AH;
+    return !isKnown && setting(m.ns, 'net.ipv4.vs.ignore_tunneled', 0).value !== 0 ? { kind: 'passed', marked: true } : PASSED;
+  }
   const ends = endsOf(packet);
   const isOpen = packet.undetermined?.src !== undefined || packet.undetermined?.sport !== undefined;
   const known = table.of(ends, isOpen);
@@ -121,7 +127,7 @@ function begin(m: Meeting, ends: Ends, p: Packet, because: string | undefined): 
 /** A server by the client's template, else by the scheduler. */
 function pick({ ns, table, choices }: Meeting, service: VirtualServer, ends: Ends, p: Packet): { real?: RealServer; why: string } {
   const template = service.persistence && table.template(service, ends.proto, ends.client.addr, ends.virtual);
-  const kept = template && table.serverOf(service, template.server);
+  const kept = template && table.serverOf(service, template.server, template.at);
   // ip_vs_check_template()
   const isQuiet = kept?.weight === 0 && setting(ns, 'net.ipv4.vs.expire_quiescent_template', 0).value !== 0;
   if (template && kept && !isQuiet) return { real: kept, why: `the client had this server before (template '${template.text}')` };
@@ -149,7 +155,12 @@ function pick({ ns, table, choices }: Meeting, service: VirtualServer, ends: End
 /** ip_vs_leave(): a service that has no server for the packet. */
 function leave(m: Meeting, service: VirtualServer, ends: Ends, about: boolean, lack: string): Handled {
   const { ns, packet, out } = m;
-  if (setting(ns, 'net.ipv4.vs.cache_bypass', 0).value !== 0 && service.mark !== undefined && out?.kind !== 'local' && !about) {
+  if (
+    setting(ns, 'net.ipv4.vs.cache_bypass', 0).value !== 0 &&
+    service.mark !== undefined &&
+    (packet.family === 6 || out?.kind !== 'local') &&
+    !about
+  ) {
     const bypass = { ...ends, server: ends.virtual, method: 'bypass' as const, service, controlled: false, tracked: false, onePacket: false };
     return transmit(m, bypass, 'it has no server, and net.ipv4.vs.cache_bypass lets the packet pass by');
   }

@@ -22,7 +22,18 @@ import { BOUND_ELSEWHERE, masqueradeAddress, mayBeBoundElsewhere } from './masqu
 import { bind, endpoint, loopbackOf, translate, translateError, type NatStatement } from './nat.ts';
 import { rangeOf } from './natrange.ts';
 import type { DeviceField, Sight, SupposedName, Tracked } from './pred.ts';
-import { martianBeforeHooks, mtuOf, place, routeInput, routeOutput, rpfilterMatch, unforwardable, type Router, type Way } from './routing.ts';
+import {
+  clampedMss,
+  martianBeforeHooks,
+  mtuOf,
+  place,
+  routeInput,
+  routeOutput,
+  rpfilterMatch,
+  unforwardable,
+  type Router,
+  type Way,
+} from './routing.ts';
 import { carryOut, type Passing } from './statement.ts';
 import { setting } from './sysctl.ts';
 import type { Carried } from './tunnel.ts';
@@ -257,7 +268,10 @@ export class Visit implements Visitor, Router {
     const { ns, hook, packet, iif, out, connection, choices } = this;
     const handled = meet({ ns, table: this.walk.ipvs(ns), hook, packet, iif, out, connection, router: this, choices });
     if (handled.step) this.steps.push(handled.step);
-    if (handled.kind === 'passed') return undefined;
+    if (handled.kind === 'passed') {
+      this.balanced = handled.marked ?? false;
+      return undefined;
+    }
     if (handled.kind === 'refused') return handled.refusal;
     const toServer = meet !== meetReply;
     this.balanced = true;
@@ -409,15 +423,9 @@ export class Visit implements Visitor, Router {
       // without address translation nothing moves a port that is taken
       if (!isOn) entry.bound[manip] = true;
       if (!entry.bound[manip]) clash = bind(table, entry, manip, undefined, undefined).clash;
-    } else if (
-      manip === 'src' &&
-      this.hook === 'POSTROUTING' &&
-      direction === 'original' &&
-      mayBeBoundElsewhere(this.ns, entry, masqueradeAddress(this.ns, this.packet, this.oif, this.out?.via))
-    ) {
-      const same = `the connection that has the source ${formatAddr(entry.reply.dst)} got it from SNAT, or has left by ${this.oif} before`;
-      if (!this.decide(`oif:${this.visit}`, same))
-        return { kind: 'refused', outcome: 'dropped', why: BOUND_ELSEWHERE, ...(entry.at && { at: entry.at }) };
+    } else if (manip === 'src' && this.hook === 'POSTROUTING' && direction === 'original') {
+      const elsewhere = this.boundElsewhere(entry);
+      if (elsewhere) return elsewhere;
     }
     const before = this.packet;
     const after = translate(before, entry, direction, manip);
@@ -438,8 +446,18 @@ export class Visit implements Visitor, Router {
         why: clash ? 'another connection holds this tuple, so the kernel moved the port' : (cause?.by ?? 'the connection is translated'),
       });
     }
-    // nf_nat_ipv4_out() and _local_fn(): a destination changed in OUTPUT is routed again
-    return this.hook === 'OUTPUT' && after && formatAddr(after.dst) !== formatAddr(before.dst) ? this.reroute() : undefined;
+    // nf_nat_ipv4_local_fn() routes again where the tuples differ: also where IPVS, not NAT, has changed the destination
+    const [to, answers] = direction === 'original' ? [entry.orig.dst, entry.reply.src] : [entry.reply.dst, entry.orig.src];
+    return this.hook === 'OUTPUT' && isOn && !equal(to, answers) ? this.reroute() : undefined;
+  }
+
+  /** nf_nat_oif_changed(): what was masqueraded may leave by that interface alone. */
+  private boundElsewhere(entry: Entry): Stop | undefined {
+    const refused: Stop = { kind: 'refused', outcome: 'dropped', why: BOUND_ELSEWHERE, ...(entry.at && { at: entry.at }) };
+    if (entry.masqueradedBy !== undefined) return entry.masqueradedBy === this.oif ? undefined : refused;
+    if (!mayBeBoundElsewhere(this.ns, entry, masqueradeAddress(this.ns, this.packet, this.oif, this.out?.via))) return undefined;
+    const same = `the connection that has the source ${formatAddr(entry.reply.dst)} got it from SNAT, or has left by ${this.oif} before`;
+    return this.decide(`oif:${this.visit}`, same) ? undefined : refused;
   }
 
   /** nf_nat_icmp_reply_translation(), nf_nat_ipv4_local_fn(). */
@@ -460,6 +478,7 @@ export class Visit implements Visitor, Router {
     const wanted: Manip = statement.kind === 'snat' || statement.kind === 'masquerade' ? 'src' : statement.kind === 'netmap' ? manip : 'dst';
     if (wanted !== manip) return misplaced(by, at);
     const { ns, packet, hook, iif, oif } = this;
+    if (statement.kind === 'masquerade') c.entry.masqueradedBy = oif;
     const range = rangeOf(statement, c.entry, manip, { ns, packet, hook, iif, oif, via: this.out?.via });
     if ('refused' in range) return { kind: 'refused', outcome: 'dropped', why: range.refused, at };
     bind(this.walk.connections(this.ns), c.entry, manip, range, { at, by });
@@ -522,18 +541,10 @@ export class Visit implements Visitor, Router {
     this.devices[field].push({ glob, matches });
   }
 
-  /** tcpmss_mangle_packet(), net/netfilter/xt_TCPMSS.c: the lesser MTU of the ways there and back, less both headers. */
-  private clampedMss(): number | undefined {
-    const there = this.out && mtuOf(this.ns, this.out)?.mtu;
-    const back = this.ns.links.find((l) => l.name === this.iif)?.mtu;
-    const least = Math.min(there ?? Infinity, back ?? Infinity);
-    return Number.isFinite(least) ? least - (this.packet.family === 4 ? 40 : 60) : undefined;
-  }
-
   apply(statement: Passing): string | undefined {
     const effect = carryOut(statement, this.packet, this.connection);
     if (statement.kind === 'tcpmss' && (this.packet.flags ?? 0) & 2) {
-      const bytes = statement.mss === 'clamp' ? this.clampedMss() : statement.mss;
+      const bytes = statement.mss === 'clamp' ? clampedMss(this.ns, this.packet.family, this.out, this.iif) : statement.mss;
       if (bytes !== undefined)
         this.choices.assume(`the answer comes in segments of at most ${bytes} bytes: TCPMSS of ${place(this.ns)} says so in the SYN`);
     }
