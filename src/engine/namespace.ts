@@ -1,19 +1,19 @@
 // One packet's visit to one network namespace: the hooks in their order, with conntrack, NAT and routing in between.
 // ip_rcv() ... ip_forward() ... ip_output(), net/ipv4/ip_*.c; net/ipv6/ip6_*.c
-import { equal, familyOf, formatAddr, isZeronet, type Addr } from '../net/addr.ts';
+import { equal, formatAddr, isZeronet, type Addr } from '../net/addr.ts';
 import { TCP } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { Namespace } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
-import { ADDR_TYPE, CT_STATE, CT_STATUS, type Hook, type Pred } from '../model/ruleset.ts';
+import { CT_STATE, CT_STATUS, type Hook, type Pred } from '../model/ruleset.ts';
 import type { OutcomeKind, Step } from '../model/trace.ts';
 import { walkChain, type Visitor } from './chain.ts';
 import { NOT, type Choices } from './choice.ts';
 import { prescribe, supposeState, track, type Connection, type ConntrackTable, type Direction, type Entry, type Manip } from './conntrack.ts';
-import { Fib, localKey } from './fib.ts';
+import { Fib } from './fib.ts';
 import { clashed, misplaced, stopOf } from './ending.ts';
 import { stagesAt, tracksConnections, translatesAddresses } from './hooks.ts';
-import { directed, meetReply, trackedAfter, type Handled, type Meeting } from './ipvs.ts';
+import { meetReply, trackedAfter, type Handled, type Meeting } from './ipvs.ts';
 import type { IpvsTable } from './ipvstable.ts';
 import type { Learned } from './learned.ts';
 import type { LiveSets } from './liveset.ts';
@@ -21,20 +21,10 @@ import { looksAtMarks } from './marks.ts';
 import { BOUND_ELSEWHERE, masqueradeAddress, mayBeBoundElsewhere } from './masquerade.ts';
 import { bind, endpoint, loopbackOf, translate, translateError, type NatStatement } from './nat.ts';
 import { rangeOf } from './natrange.ts';
-import type { DeviceField, Sight, SupposedName, Tracked } from './pred.ts';
-import {
-  clampedMss,
-  martianBeforeHooks,
-  mtuOf,
-  place,
-  routeInput,
-  routeOutput,
-  rpfilterMatch,
-  unforwardable,
-  type Router,
-  type Way,
-} from './routing.ts';
+import type { DeviceField, Sight, SupposedName } from './pred.ts';
+import { clampedMss, martianBeforeHooks, mtuOf, place, routeInput, routeOutput, unforwardable, type Router, type Way } from './routing.ts';
 import { carryOut, type Passing } from './statement.ts';
+import { sightOf } from './sight.ts';
 import { setting } from './sysctl.ts';
 import type { Carried } from './tunnel.ts';
 import { foreignChain, missingRules, missingServers } from './unseen.ts';
@@ -494,43 +484,9 @@ export class Visit implements Visitor, Router {
   }
 
   sight(supposed: ReadonlyMap<Pred, boolean>): Sight {
-    const ns = this.ns;
-    return {
-      visit: this.visit,
-      ownMac: () => ns.links.find((l) => l.name === this.iif)?.mac,
-      packet: this.packet,
-      hook: this.hook,
-      // INPUT knows no output device, OUTPUT no input device; POSTROUTING knows both for forwarded packets (P9)
-      iif: this.iif,
-      oif: this.hook === 'PREROUTING' || this.hook === 'INPUT' ? '' : this.oif,
-      physin: this.physin,
-      physout: this.physout,
-      tracked: this.tracked(),
-      ipvs: this.balanced ? directed(this.walk.ipvs(ns), this.packet) : ns.ipvs ? undefined : 'unknown',
-      supposed,
-      set: (name) => this.walk.sets(ns).get(name),
-      setsRefused: ns.setsRefused,
-      supposedNames: (field) => this.devices[field],
-      addressType: (side, device) => this.addressType(side, device),
-      reversePath: (pred) => rpfilterMatch(ns, this.packet, this.iif, pred, this),
-    };
-  }
-
-  private addressType(side: 'src' | 'dst', device: string | undefined): { type: number; at?: Span } | undefined {
-    const unknown = this.packet.undetermined?.[side];
-    if (unknown && unknown.owner !== place(this.ns)) return undefined;
-    const addr = this.packet[side];
-    const found = unknown ? undefined : Fib.of(this.ns, familyOf(addr)).addressType(addr, device);
-    if (found) return found;
-    const own = unknown ? true : this.choices.recall(localKey(place(this.ns), addr));
-    return own === false ? { type: ADDR_TYPE.UNICAST } : own === true && device === undefined ? { type: ADDR_TYPE.LOCAL } : undefined;
-  }
-
-  private tracked(): Tracked {
-    const c = this.connection;
-    // before conntrack has looked, xt_conntrack finds nothing and calls that INVALID (ORACLE: true for every packet in raw)
-    if (!c) return { state: CT_STATE.INVALID };
-    return 'entry' in c ? c : { state: c.state };
+    const { ns, visit, packet, hook, iif, oif, physin, physout, connection, balanced, devices, choices } = this;
+    const of = { ns, visit, packet, hook, iif, oif, physin, physout, connection, balanced, devices, choices };
+    return sightOf(of, { sets: this.walk.sets(ns), servers: this.walk.ipvs(ns), router: this }, supposed);
   }
 
   marksMatter(): boolean {
