@@ -12,6 +12,9 @@ const names = readdirSync(folder, { withFileTypes: true })
   .filter((f) => f.isDirectory())
   .map((f) => f.name);
 
+/** Scenarios about what a tool could not print, and the files that hold its complaint. */
+const UNREADABLE: Readonly<Record<string, readonly string[]>> = { 'ipset-revision': ['node2/ipset-list.txt'] };
+
 /** The question's name as a file name. */
 function slug(name: string): string {
   return name
@@ -50,7 +53,8 @@ describe.each(names)('%s', (name) => {
   });
 
   it('nothing in the captures is beyond reading', () => {
-    expect(loaded.world.findings.filter((f) => f.severity === 'error')).toEqual([]);
+    const errors = loaded.world.findings.filter((f) => f.severity === 'error');
+    expect(errors.map((f) => f.at?.file)).toEqual(UNREADABLE[name] ?? []);
   });
 
   it('packets and replies end as the scenario says', () => {

@@ -11,9 +11,9 @@ kube-system/coredns:dns udp 10.233.0.3:53 10.233.90.3:53
 harbor/harbor:http tcp 10.233.18.7:80 nodeport=30080 10.233.92.8:8080
 '
 beside() {
-  cat >"$scenario/node2/calico-node.log" <<'LOG'
-2022-06-17 03:41:07.206 [INFO][66] felix/watchercache.go 181: Full resync is required ListRoot="/calico/resources/v3/projectcalico.org/caliconodestatuses"
-2022-06-17 03:41:07.212 [INFO][66] felix/watchercache.go 194: Failed to perform list of current data during resync ListRoot="/calico/resources/v3/projectcalico.org/caliconodestatuses" error=connection is unauthorized: caliconodestatuses.crd.projectcalico.org is forbidden: User "system:serviceaccount:kube-system:calico-node" cannot list resource "caliconodestatuses" in API group "crd.projectcalico.org" at the cluster scope
-LOG
+  {
+    echo '2022-06-17 03:41:07.206 [INFO][66] felix/watchercache.go 181: Full resync is required ListRoot="/calico/resources/v3/projectcalico.org/caliconodestatuses"'
+    echo '2022-06-17 03:41:07.212 [INFO][66] felix/watchercache.go 194: Failed to perform list of current data during resync ListRoot="/calico/resources/v3/projectcalico.org/caliconodestatuses" error=connection is unauthorized: caliconodestatuses.crd.projectcalico.org is forbidden: User "system:serviceaccount:kube-system:calico-node" cannot list resource "caliconodestatuses" in API group "crd.projectcalico.org" at the cluster scope'
+  } >"$scenario/node2/calico-node.log"
 }
 . "$(dirname "$0")/../calico-ipip/build.sh"

@@ -9,6 +9,10 @@ default/kubernetes:https tcp 10.233.0.1:443 192.168.21.11:6443
 kube-system/coredns:dns udp 10.233.0.3:53 10.233.90.3:53
 harbor/harbor:http tcp 10.233.18.7:80 nodeport=30080 10.233.92.8:8080
 '
+besides() {
+  settle
+  on node2 bash -c 'echo >/dev/udp/192.168.21.11/9' # as every node has spoken to the API server
+}
 beside() {
   local complaint='ipset v7.1: kernel and userspace incompatible: settype hash:ip,port with revision 6 not supported by userspace.'
   sed -i "s/ 6\.1\.[0-9]* .* x86_64/ $kernel #1 SMP x86_64/" "$scenario/node2/uname.txt"

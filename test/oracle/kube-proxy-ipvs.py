@@ -11,9 +11,10 @@ usage: kube-proxy-ipvs.py VERSION PODS OWN ADDR[,ADDR...] < SERVICES
 import ipaddress
 import subprocess
 import sys
+import zlib
 
 PORTS, ADDRESSES, CIDRS, SELVES = 'bitmap:port', 'hash:ip,port', 'hash:ip,port,net', 'hash:ip,port,ip'
-# (name, type, what kube-proxy's comment says, who has it besides 1.26)
+# (name, type, what the rules about it say)
 SETS = (
     ('KUBE-LOOP-BACK', SELVES, 'Kubernetes endpoints dst ip:port, source ip for solving hairpin purpose'),
     ('KUBE-CLUSTER-IP', ADDRESSES, 'Kubernetes service cluster ip + port for masquerade purpose'),
@@ -93,11 +94,13 @@ class Proxy:
         for name, kind, _ in SETS:
             if name in self.sets:
                 shape = 'range 0-65535' if kind == PORTS else 'family inet hashsize 1024 maxelem 65536'
-                lines += ['create %s %s %s' % (name, kind, shape), *('add %s %s' % (name, m) for m in self.sets[name])]
+                seed = ' bucketsize 12 initval 0x%08x' % zlib.crc32(name.encode()) if kind != PORTS else ''
+                lines += ['create %s %s %s%s' % (name, kind, shape, seed), *('add %s %s' % (name, m) for m in self.sets[name])]
         run(['ipset', 'restore'], lines)
         run(['ipvsadm', '-R'], self.ipvs)
         # A device that is down: its addresses are the node's all the same, and nobody is told of them.
-        run(['ip', '-batch', '-'], ['link add kube-ipvs0 type dummy', *('addr add %s/32 dev kube-ipvs0' % a for a in self.vips)])
+        mac = '86:00:%02x:%02x:%02x:%02x' % tuple(ipaddress.ip_address(self.addresses[0]).packed)
+        run(['ip', '-batch', '-'], ['link add kube-ipvs0 address %s type dummy' % mac, *('addr add %s/32 dev kube-ipvs0' % a for a in self.vips)])
         reuse = [] if self.version != '1.13' else ['net.ipv4.vs.conn_reuse_mode=0']    # later ones leave it alone where the kernel is 5.9 or newer
         run(['sysctl', '-qw', 'net.ipv4.vs.conntrack=1', 'net.ipv4.vs.expire_nodest_conn=1', 'net.ipv4.vs.expire_quiescent_template=1', *reuse], [])
 
