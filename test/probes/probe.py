@@ -3,7 +3,7 @@
 
 `probe.py` reads one JSON object a line and answers each with one:
 
-  {"op": "load", "devs": [{"name", "addrs"?: ["10.0.0.1/24"], "kind"?: "tap"|"dummy"..., "mac"?, "mtu"?, "arp"?: true}],
+  {"op": "load", "devs": [{"name", "addrs"?: ["10.0.0.1/24"], "kind"?: "tap"|"dummy"..., "mac"?, "mtu"?, "arp"?: true, "up"?: false}],
    "ip"?: [lines of `ip -batch`, "-6 ..." for `ip -6`], "sysctls"?: {"net.ipv4.ip_forward": 1}, "ipset"?, "legacy"?, "nft"?, "legacy6"?, "nft6"?:
    texts, "first"?: "nft" (loaded before legacy), "conntrack"?: true (on even where no rule asks for it)}    a new namespace with that in it
   {"op": "rules", ...the same, devices excepted}                                               rules only, into the same namespace
@@ -93,7 +93,7 @@ def sysctl(key, value):
 def sysctls():
     """As `sysctl -a` prints them: in a name, a dot and a slash change places."""
     lines = []
-    for pattern in ('ipv4/ip_*', 'ipv4/fib_*', 'netfilter/nf_conntrack_tcp_*', 'bridge/*') + tuple('ipv4/conf/*/' + k for k in MATTER + MATTER4) + \
+    for pattern in ('ipv4/ip_*', 'ipv4/fib_*', 'netfilter/nf_conntrack_tcp_*', 'bridge/*', 'ipv4/vs/*') + tuple('ipv4/conf/*/' + k for k in MATTER + MATTER4) + \
             tuple('ipv6/conf/*/' + k for k in MATTER):
         for file in sorted(glob.glob('/proc/sys/net/' + pattern)):
             with contextlib.suppress(OSError), open(file) as opened:
@@ -223,7 +223,7 @@ class Node:
             lines.append('link add %s type %s' % (name, kind))
         if 'mtu' in d:
             lines.append('link set %s mtu %d' % (name, d['mtu']))
-        return lines + ['link set %s up' % name] + ['addr add %s dev %s%s' % (a, name, ' nodad' if ':' in a else '') for a in d.get('addrs', [])]
+        return lines + (['link set %s up' % name] if d.get('up', True) else []) + ['addr add %s dev %s%s' % (a, name, ' nodad' if ':' in a else '') for a in d.get('addrs', [])]
 
     def load(self, m):
         self.fresh()
