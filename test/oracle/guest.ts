@@ -34,7 +34,10 @@ export function describeGuest(claim: string, tests: () => void): void {
 export function openGuest(): Node {
   const box = mkdtempSync(join(tmpdir(), 'netwhy-guest-'));
   const command = ['python3', '-B', join(import.meta.dirname, 'guest.py'), box];
-  const child = spawn(join(import.meta.dirname, 'uml.sh'), command, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, UML_LIMIT: '86400' } });
+  const child = spawn(join(import.meta.dirname, 'uml.sh'), command, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, UML_LIMIT: '86400' },
+  });
   const waiting = new Map<number, { resolve: (line: string) => void; reject: (problem: Error) => void }>();
   let asked = 0;
   let complaint = '';

@@ -180,8 +180,16 @@ export interface Comparison {
   readonly shot: Shot;
   readonly kernel: Told;
   readonly courses: readonly Told[];
+  readonly traces: readonly Trace[];
   /** The course that the kernel took, or undefined: they disagree. */
   readonly taken?: Trace;
+}
+
+/** What the tools would have printed just before a packet. */
+export function filesBefore(files: Readonly<Record<string, string>>, s: Sighting): Readonly<Record<string, string>> {
+  const { conntrack, servers, connections, saved } = s;
+  const now = { 'conntrack.txt': conntrack, 'ip_vs.txt': servers, 'ip_vs_conn.txt': connections, 'ipvsadm-save.txt': saved };
+  return { ...files, ...Object.fromEntries(Object.entries(now).flatMap(([name, text]) => (text === undefined ? [] : [[name, text]]))) };
 }
 
 /** Asks netwhy for the packet that the kernel was seen to handle. */
@@ -205,7 +213,7 @@ export function judge(world: World, shot: Shot, sighting: Sighting): Comparison 
   const tells = ({ trace: t }: { readonly trace: Trace }): boolean =>
     fateOf(t) === kernel.fate || (t.outcome.kind === 'reply-lost' && kernel.fate !== 'gone');
   const answered = at >= 0 && trace(world, asked).courses.some(tells);
-  return { shot, kernel, courses, ...(answered && { taken: traces[at]! }) };
+  return { shot, kernel, courses, traces, ...(answered && { taken: traces[at]! }) };
 }
 
 /** Loads the node, reads it through its tools, and compares the packets; each meets the connections of those before it. */
@@ -219,9 +227,11 @@ export async function compare(
   tally.loads++;
   const files = await node.capture();
   const sightings = await node.packets(shots, how.fresh ? { fresh: true } : { list: shots.length > 1 });
+  let now = files;
   let world = worldOf(files);
   return sightings.map((sighting, i) => {
-    if (sighting.conntrack !== undefined) world = worldOf({ ...files, 'conntrack.txt': sighting.conntrack });
+    const changed = filesBefore(now, sighting);
+    if (sighting.conntrack !== undefined) world = worldOf((now = changed));
     return judge(world, shots[i]!, sighting);
   });
 }
