@@ -181,7 +181,7 @@ function misses(t: Trace, verdict: Verdict): NearMiss[] {
     // where the packet did not even get away, its source does not matter
     const toldSource = t.outcome.kind === 'left' || t.outcome.kind === 'delivered' || t.outcome.kind === 'reply-lost';
     const sentHere = hop.steps.find((s) => s.step === 'enter')?.local ?? false;
-    const translated = (manip: 'src' | 'dst'): boolean => hop.steps.some((s) => s.step === 'nat' && s.manip === manip);
+    const translated = (manip: 'src' | 'dst'): boolean => hop.steps.some((s) => (s.step === 'nat' || s.step === 'ipvs') && s.manip === manip);
     const ended = last && (t.outcome.kind === 'dropped' || t.outcome.kind === 'rejected') ? hop.steps.at(-1) : undefined;
     // who is refused by a rule made for it learns nothing from the rules before it
     const atLarge = ended?.step === 'policy' || (ended?.step === 'rule' && (ended.reason.parts?.length ?? 1) === 0);

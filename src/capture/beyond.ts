@@ -1,37 +1,8 @@
-// What a capture shows of machinery that is not modelled yet, just enough to say so where it decides: IPVS virtual servers,
-// and base chains of nft tables that iptables knows nothing of.
-import { isError, parseAddr, type Addr } from '../net/addr.ts';
-import { parsePort, parseProtocol } from '../net/proto.ts';
-import type { ForeignChain, VirtualServer } from '../model/host.ts';
+// What a capture shows of machinery that is not modelled yet, just enough to say so where it decides: base chains of nft tables
+// that iptables knows nothing of.
+import type { ForeignChain } from '../model/host.ts';
 import type { Hook } from '../model/ruleset.ts';
 import { linesOf } from './source.ts';
-
-/** Virtual servers of `ipvsadm -Sn` (`-A -t ADDR:PORT`) and `ipvsadm -Ln` (`TCP  ADDR:PORT rr`), without their real servers. */
-export function readVirtualServers(text: string, file: string): VirtualServer[] {
-  const out: VirtualServer[] = [];
-  for (const line of linesOf(text)) {
-    const m = /^(?:-A\s+(-[tuf]|--(?:tcp|udp|sctp|fwmark)-service)\s+(\S+)|(TCP|UDP|SCTP|FWM)\s+(\S+)\s)/.exec(line.text);
-    if (!m) continue;
-    const kind = m[1] ?? m[3]!;
-    const where = m[2] ?? m[4]!;
-    const at = { file, line: line.number };
-    if (/^(-f|--fwmark|FWM)/.test(kind)) {
-      if (/^\d+$/.test(where)) out.push({ mark: Number(where), text: line.text.trim(), at });
-      continue;
-    }
-    const proto = parseProtocol(/^-t$/.test(kind) ? 'tcp' : /^-u$/.test(kind) ? 'udp' : kind.replace(/^--|-service$/g, '').toLowerCase());
-    const end = readEnd(where);
-    if (proto !== undefined && end) out.push({ proto, ...end, text: line.text.trim(), at });
-  }
-  return out;
-}
-
-function readEnd(text: string): { addr: Addr; port: number } | undefined {
-  const m = /^\[(.+)\]:(\w+)$/.exec(text) ?? /^([\d.]+):(\w+)$/.exec(text);
-  const addr = m && parseAddr(m[1]!);
-  const port = m && parsePort(m[2]!);
-  return addr === null || port === null || port === undefined || isError(addr) ? undefined : { addr, port };
-}
 
 const HOOKS: Readonly<Record<string, Hook>> = {
   prerouting: 'PREROUTING',

@@ -14,11 +14,13 @@ import type {
   RoutingRule,
   Sysctl,
 } from '../model/host.ts';
+import type { Ipvs } from '../model/ipvs.ts';
 import type { Backend, IpSet } from '../model/ruleset.ts';
-import { readForeignChains, readVirtualServers } from './beyond.ts';
+import { readForeignChains } from './beyond.ts';
 import { readBridges } from './bridges.ts';
 import { readConntrack } from './conntrack.ts';
 import { readIpset } from './ipset.ts';
+import { readIpvs } from './ipvs.ts';
 import { readLinks } from './links.ts';
 import { readNeighbours } from './neighbours.ts';
 import { recognise, type FileKind, type Recognised } from './recognise.ts';
@@ -76,6 +78,7 @@ class Reader {
   readonly sysctls = new Map<string, Sysctl>();
   readonly conntrack: ConntrackEntry[] = [];
   readonly sets = new Map<string, IpSet>();
+  ipvs: Ipvs | undefined;
   private readonly files: readonly Read[];
 
   constructor(files: readonly Read[]) {
@@ -241,6 +244,14 @@ class Reader {
     }
   }
 
+  readIpvs(): void {
+    const files = this.of('ipvsadm', 'ipvs-connections');
+    const read = readIpvs(files.map((f) => ({ path: f.path, text: f.text, lists: kindOf(f) === 'ipvsadm' ? 'servers' : 'connections' })));
+    this.findings.push(...read.findings);
+    for (const file of files) this.claim(file, ...(read.shown.get(file.path) ?? []));
+    this.ipvs = read.ipvs;
+  }
+
   readConntrack(): void {
     const seen = new Set<string>();
     for (const file of this.of('conntrack')) {
@@ -283,12 +294,10 @@ export function countLines(text: string): number {
 }
 
 /** Signs of what is not modelled yet. Of an nft ruleset only what iptables-save did not show counts. */
-function beyond(r: Reader, withoutTables: boolean): Pick<Namespace, 'virtualServers' | 'foreignChains'> {
-  const virtualServers = r.of('ipvsadm').map((f) => readVirtualServers(f.text, f.path));
+function beyond(r: Reader, withoutTables: boolean): Pick<Namespace, 'foreignChains'> {
   const foreignChains = r.of('nft').map((f) => readForeignChains(f.text, f.path, withoutTables));
-  const fullest = <T>(lists: readonly (readonly T[])[]): readonly T[] => lists.find((l) => l.length > 0) ?? [];
-  const [servers, chains] = [fullest(virtualServers), fullest(foreignChains)];
-  return { ...(servers.length > 0 && { virtualServers: servers }), ...(chains.length > 0 && { foreignChains: chains }) };
+  const fullest = foreignChains.find((l) => l.length > 0);
+  return fullest ? { foreignChains: fullest } : {};
 }
 
 /** The name that a node gives itself in `uname -a`. */
@@ -339,6 +348,7 @@ export function readNamespace(files: readonly CaptureFile[], node: string, name:
   r.readBridges();
   r.readSysctls();
   r.readConntrack();
+  r.readIpvs();
   for (const file of all) {
     r.findings.push(...unreadOf(file));
     if (file.as.kind === 'missing') r.used.add(file.path);
@@ -359,6 +369,7 @@ export function readNamespace(files: readonly CaptureFile[], node: string, name:
     fdb: r.fdb,
     sysctls: Object.fromEntries(r.sysctls),
     conntrack: r.conntrack,
+    ...(r.ipvs && { ipvs: r.ipvs }),
     ...beyond(r, !rules.some((f) => /^(?:\*|-[APN] )/m.test(f.text))),
     ...(kernel === undefined ? {} : { kernel }),
   };

@@ -5,7 +5,7 @@ import type { Backend } from '../model/ruleset.ts';
 import { isJson } from './json.ts';
 import { linesOf } from './source.ts';
 
-/** What a file holds: the command that printed it, or what else it is. `iptables-list` is iptables -S, `iptables-table` is iptables -L; `missing` is the list of what `netwhy capture` could not get. */
+/** What a file holds: the command that printed it, or what else it is. `iptables-list` is iptables -S, `iptables-table` is iptables -L; `ipvsadm` are virtual servers and all else of IPVS but `ipvs-connections`; `missing` is the list of what `netwhy capture` could not get. */
 export type FileKind =
   | 'iptables-save'
   | 'iptables-list'
@@ -14,6 +14,7 @@ export type FileKind =
   | 'ipset-save'
   | 'ipset-list'
   | 'ipvsadm'
+  | 'ipvs-connections'
   | 'addr'
   | 'link'
   | 'route'
@@ -57,7 +58,20 @@ const SIGNS: readonly (readonly [FileKind, RegExp])[] = [
   ['iptables-save', /^:\S+ (?:ACCEPT|DROP|-)(?: \[\d+:\d+\])?\s*$/],
   ['version', /^(?:ip6?tables|ipset|nftables|ipvsadm|conntrack|kubectl|calico) v[\d.]+(?![\d.:])(?!.*flow entries)/],
   ['iptables-list', /^-P (?:PREROUTING|INPUT|FORWARD|OUTPUT|POSTROUTING) (?:ACCEPT|DROP)|^-N \S+\s*$/],
-  ['ipvsadm', /^IP Virtual Server version|^IPVS connection entries|^-[Aa] -[tuf] \S+ -[sr] |^-A --(?:tcp|udp|fwmark)-service /],
+  ['ipvs-connections', /^IPVS connection entries|^pro expire state |^Pro FromIP /],
+  [
+    'ipvs-connections',
+    /^(?:TCP|UDP|SCTP|IP) +(?:\d+:\d\d +[A-Z_!\d]+ +\S+:\w+ +\S+:\w+ +\S+:\w+|(?:(?:[0-9A-F]{8}|(?:[0-9a-f]{4}:){7}[0-9a-f]{4}) [0-9A-F]{4} +){3}[A-Z_])/,
+  ],
+  [
+    'ipvsadm',
+    /^IP Virtual Server version|^Prot LocalAddress:Port|^\s+-> \S+:\w+\s+(?:Masq|Route|Tunnel|Local)\s+\S+|^Can't initialize ipvs:|^cat: \/proc\/net\/ip_vs\b/,
+  ],
+  [
+    'ipvsadm',
+    /^-[Aa] (?:-[tuf]|--(?:tcp|udp|sctp|fwmark)-service) \S+ (?:-6 )?-[sr] |^Timeout \(tcp tcpfin udp\):|^(?:master|backup) sync daemon \(/,
+  ],
+  ['ipvsadm', /^\s+(?:Total )?Total Incoming Outgoing\s+Incoming|^prot port +usecnt name/],
   ['iptables-table', /^Chain \S+ \((?:policy [A-Z]+|\d+ references)/],
   ['iptables-list', /^(?:\[\d+:\d+\] )?-A \S+ /],
   ['ipset-save', /^(?:create|-N) \S+ (?:(?:hash|bitmap|list):|\w+(?:hash|map)\b)|^add \S+ \S+/],
@@ -104,7 +118,8 @@ const NAMES: readonly (readonly [FileKind, RegExp])[] = [
   ['nft', /^nft/],
   ['ipset-list', /ipset.*list/],
   ['ipset-save', /ipset/],
-  ['ipvsadm', /ipvs/],
+  ['ipvs-connections', /ip_?vs.*conn/],
+  ['ipvsadm', /ip_?vs/],
   ['bridge', /^bridge|fdb/],
   ['route', /route/],
   ['rule', /^ip[-_ ]?6?[-_ ]?rules?\b|rules?$/],

@@ -10,6 +10,7 @@ const NOTHING: Readonly<Partial<Record<FileKind, string>>> = {
   'ipset-save': 'there are no sets',
   'ipset-list': 'there are no sets',
   ipvsadm: 'there are no virtual servers',
+  'ipvs-connections': 'there are no connections of IPVS',
   route: 'there are no routes',
   neigh: 'there are no neighbours',
   bridge: 'there are no bridges',
@@ -48,9 +49,6 @@ export function unreadOf(file: { readonly path: string; readonly text: string; r
     case 'nft':
       if (/"(?:table|chain|rule)"|^table /m.test(file.text))
         note('note', 'not-read', 'nft rulesets are not read yet; the tables of iptables-nft are read from iptables-save');
-      break;
-    case 'ipvsadm':
-      note('note', 'not-read', 'virtual servers (IPVS) are not read yet');
       break;
     case 'log':
       note('note', 'not-read', 'logs are not read');

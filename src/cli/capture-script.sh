@@ -16,8 +16,8 @@ export LC_ALL
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/bin
 export PATH
 
-# A conntrack table may hold a million entries; this many lines are kept.
-conntrack_lines=50000
+# A table of connections may hold a million entries; this many lines are kept.
+most_lines=50000
 
 usage() {
   echo "usage: sh capture.sh > node.tar, or: sh capture.sh --dir DIR" >&2
@@ -194,23 +194,48 @@ sysctls() {
   fi
 }
 
+# keep_lines FILE COMMAND...: FILE gets the first lines of what COMMAND printed into $tmp/lines.
+keep_lines() {
+  kept=$1
+  shift
+  head -n "$most_lines" "$tmp/lines" >"$out/$kept"
+  lines=$(($(wc -l <"$tmp/lines")))
+  if [ "$lines" -gt "$most_lines" ]; then missing "$kept" "$*" "cut after $most_lines of $lines lines"; fi
+  rm -f "$tmp/lines"
+}
+
 conntracks() {
   if ! run test -e /proc/sys/net/netfilter/nf_conntrack_count; then
     : >"$out/conntrack.txt"
     return
   fi
-  if have conntrack && [ -n "$ctnetlink_loaded" ] && run conntrack -L 2>"$tmp/stderr" >"$tmp/conntrack"; then
+  if have conntrack && [ -n "$ctnetlink_loaded" ] && run conntrack -L 2>"$tmp/stderr" >"$tmp/lines"; then
     :
-  elif run cat /proc/net/nf_conntrack 2>"$tmp/stderr" >"$tmp/conntrack"; then
+  elif run cat /proc/net/nf_conntrack 2>"$tmp/stderr" >"$tmp/lines"; then
     :
   else
     missing conntrack.txt "conntrack -L" "$(head -c 500 "$tmp/stderr")"
     return
   fi
-  head -n "$conntrack_lines" "$tmp/conntrack" >"$out/conntrack.txt"
-  lines=$(($(wc -l <"$tmp/conntrack")))
-  if [ "$lines" -gt "$conntrack_lines" ]; then missing conntrack.txt "conntrack -L" "cut after $conntrack_lines of $lines lines"; fi
-  rm -f "$tmp/conntrack"
+  keep_lines conntrack.txt conntrack -L
+}
+
+ipvs() {
+  # ipvsadm itself loads ip_vs where it is not there.
+  if ! run test -e /proc/net/ip_vs; then
+    : >"$out/ipvsadm-save.txt"
+    return
+  fi
+  keep ipvsadm-save.txt ipvsadm -Sn && keep ipvsadm-list.txt ipvsadm -Ln && keep ipvsadm-thresholds.txt ipvsadm -Ln --thresholds
+  # ipvsadm sorts the servers; this is the order in which they are picked.
+  keep proc-net-ip_vs.txt cat /proc/net/ip_vs
+  if have ipvsadm && run ipvsadm -Lnc 2>"$tmp/stderr" >"$tmp/lines"; then
+    keep_lines ipvsadm-connections.txt ipvsadm -Lnc
+  elif run cat /proc/net/ip_vs_conn 2>"$tmp/stderr" >"$tmp/lines"; then
+    keep_lines proc-net-ip_vs_conn.txt cat /proc/net/ip_vs_conn
+  else
+    missing ipvsadm-connections.txt "ipvsadm -Lnc" "$(head -c 500 "$tmp/stderr")"
+  fi
 }
 
 # Everything of one network namespace.
@@ -227,11 +252,7 @@ collect() {
   else
     : >"$out/ipset-save.txt"
   fi
-  # ipvsadm itself loads ip_vs where it is not there.
-  if run test -e /proc/net/ip_vs; then
-    keep ipvsadm-save.txt ipvsadm -Sn
-    keep ipvsadm-list.txt ipvsadm -Ln
-  fi
+  ipvs
   keep ip-addr.txt ip addr show
   keep ip-link.txt ip -d link show || keep ip-link.txt ip link show
   keep ip-route.txt ip route show table all

@@ -10,14 +10,34 @@
 //                            nat src  100                raw -300, conntrack -200, mangle -150 (then routed again),
 //                            confirm  max                nat dst -100 (again), filter 0, security 50
 //
+// IPVS, where there are virtual servers: requests at INPUT 99 and OUTPUT -98, from where they go on at OUTPUT; replies at FORWARD 100, INPUT 98
+// and OUTPUT -99.
+//
 // enum nf_ip_hook_priorities, include/uapi/linux/netfilter_ipv4.h
 import { familyOf, type Family } from '../net/addr.ts';
 import type { Namespace } from '../model/host.ts';
 import type { Chain, Hook, Pred, Statement, Table } from '../model/ruleset.ts';
 import type { Choices } from './choice.ts';
+import { meetErrorFromClient, meetReply, meetRequest, type Handled, type Meeting } from './ipvs.ts';
 import { isNat } from './nat.ts';
 
 const PRIORITY = { raw: -300, conntrack: -200, mangle: -150, dstnat: -100, filter: 0, security: 50, srcnat: 100, confirm: 0x7fffffff } as const;
+
+/** ip_vs_ops4[] and ip_vs_ops6[], net/netfilter/ipvs/ip_vs_core.c: the same since Linux 2.6.37. */
+const IPVS: Readonly<Partial<Record<Hook, readonly (readonly [number, (m: Meeting) => Handled])[]>>> = {
+  INPUT: [
+    [PRIORITY.srcnat - 2, meetReply],
+    [PRIORITY.srcnat - 1, meetRequest],
+  ],
+  OUTPUT: [
+    [PRIORITY.dstnat + 1, meetReply],
+    [PRIORITY.dstnat + 2, meetRequest],
+  ],
+  FORWARD: [
+    [99, meetErrorFromClient],
+    [100, meetReply],
+  ],
+};
 
 interface BaseChain {
   readonly table: Table;
@@ -28,7 +48,8 @@ export type Stage =
   | ({ readonly kind: 'table'; readonly priority: number } & BaseChain)
   /** One nat engine for all nat tables: the first to bind a connection wins. */
   | { readonly kind: 'nat'; readonly priority: number; readonly manip: 'src' | 'dst'; readonly chains: readonly BaseChain[] }
-  | { readonly kind: 'conntrack' | 'confirm'; readonly priority: number };
+  | { readonly kind: 'conntrack' | 'confirm'; readonly priority: number }
+  | { readonly kind: 'ipvs'; readonly priority: number; readonly meet: (m: Meeting) => Handled };
 
 /** What runs at `hook`, first to last. */
 export function stagesAt(ns: Namespace, hook: Hook, family: Family, conntrack: boolean, choices: Choices): Stage[] {
@@ -47,6 +68,7 @@ export function stagesAt(ns: Namespace, hook: Hook, family: Family, conntrack: b
       stages.push({ kind: 'nat', priority: manip === 'dst' ? PRIORITY.dstnat : PRIORITY.srcnat, manip, chains: inOrder(ns, nat, choices) });
     if (hook === 'INPUT' || hook === 'POSTROUTING') stages.push({ kind: 'confirm', priority: PRIORITY.confirm });
   }
+  if (ns.ipvs) for (const [priority, meet] of IPVS[hook] ?? []) stages.push({ kind: 'ipvs', priority, meet });
   return settleTies(
     ns,
     stages.toSorted((a, b) => a.priority - b.priority),

@@ -105,7 +105,7 @@ class Journey {
     const visit = isFirst ? new Visit(ns, this.packet, this.walk, this.start.devices) : new Visit(ns, this.packet, this.walk);
     if (next.step) visit.steps.push(next.step);
     this.enter(visit);
-    const passage = next.do === 'send' ? visit.send(next.bound, this.tunnels.at(-1)?.link.name) : visit.receive(next.device, next.port);
+    const passage = next.do === 'send' ? visit.send(next.bound, this.tunnels.at(-1)?.input) : visit.receive(next.device, next.port);
     if (isFirst && this.tunnels.length === 0) this.sent = visit.steps.find((s) => s.step === 'enter')?.packet ?? this.packet;
     this.packet = visit.packet;
     return this.after(passage, visit, {});
@@ -128,6 +128,8 @@ class Journey {
         return this.send(passage, visit);
       case 'bridged':
         return this.onBridge(passage, visit, to);
+      case 'wrapped':
+        return this.wrap(passage);
     }
   }
 
@@ -407,9 +409,19 @@ class Journey {
       ...(made.at && { at: made.at }),
     };
     visit.steps.push({ step: 'leave', device: link.name, to: formatAddr(via ?? this.packet.dst), packet: this.packet });
-    this.tunnels.push({ packet: this.packet, to, ns: from.ns, link });
+    this.tunnels.push({ packet: this.packet, to, ns: from.ns, link, input: link.name });
     this.packet = outer;
     return { do: 'send', ns: from.ns, bound: made.bound, step };
+  }
+
+  /** IPVS sends a packet to its real server inside another one, without a device. */
+  private wrap({ packet, outer, connection, device }: Passage & { kind: 'wrapped' }): Next {
+    const at = connection.real?.at ?? connection.service!.at;
+    const kind = connection.real?.tunnel?.type ?? 'ipip';
+    this.tunnels.push({ packet, to: {}, ns: this.at.ns, link: { name: 'IPVS', at }, input: device });
+    this.packet = outer;
+    const how = `real server ${formatAddr(connection.server.addr)}`;
+    return { do: 'send', ns: this.at.ns, bound: true, step: { step: 'encapsulate', device: 'IPVS', kind, how, packet: outer, at } };
   }
 
   /** The outer packet was delivered: what it carries goes on. */

@@ -13,6 +13,8 @@ import { prescribe, supposeState, track, type Connection, type ConntrackTable, t
 import { Fib, localKey } from './fib.ts';
 import { clashed, misplaced, stopOf } from './ending.ts';
 import { stagesAt, tracksConnections, translatesAddresses } from './hooks.ts';
+import { meetReply, trackedAfter, type Handled, type Meeting } from './ipvs.ts';
+import type { IpvsTable } from './ipvstable.ts';
 import type { Learned } from './learned.ts';
 import type { LiveSets } from './liveset.ts';
 import { looksAtMarks } from './marks.ts';
@@ -23,6 +25,7 @@ import type { DeviceField, Sight, SupposedName, Tracked } from './pred.ts';
 import { martianBeforeHooks, mtuOf, place, routeInput, routeOutput, rpfilterMatch, unforwardable, type Router, type Way } from './routing.ts';
 import { carryOut, type Passing } from './statement.ts';
 import { setting } from './sysctl.ts';
+import { foreignChain, missingRules, missingServers } from './unseen.ts';
 import { bridgeCalls, bridgeKey, isBridge } from './wire.ts';
 import { DEFAULT_ZONE, zoneFor, type AskedZone } from './zone.ts';
 
@@ -32,6 +35,8 @@ export type Passage =
   | { readonly kind: 'out'; readonly device: string | undefined; readonly via?: Addr; readonly way: Way }
   /** On to another port of the bridge it came in by; `to` is whom it is for now, where the rules changed that. */
   | { readonly kind: 'bridged'; readonly to?: Addr }
+  /** On inside another packet, which IPVS made. */
+  | (Extract<Handled, { kind: 'wrapped' }> & { readonly device: string })
   | { readonly kind: 'refused'; readonly outcome: OutcomeKind; readonly why: string; readonly at?: Span };
 
 /** What a walk has supposed of devices that nobody knows; shared by all packets that pass them. */
@@ -46,6 +51,7 @@ export interface Walk {
   readonly learned: Learned;
   connections(ns: Namespace): ConntrackTable;
   sets(ns: Namespace): LiveSets;
+  ipvs(ns: Namespace): IpvsTable;
   /** A name for one more visit, the same in every replay. */
   nextVisit(): string;
   /** Connection state the question prescribes for the first time conntrack looks; taken once. */
@@ -69,6 +75,8 @@ export class Visit implements Visitor, Router {
   private physin: string | undefined = '';
   private physout = '';
   private redirected = false;
+  /** IPVS has dealt with it (skb->ipvs_property). */
+  private balanced = false;
   private tunnel: string | undefined;
   private connection: Connection | undefined;
   private zone: AskedZone = DEFAULT_ZONE;
@@ -93,7 +101,7 @@ export class Visit implements Visitor, Router {
     this.iif = device;
     if (device !== undefined) this.physin = this.portSeen(device, port);
     this.steps.push({ step: 'enter', local: false, ...(device !== undefined && { device }), packet: this.packet });
-    return martianBeforeHooks(this.ns, this.packet, device) ?? this.missingRules() ?? this.arrive() ?? this.routeAndGo();
+    return martianBeforeHooks(this.ns, this.packet, device) ?? missingRules(this.ns, this.packet.family, this) ?? this.arrive() ?? this.routeAndGo();
   }
 
   /** br_nf_pre_routing(): the bridge port stays known while the packet is in this namespace. */
@@ -109,11 +117,11 @@ export class Visit implements Visitor, Router {
     this.physin = port;
     this.steps.push({ step: 'enter', local: false, device, packet: this.packet });
     // what is redirected is the host's to send on; everything else stays a frame
-    return this.missingRules() ?? this.arrive() ?? (this.redirected ? this.routeAndGo() : { kind: 'bridged' });
+    return missingRules(this.ns, this.packet.family, this) ?? this.arrive() ?? (this.redirected ? this.routeAndGo() : { kind: 'bridged' });
   }
 
   /** br_nf_forward() and br_nf_post_routing(): the rules see the bridge on both sides, and no input device in POSTROUTING. */
-  bridgeOut(device: string, port: string): Stop | undefined {
+  bridgeOut(device: string, port: string): Passage | undefined {
     this.oif = device;
     this.physout = port;
     const stopped = this.runHook('FORWARD');
@@ -148,10 +156,16 @@ export class Visit implements Visitor, Router {
     if (!bound) this.packet = first.src !== undefined ? { ...this.packet, src: first.src } : this.fromUnknown();
     this.steps.push({ step: 'enter', local: true, packet: this.packet });
     this.take('output', first);
-    const stopped = this.missingRules() ?? this.runHook('OUTPUT') ?? (waits && this.out === first ? this.reroute() : undefined) ?? this.postrouting();
+    const stopped = missingRules(this.ns, this.packet.family, this) ?? this.runHook('OUTPUT');
+    return stopped ?? (waits && this.out === first ? this.reroute() : undefined) ?? this.depart();
+  }
+
+  /** dst_output(): by POSTROUTING out, or back in by the loopback device. */
+  private depart(iif?: string): Passage {
+    const stopped = this.postrouting(iif);
     if (stopped) return stopped;
-    if (this.out?.kind !== 'local') return this.tooBigHere() ?? this.leave();
-    // the loopback device: conntrack and the route stay with the packet (loopback_xmit())
+    if (this.out?.kind !== 'local') return (this.balanced ? undefined : this.tooBigHere()) ?? this.leave();
+    // conntrack and the route stay with the packet (loopback_xmit())
     this.iif = 'lo';
     this.oif = '';
     // an invalid packet has no connection to keep: conntrack looks again, perhaps in another zone
@@ -186,8 +200,6 @@ export class Visit implements Visitor, Router {
 
   private deliver(): Passage {
     this.oif = '';
-    const server = this.virtualServer();
-    if (server) return server;
     const stopped = this.runHook('INPUT');
     if (stopped) return stopped;
     this.steps.push({ step: 'deliver', packet: this.packet });
@@ -235,9 +247,37 @@ export class Visit implements Visitor, Router {
     return this.packet.proto === TCP ? this.tooBig(this.out!) : undefined;
   }
 
-  private postrouting(): Passage | undefined {
+  /** IPVS at its place in a hook: what it takes out of there goes on at OUTPUT, as if this host sent it. */
+  private balance(meet: (m: Meeting) => Handled): Passage | undefined {
+    // skb->ipvs_property: once is enough
+    if (this.balanced) return undefined;
+    const { ns, hook, packet, iif, out, connection, choices } = this;
+    const handled = meet({ ns, table: this.walk.ipvs(ns), hook, packet, iif, out, connection, router: this, choices });
+    if (handled.step) this.steps.push(handled.step);
+    if (handled.kind === 'passed') return undefined;
+    if (handled.kind === 'refused') return handled.refusal;
+    const toServer = meet !== meetReply;
+    this.balanced = true;
+    this.packet = handled.packet;
+    this.connection = trackedAfter(connection, handled.connection, toServer);
+    switch (handled.kind) {
+      case 'kept':
+        return handled.reroute ? this.reroute() : undefined;
+      case 'wrapped':
+        // ip_vs_tunnel_xmit_prepare()
+        return this.confirm() ?? { ...handled, device: iif ?? '' };
+      case 'sent':
+        this.take('reroute', handled.way);
+        this.oif = handled.way.device;
+        // NF_HOOK() names no input device; ip_output() does
+        this.iif = '';
+        return this.runHook('OUTPUT') ?? this.depart(iif);
+    }
+  }
+
+  private postrouting(iif = this.tunnel ?? this.iif): Passage | undefined {
     // ip_output(): what a tunnel device sends still has that device as its input
-    if (this.tunnel !== undefined) this.iif = this.tunnel;
+    this.iif = iif;
     this.oif = this.out?.device;
     return this.runHook('POSTROUTING');
   }
@@ -260,27 +300,30 @@ export class Visit implements Visitor, Router {
     return refused;
   }
 
-  private runHook(hook: Hook): Stop | undefined {
+  /** What ends the packet's way through the hook; where IPVS sends it elsewhere, the rest of its visit. */
+  private runHook(hook: Hook): Passage | undefined {
     this.hook = hook;
-    const unread = this.foreignChain(hook);
+    const unread =
+      foreignChain(this.ns, hook, this.packet.family, this.choices) ?? (hook === 'INPUT' ? missingServers(this.ns, this.packet) : undefined);
     if (unread) return unread;
     for (const stage of stagesAt(this.ns, hook, this.packet.family, this.usesConntrack, this.choices)) {
       switch (stage.kind) {
         case 'conntrack':
           this.track();
           break;
-        case 'confirm':
-          if (this.connection && 'entry' in this.connection && !this.connection.entry.confirmed) {
-            const table = this.walk.connections(this.ns);
-            const { entry } = this.connection;
-            // __nf_conntrack_confirm(), nf_ct_resolve_clash(): two connections cannot share a tuple
-            if (table.holder(entry.reply, entry)) return clashed(entry.cause.src ?? entry.cause.dst);
-            table.confirm(entry);
-          }
+        case 'confirm': {
+          const stopped = this.confirm();
+          if (stopped) return stopped;
           break;
+        }
         case 'nat': {
           const stopped = this.translateAt(stage.manip, stage.chains);
           if (stopped) return stopped;
+          break;
+        }
+        case 'ipvs': {
+          const elsewhere = this.balance(stage.meet);
+          if (elsewhere) return elsewhere;
           break;
         }
         case 'table': {
@@ -295,6 +338,16 @@ export class Visit implements Visitor, Router {
         }
       }
     }
+    return undefined;
+  }
+
+  /** __nf_conntrack_confirm(), nf_ct_resolve_clash(): two connections cannot share a tuple. */
+  private confirm(): Stop | undefined {
+    if (!this.connection || !('entry' in this.connection) || this.connection.entry.confirmed) return undefined;
+    const table = this.walk.connections(this.ns);
+    const { entry } = this.connection;
+    if (table.holder(entry.reply, entry)) return clashed(entry.cause.src ?? entry.cause.dst);
+    table.confirm(entry);
     return undefined;
   }
 
@@ -484,59 +537,6 @@ export class Visit implements Visitor, Router {
     this.zone = effect.zone ?? this.zone;
     this.template = effect.template ?? this.template;
     return effect.did;
-  }
-
-  /** IPVS takes what is for a virtual server between INPUT's filter and its nat, or in OUTPUT. */
-  private virtualServer(): Stop | undefined {
-    const { proto, dst, dport, mark } = this.packet;
-    const found = this.ns.virtualServers?.find(
-      (v) => (v.mark !== undefined && v.mark === mark) || (v.proto === proto && v.port === dport && v.addr !== undefined && equal(v.addr, dst)),
-    );
-    if (!found) return undefined;
-    return {
-      kind: 'refused',
-      outcome: 'cannot-tell',
-      why: `'${found.text}' is a virtual server of IPVS on ${place(this.ns)}: where it sends the packet is not modelled yet`,
-      at: found.at,
-    };
-  }
-
-  /** nft chains at this hook that are not read yet may do anything. */
-  private foreignChain(hook: Hook): Stop | undefined {
-    for (const c of this.ns.foreignChains ?? []) {
-      if (c.hook !== hook || (c.family !== 'both' && c.family !== this.packet.family)) continue;
-      if (
-        this.choices.choose(`nft:${place(this.ns)}:${c.name}`, [
-          { value: true, what: `the nft chain ${c.name} lets it pass unchanged (nft rules are not read yet)`, at: c.at },
-          { value: false, what: `${NOT}the nft chain ${c.name} lets it pass unchanged (nft rules are not read yet)`, at: c.at },
-        ])
-      )
-        continue;
-      return {
-        kind: 'refused',
-        outcome: 'cannot-tell',
-        why: `the nft chain ${c.name} on ${place(this.ns)} decides, and nft rules are not read yet`,
-        at: c.at,
-      };
-    }
-    return undefined;
-  }
-
-  /** Rules that nobody captured may do anything; those of a container's namespace are taken to be none, as they mostly are. */
-  private missingRules(): Stop | undefined {
-    const { family } = this.packet;
-    if (this.ns.stub || this.ns.foreignChains || this.ns.captured[family === 4 ? 'rules4' : 'rules6']) return undefined;
-    const claim = `${place(this.ns)} has no ${family === 4 ? 'iptables' : 'ip6tables'} rules that matter (none were captured)`;
-    if (this.ns.name !== '') {
-      this.choices.assume(claim);
-      return undefined;
-    }
-    if (this.decide(`rules:${place(this.ns)}:${family}`, claim)) return undefined;
-    return {
-      kind: 'refused',
-      outcome: 'cannot-tell',
-      why: `the ${family === 4 ? 'iptables' : 'ip6tables'} rules of ${place(this.ns)} were not captured: they may drop or translate it`,
-    };
   }
 
   // Router: what routing asks and notes

@@ -8,6 +8,7 @@ import { explore, type Choices } from './choice.ts';
 import { ConntrackTable } from './conntrack.ts';
 import { localKey } from './fib.ts';
 import { oneWay, type Passed, type Start } from './journey.ts';
+import { IpvsTable } from './ipvstable.ts';
 import { Learned } from './learned.ts';
 import { LiveSets } from './liveset.ts';
 import type { Walk } from './namespace.ts';
@@ -33,6 +34,7 @@ export function walkQuestion(world: World, question: Question, options: WalkOpti
 function roundTrip(world: World, question: Question, choices: Choices, options: WalkOptions): Trace {
   const tables = new Map<Namespace, ConntrackTable>();
   const sets = new Map<Namespace, LiveSets>();
+  const balancers = new Map<Namespace, IpvsTable>();
   let prescribed = options.state;
   let visits = 0;
   const walk: Walk = {
@@ -48,6 +50,11 @@ function roundTrip(world: World, question: Question, choices: Choices, options: 
       let live = sets.get(ns);
       if (!live) sets.set(ns, (live = new LiveSets(ns)));
       return live;
+    },
+    ipvs: (n) => {
+      let table = balancers.get(n);
+      if (!table) balancers.set(n, (table = new IpvsTable(n)));
+      return table;
     },
     nextVisit: () => String(visits++),
     takePrescribedState: () => {
@@ -80,6 +87,14 @@ function answerTo(world: World, there: Passed, choices: Choices): Start | undefi
   const packet = answer(final);
   if (!packet) return undefined;
   if (outcome.kind === 'delivered') return { ns: end.ns, packet, local: true, bound: true };
+  const direct = there.hops.flatMap((h) => h.steps).findLast((s) => s.step === 'ipvs' && s.server !== undefined);
+  if (direct?.step === 'ipvs' && (direct.did === 'direct' || direct.did === 'tunnel')) {
+    choices.assume(
+      `real server ${direct.server} answers ${endpoint(there.sent, 'src')} itself, and not by way of the balancer (${direct.did})`,
+      direct.at,
+    );
+    return undefined;
+  }
   // from outside: the world beyond is supposed to route the answer back to where the packet left
   const last = there.hops.at(-1)!;
   const ns = world.namespaces.find((n) => n.node === last.node && n.name === last.namespace)!;
@@ -200,8 +215,17 @@ function translations(c: Passed): Trace['translated'] {
       tunnel !== undefined
         ? []
         : all.flatMap((s) =>
-            s.step === 'nat' && s.manip === manip
-              ? [{ node, namespace, from: s.from, to: s.to, ...(s.at && { at: s.at }), ...(s.why !== undefined && { by: s.why }) }]
+            (s.step === 'nat' || s.step === 'ipvs') && s.manip === manip
+              ? [
+                  {
+                    node,
+                    namespace,
+                    from: s.from ?? '',
+                    to: s.to ?? '',
+                    ...(s.at && { at: s.at }),
+                    ...(s.why !== undefined && { by: s.step === 'ipvs' ? `IPVS, ${s.why}` : s.why }),
+                  },
+                ]
               : [],
           ),
     );

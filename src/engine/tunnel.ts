@@ -16,9 +16,11 @@ import { floodRemotes, linkOf, remoteTowards, type Station } from './wire.ts';
 export interface Carried {
   readonly packet: Packet;
   readonly to: Destination;
-  /** Where it went in. */
+  /** Where it went in: a device, or IPVS. */
   readonly ns: Namespace;
-  readonly link: Link;
+  readonly link: Pick<Link, 'name' | 'at' | 'vxlan'>;
+  /** The device that the outer packet shows as its input in POSTROUTING. */
+  readonly input: string;
 }
 
 export interface Encapsulated {
@@ -184,6 +186,8 @@ export interface Decapsulated {
 
 /** What the host does with an outer packet that was delivered to it. */
 export function decapsulate(ns: Namespace, outer: Packet, carried: Carried, learned: Learned): Decapsulated | Refusal {
+  if (!carried.link.vxlan && outer.proto !== IPIP)
+    return cannotTell(`how ${place(ns)} unpacks ${formatProtocol(outer.proto)} is not modelled`, carried.link.at);
   const end = carried.link.vxlan ? vxlanEnd(ns, outer, carried.link.vxlan.id) : ipipEnd(ns, outer);
   const what = carried.link.vxlan
     ? `VXLAN ${carried.link.vxlan.id} on UDP port ${outer.dport ?? '?'}`

@@ -81,6 +81,18 @@ const Step = z.discriminatedUnion('step', [
     at: Place.optional(),
   }),
   z.strictObject({
+    step: z.literal('ipvs'),
+    hook: HookName,
+    did: z.enum(['masq', 'direct', 'tunnel', 'local', 'bypass', 'refused', 'passed']).describe('how it goes to its real server'),
+    text: z.string().describe('the virtual server as captured'),
+    server: z.string().optional(),
+    why: z.string(),
+    manip: z.enum(['src', 'dst']).optional(),
+    from: z.string().optional(),
+    to: z.string().optional(),
+    at: Place.optional(),
+  }),
+  z.strictObject({
     step: z.literal('route'),
     purpose: z.enum(['input', 'output', 'reroute', 'source']),
     result: z.string(),

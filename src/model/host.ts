@@ -192,17 +192,6 @@ export interface ConntrackEntry {
   readonly at: Span;
 }
 
-/** An IPVS virtual server, as far as it is read yet: what reaches it is decided by machinery that is not modelled. */
-export interface VirtualServer {
-  readonly proto?: number;
-  readonly addr?: Addr;
-  readonly port?: number;
-  /** Of a fwmark service. */
-  readonly mark?: number;
-  readonly text: string;
-  readonly at: Span;
-}
-
 /** A base chain of an nft table that is not read yet. */
 export interface ForeignChain {
   /** `inet firewalld filter_INPUT` */
@@ -214,7 +203,20 @@ export interface ForeignChain {
 
 /** A thing that a capture holds or lacks. */
 export type CaptureKind =
-  'rules4' | 'rules6' | 'sets' | 'links' | 'addresses' | 'routes4' | 'routes6' | 'rules' | 'neighbours' | 'fdb' | 'sysctls' | 'conntrack' | 'ipvs' | 'ipvsConnections';
+  | 'rules4'
+  | 'rules6'
+  | 'sets'
+  | 'links'
+  | 'addresses'
+  | 'routes4'
+  | 'routes6'
+  | 'rules'
+  | 'neighbours'
+  | 'fdb'
+  | 'sysctls'
+  | 'conntrack'
+  | 'ipvs'
+  | 'ipvsConnections';
 
 /** What one network namespace printed. Lists are empty both when nothing was captured and when there is nothing: `captured` tells. */
 export interface Namespace {
@@ -235,7 +237,6 @@ export interface Namespace {
   /** Keys with dots: `net.ipv4.conf.eth0.100.rp_filter` is stored as the kernel prints it. */
   readonly sysctls: Readonly<Record<string, Sysctl>>;
   readonly conntrack: readonly ConntrackEntry[];
-  readonly virtualServers?: readonly VirtualServer[];
   /** Virtual servers and their connections, where something about them was captured. */
   readonly ipvs?: Ipvs;
   readonly foreignChains?: readonly ForeignChain[];

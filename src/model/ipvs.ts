@@ -47,8 +47,8 @@ export interface VirtualServer {
   readonly schedulerFlags: readonly (1 | 2 | 3)[];
   /** `ops`: each UDP packet is scheduled anew. */
   readonly onePacket: boolean;
-  /** `-p`: seconds that a client keeps its server, and the prefix length that makes clients the same one. */
-  readonly persistence?: { readonly seconds: number; readonly length: number };
+  /** `-p`: seconds that a client keeps its server (absent where only /proc/net/ip_vs shows it, in ticks), and the prefix length that makes clients the same one. */
+  readonly persistence?: { readonly seconds?: number; readonly length: number };
   /** Persistence engine (`sip`). */
   readonly engine?: string;
   readonly servers: readonly RealServer[];

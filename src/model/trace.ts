@@ -1,5 +1,6 @@
 // The answer: what happened to one packet, step by step, as data. Text and JSON are readings of it.
 import type { Finding, Span } from './finding.ts';
+import type { ForwardingMethod } from './ipvs.ts';
 import type { Packet } from './packet.ts';
 import type { Backend, Hook, Pred, Statement, Truth } from './ruleset.ts';
 import type { Family } from '../net/addr.ts';
@@ -75,6 +76,20 @@ export type Step =
       readonly because: 'rule' | 'connection' | 'clash';
       readonly at?: Span;
       readonly why?: string;
+    })
+  /** What IPVS made of it: its virtual server or connection, how it goes on, and why. */
+  | (AtHook & {
+      readonly step: 'ipvs';
+      readonly did: ForwardingMethod | 'refused' | 'passed';
+      /** The virtual server as captured. */
+      readonly text: string;
+      readonly server?: string;
+      readonly why: string;
+      /** Where it rewrote one side of the packet. */
+      readonly manip?: 'src' | 'dst';
+      readonly from?: string;
+      readonly to?: string;
+      readonly at?: Span;
     })
   | {
       readonly step: 'route';

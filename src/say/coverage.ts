@@ -50,6 +50,8 @@ const KINDS: Readonly<Record<CaptureKind, string>> = {
   fdb: 'bridge and VXLAN forwarding entries (bridge fdb)',
   sysctls: 'sysctls (sysctl -a)',
   conntrack: 'connections (conntrack -L)',
+  ipvs: 'virtual servers (ipvsadm -Sn)',
+  ipvsConnections: 'connections of virtual servers (ipvsadm -Lnc)',
 };
 
 export function coverage(ns: Namespace): Coverage {

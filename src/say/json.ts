@@ -156,6 +156,19 @@ function stepJson(s: Step): Json {
       return { step: s.step, hook: s.hook, state: s.state, direction: s.direction, why: s.why, at: spanJson(s.at) };
     case 'nat':
       return { step: s.step, hook: s.hook, manip: s.manip, from: s.from, to: s.to, because: s.because, why: s.why, at: spanJson(s.at) };
+    case 'ipvs':
+      return {
+        step: s.step,
+        hook: s.hook,
+        did: s.did,
+        text: s.text,
+        server: s.server,
+        why: s.why,
+        manip: s.manip,
+        from: s.from,
+        to: s.to,
+        at: spanJson(s.at),
+      };
     case 'route':
       return {
         step: s.step,

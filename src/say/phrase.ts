@@ -114,6 +114,22 @@ function effect(m: NearMiss): string {
   }
 }
 
+const METHODS: Readonly<Record<string, string>> = {
+  masq: 'rewritten (Masq)',
+  direct: 'unchanged, by direct routing (Route)',
+  tunnel: 'inside another packet (Tunnel)',
+  local: 'on this host (Local)',
+  bypass: 'past the service',
+};
+
+/** What IPVS did: `'TCP 10.96.0.1:443 rr' -> 192.168.21.11:6443, rewritten (Masq): rr picks it`. */
+export function balanced(s: Extract<Step, { step: 'ipvs' }>): string {
+  if (s.did === 'passed') return s.why;
+  if (s.did === 'refused' || s.server === undefined) return `'${s.text}' ${s.why}`;
+  if (s.manip === 'src') return `source ${s.from} -> ${s.to}: ${s.why}`;
+  return `'${s.text}' -> ${s.server}, ${METHODS[s.did]}: ${s.why}`;
+}
+
 /** Nodes and namespaces a packet crosses: `worker1/pod-a > worker1 > master`. */
 export function path(hops: readonly Hop[]): string {
   const names = hops.map(place);
@@ -182,7 +198,14 @@ export function advice(c: Course): string | undefined {
     if (!translated && ended.kind === 'no-route')
       return `give ${place(ended)} a route to ${asker}, or have its source translated before it reaches ${from}`;
   }
+  const last = (c.trace.reply && ended !== outcome ? c.trace.reply : c.trace).hops.at(-1)?.steps.at(-1);
+  if (ended.kind === 'dropped' && last?.step === 'ipvs') return staleConnection(ended);
   return ADVICE[ended.kind]?.(ended);
+}
+
+/** An entry of IPVS's own table stands in the way. */
+function staleConnection(o: Outcome): string {
+  return `try from another source port (it is the entry ${location(o.at)} that is in the way), or wait until the entry has expired; sysctl -w net.ipv4.vs.expire_nodest_conn=1 on ${place(o)} makes IPVS give up entries of servers that are gone`;
 }
 
 /** What would have to be otherwise for a near miss to match. */
@@ -210,6 +233,8 @@ const ADVICE: Readonly<Partial<Record<Outcome['kind'], (o: Outcome) => string>>>
   'not-for-us': (o) => `correct the neighbour entry at ${location(o.at) || place(o)}`,
   martian: (o) => `check the address, or the reverse-path and local-address settings of ${place(o)}`,
   'not-forwarding': (o) => `sysctl -w net.ipv4.ip_forward=1 on ${place(o)} if it is meant to forward`,
+  'no-server': (o) =>
+    `give the virtual server at ${location(o.at)} a real server with a weight above 0 (kubectl get endpointslices: are its pods ready?)`,
   'too-big': (o) => `raise the MTU or lower the packet size on the way through ${place(o)}`,
   'ttl-exceeded': (o) => `look for a loop, or send with a larger TTL than reaches ${place(o)}`,
   'cannot-tell': (o) =>

@@ -2,7 +2,21 @@
 import type { Packet } from '../model/packet.ts';
 import type { Answer, Course, Hop, Step, Trace } from '../model/trace.ts';
 import { PLAIN, type Palette } from './palette.ts';
-import { advice, conditions, decisive, location, misses, packet, path, place, probability, translations, verdictOf, endpoint } from './phrase.ts';
+import {
+  advice,
+  balanced,
+  conditions,
+  decisive,
+  location,
+  misses,
+  packet,
+  path,
+  place,
+  probability,
+  translations,
+  verdictOf,
+  endpoint,
+} from './phrase.ts';
 
 export type Level = 'detailed' | 'summary' | 'minimal';
 
@@ -162,7 +176,7 @@ function requestEnd(t: Trace): string {
 function summary(t: Trace): string[] {
   const line = (hop: Hop, n: number): string => {
     const doings = hop.steps.flatMap((s): string[] => {
-      if (s.step === 'nat') return [`${s.manip} ${s.from} -> ${s.to}`];
+      if ((s.step === 'nat' || s.step === 'ipvs') && s.manip) return [`${s.manip} ${s.from} -> ${s.to}`];
       if (s.step === 'leave') return [`out ${s.device} to ${s.to}`];
       if (s.step === 'deliver') return ['delivered'];
       if (s.step === 'bridge') return [`${s.bridge}: ${s.in ?? 'host'} to ${s.out ?? 'nowhere'}`];
@@ -237,6 +251,9 @@ function hopRows(hop: Hop, n: number, wide: boolean): Row[] {
           location(s.at),
           s.hook,
         );
+        break;
+      case 'ipvs':
+        add('ipvs', balanced(s), location(s.at), s.hook);
         break;
       case 'route':
         add(

@@ -83,7 +83,7 @@ describe('a capture is recognised', () => {
         'iptables-save.txt': 'iptables-save',
         'ipvsadm-list.txt': 'ipvsadm',
         'ipvsadm-save.txt': 'ipvsadm',
-        'ipvsadm-connections.txt': 'ipvsadm',
+        'ipvsadm-connections.txt': 'ipvs-connections',
       };
       expect(Object.fromEntries(kinds)).toEqual(Object.fromEntries(kinds.map(([path]) => [path, expected[path as keyof typeof expected]])));
     },

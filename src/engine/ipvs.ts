@@ -1,0 +1,427 @@
+// What IPVS does to a packet at its places in the hooks: a request goes to a real server, a reply gets its virtual address back,
+// an ICMP error about either is treated like it. ip_vs_in_hook(), ip_vs_out_hook(), net/netfilter/ipvs/ip_vs_core.c
+import { familyOf, formatAddr, formatEndpoint, isLoopback, type Addr } from '../net/addr.ts';
+import { formatProtocol, ICMP, ICMPV6, SCTP, TCP, UDP } from '../net/proto.ts';
+import type { Span } from '../model/finding.ts';
+import type { Namespace } from '../model/host.ts';
+import type { ForwardingMethod, IpvsEnd, RealServer, VirtualServer } from '../model/ipvs.ts';
+import type { Packet } from '../model/packet.ts';
+import { CT_STATE, type Hook } from '../model/ruleset.ts';
+import type { Step } from '../model/trace.ts';
+import type { Choices } from './choice.ts';
+import type { Connection } from './conntrack.ts';
+import type { Balanced, Ends, IpvsTable } from './ipvstable.ts';
+import { endpoint, unspecified } from './nat.ts';
+import { isSince } from './release.ts';
+import { mtuOf, place, routeOutput, type Refusal, type Router, type Way } from './routing.ts';
+import { schedule } from './scheduler.ts';
+import { setting } from './sysctl.ts';
+
+/** The packet as IPVS meets it. */
+export interface Meeting {
+  readonly ns: Namespace;
+  readonly table: IpvsTable;
+  readonly hook: Hook;
+  readonly packet: Packet;
+  /** The input device; '' for a packet of this host. */
+  readonly iif: string | undefined;
+  /** The way that routing chose for it. */
+  readonly out: Way | undefined;
+  /** What conntrack knows of it. */
+  readonly connection: Connection | undefined;
+  readonly router: Router;
+  readonly choices: Choices;
+}
+
+/** What IPVS made of a packet. */
+export type Handled =
+  /** Nothing: it goes on as it was. */
+  | { readonly kind: 'passed'; readonly step?: Step }
+  | { readonly kind: 'refused'; readonly refusal: Refusal; readonly step?: Step }
+  /** It stays in its hook: the server is this host, or it is a reply. */
+  | { readonly kind: 'kept'; readonly packet: Packet; readonly connection: Balanced; readonly step: Step; readonly reroute?: true }
+  /** It goes on at OUTPUT, by this way. */
+  | { readonly kind: 'sent'; readonly packet: Packet; readonly connection: Balanced; readonly step: Step; readonly way: Way }
+  /** It goes on inside this packet. */
+  | { readonly kind: 'wrapped'; readonly packet: Packet; readonly outer: Packet; readonly connection: Balanced; readonly step: Step };
+
+const PASSED: Handled = { kind: 'passed' };
+const FTP_DATA = 20;
+const FTP = 21;
+const SYN = 2;
+const RST = 4;
+/** SCTP chunk types. */
+const INIT = 1;
+const ABORT = 6;
+
+function isBalanced(proto: number): boolean {
+  return proto === TCP || proto === UDP || proto === SCTP;
+}
+
+/** ip_vs_in_hook(): a packet from a client. */
+export function meetRequest(m: Meeting): Handled {
+  const { packet, table } = m;
+  if (isError(packet)) return meetErrorFromClient(m);
+  if (!isBalanced(packet.proto)) return PASSED;
+  const ends = endsOf(packet);
+  const isOpen = packet.undetermined?.src !== undefined || packet.undetermined?.sport !== undefined;
+  const known = table.of(ends, isOpen);
+  if (isOpen && !known && table.hasClient(ends.client.addr))
+    m.choices.assume(`the source of the packet is none that IPVS of ${place(m.ns)} holds a connection of (its port is not known)`);
+  const fate = known && reuse(m, known);
+  if (known && fate?.do === 'drop') return { kind: 'refused', refusal: dropped(fate.why, known.at), step: told(m, known, fate.why) };
+  if (known && fate?.do === 'keep') return transmit(m, known, fate.why);
+  return begin(m, ends, packet, fate?.why);
+}
+
+type Fate = { readonly do: 'keep' | 'drop' | 'anew'; readonly why: string };
+
+/** Whether a packet stays with the connection that the table has for it. */
+function reuse(m: Meeting, known: Balanced): Fate {
+  const { ns, packet, router } = m;
+  const name = connectionName(known);
+  if (!known.at) return { do: 'keep', why: 'its connection began with an earlier packet' };
+  const expireNodest = setting(ns, 'net.ipv4.vs.expire_nodest_conn', 0);
+  let anew: string | undefined;
+  if (startsConnection(packet)) {
+    const hasMode = hasReuseMode(m);
+    const mode = hasMode ? setting(ns, 'net.ipv4.vs.conn_reuse_mode', 1).value : 0;
+    // since 5.16 a server without weight loses its connections whatever the mode is; before 4.1 there was none
+    const byWeight = expireNodest.value !== 0 && known.real?.weight === 0 && (!hasMode || mode !== 0 || isSince(ns, 5, 16, router));
+    if (byWeight) anew = `its server has weight 0 and ${expireNodest.key} is ${expireNodest.value}`;
+    else if (mode !== 0 && expectsAnother(known, mode)) anew = `it is ${known.state} and net.ipv4.vs.conn_reuse_mode is ${mode}`;
+    if (anew !== undefined && isHeld(m, known)) {
+      m.table.expire(known);
+      return {
+        do: 'drop',
+        why: `the SYN uses the port of ${name} again: ${anew}, so IPVS gives it up, but conntrack still holds it and the SYN is dropped; the client's next try, a second later, gets a new server`,
+      };
+    }
+    if (anew !== undefined) {
+      m.table.expire(known);
+      return { do: 'anew', why: `the SYN uses the port of ${name} again: ${anew}, so it is scheduled anew` };
+    }
+  }
+  if (known.real) {
+    const stale = startsConnection(packet) ? `the SYN uses the port of ${name} again, and stays with its server` : `it belongs to ${name}`;
+    return { do: 'keep', why: stale };
+  }
+  // IP_VS_DEST_F_AVAILABLE: the server, or the whole service, was taken out of the table
+  const left = known.expires === undefined ? '' : ` (${known.expires} s from the capture)`;
+  if (expireNodest.value === 0 || !isSince(ns, 5, 9, router)) {
+    const until = expireNodest.value === 0 ? `until it expires${left}` : 'this time, and makes it expire';
+    return { do: 'drop', why: `it belongs to ${name}, whose server is no longer in the table: IPVS drops it silently, ${until}` };
+  }
+  m.table.expire(known);
+  const gone = `${name} has a server that is no longer in the table, and ${expireNodest.key} is ${expireNodest.value}`;
+  return isHeld(m, known)
+    ? { do: 'drop', why: `${gone}: conntrack still holds the connection, and the packet is dropped; the next one gets a new server` }
+    : { do: 'anew', why: `${gone}: it is scheduled anew` };
+}
+
+/** is_new_conn(): only TCP and SCTP show that a connection begins. */
+function startsConnection(p: Packet): boolean {
+  if (p.proto === TCP) return ((p.flags ?? 0) & SYN) !== 0;
+  return p.proto === SCTP && chunkOf(p) === INIT;
+}
+
+/** The first chunk of an SCTP packet; one without payload is taken to begin an association. */
+function chunkOf(p: Packet): number {
+  return p.payload?.[0] ?? INIT;
+}
+
+/** is_new_conn_expected() */
+function expectsAnother(c: Balanced, mode: number): boolean {
+  if (c.controlled) return false;
+  if (c.proto === SCTP) return c.state === 'CLOSED';
+  if (c.proto !== TCP) return false;
+  const oneSided = c.method !== undefined && c.method !== 'masq';
+  return c.state === 'TIME_WAIT' || c.state === 'CLOSE' || ((mode & 2) !== 0 && c.state === 'FIN_WAIT' && oneSided);
+}
+
+/** conn_reuse_mode came with Linux 4.1, and Red Hat took it back to 3.10: where settings were captured, they tell. */
+function hasReuseMode({ ns, router }: Meeting): boolean {
+  if (ns.sysctls['net.ipv4.vs.conn_reuse_mode']) return true;
+  const settings = Object.keys(ns.sysctls).some((key) => key.startsWith('net.ipv4.vs.'));
+  return !settings && (isSince(ns, 4, 1, router) || /^3\.10\.0-(?:9[5-9]\d|1\d{3})\..*el7/.test(ns.kernel ?? ''));
+}
+
+/** ip_vs_conn_uses_old_conntrack(), since 5.9; ip_vs_conn_uses_conntrack() before: then any entry, also a new one. */
+function isHeld(m: Meeting, c: Balanced): boolean {
+  const { ns, connection, router } = m;
+  if (!connection || !('entry' in connection) || !hasReuseMode(m)) return false;
+  return isSince(ns, 5, 9, router) ? connection.entry.confirmed : c.tracked;
+}
+
+/** tcp_conn_schedule(), udp_conn_schedule(), sctp_conn_schedule(): picks a server for a new connection, or leaves the packet alone. */
+function begin(m: Meeting, ends: Ends, p: Packet, because: string | undefined): Handled {
+  const { ns, table, packet } = m;
+  const isSloppy = (proto: string): boolean => setting(ns, `net.ipv4.vs.sloppy_${proto}`, 0).value !== 0;
+  const about = p !== packet; // scheduled by an ICMP error about it
+  if (!about && p.proto === TCP && ((p.flags ?? 0) & RST || !((p.flags ?? 0) & SYN || isSloppy('tcp')))) return PASSED;
+  if (!about && p.proto === SCTP && (chunkOf(p) === ABORT || !(chunkOf(p) === INIT || isSloppy('sctp')))) return PASSED;
+  const service = table.service(p.family, packet.mark, p.proto, ends.virtual);
+  if (!service) return missed(m, ends);
+  if (ends.client.port === FTP_DATA && !p.undetermined?.sport) return PASSED;
+  // a reply of a server on this host
+  const back: Ends = { proto: ends.proto, client: ends.virtual, virtual: ends.client };
+  if ((m.iif === '' || m.iif === 'lo') && table.of(back)) return PASSED;
+  const dport = ends.virtual.port;
+  const mayServe = service.persistence !== undefined || service.mark !== undefined || dport === service.port;
+  const { real, why } = mayServe ? pick(m, service, ends, p) : { why: 'it is for every port, and only a persistent service can be' };
+  if (!real) return leave(m, service, ends, about, why);
+  const isOwnPort = service.mark === undefined && dport === service.port;
+  const port = service.persistence ? (isOwnPort && real.port !== 0 ? real.port : dport) : real.port || dport;
+  const connection: Balanced = {
+    ...ends,
+    server: { addr: real.addr, port },
+    method: real.forwarding,
+    real,
+    service,
+    controlled: service.persistence !== undefined,
+    tracked: setting(ns, 'net.ipv4.vs.conntrack', 0).value !== 0,
+    onePacket: service.onePacket && p.proto === UDP,
+  };
+  table.begin(connection);
+  return transmit(m, connection, because === undefined ? why : `${because}; ${why}`);
+}
+
+/** A server by the client's template, else by the scheduler. */
+function pick({ ns, table, choices }: Meeting, service: VirtualServer, ends: Ends, p: Packet): { real?: RealServer; why: string } {
+  const template = service.persistence && table.template(service, ends.proto, ends.client.addr, ends.virtual);
+  const kept = template && table.serverOf(service, template.server);
+  // ip_vs_check_template()
+  const isQuiet = kept?.weight === 0 && setting(ns, 'net.ipv4.vs.expire_quiescent_template', 0).value !== 0;
+  if (template && kept && !isQuiet) return { real: kept, why: `the client had this server before (template '${template.text}')` };
+  const loose = p.undetermined ?? {};
+  const candidates = schedule(service, {
+    ...(!loose.src && { client: ends.client.addr }),
+    ...(!loose.sport && { clientPort: ends.client.port }),
+    ...(!loose.dst && { virtual: ends.virtual.addr }),
+    proto: p.proto,
+    ...(ns.kernel !== undefined && { kernel: ns.kernel }),
+  });
+  const { server, why } = choices.choose(
+    undefined,
+    candidates.map((c) => ({
+      value: c,
+      what: c.why,
+      ...(c.probability !== undefined && { probability: c.probability }),
+      at: c.server?.at ?? service.at,
+    })),
+  );
+  return { ...(server && { real: server }), why };
+}
+
+/** ip_vs_leave(): a service that has no server for the packet. */
+function leave(m: Meeting, service: VirtualServer, ends: Ends, about: boolean, lack: string): Handled {
+  const { ns, packet, out } = m;
+  if (setting(ns, 'net.ipv4.vs.cache_bypass', 0).value !== 0 && service.mark !== undefined && out?.kind !== 'local' && !about) {
+    const bypass = { ...ends, server: ends.virtual, method: 'bypass' as const, service, controlled: false, tracked: false, onePacket: false };
+    return transmit(m, bypass, 'it has no server, and net.ipv4.vs.cache_bypass lets the packet pass by');
+  }
+  if (service.port === FTP && ends.virtual.port !== FTP) return PASSED;
+  const answer = about ? 'the ICMP error is dropped' : `it answers ICMP${packet.family === 6 ? 'v6' : ''} port unreachable`;
+  const why = `the virtual server '${service.text}' on ${place(ns)} has no server for it (${lack}): ${answer}`;
+  return {
+    kind: 'refused',
+    refusal: { kind: 'refused', outcome: 'no-server', why, at: service.at },
+    step: { step: 'ipvs', hook: m.hook, did: 'refused', text: service.text, why: lack, at: service.at },
+  };
+}
+
+/** No service has this port of an address that has others: worth telling. */
+function missed({ table, hook }: Meeting, ends: Ends): Handled {
+  const others = table.servicesOf(ends.virtual.addr);
+  if (others.length === 0) return PASSED;
+  const names = others.map((s) => `${formatProtocol(s.proto ?? 0)} ${s.port}`);
+  const why = `no virtual server for ${formatProtocol(ends.proto)} ${endText(ends.virtual)}: of this address there ${names.length === 1 ? 'is' : 'are'} ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', ...' : ''}`;
+  return { kind: 'passed', step: { step: 'ipvs', hook, did: 'passed', text: others[0]!.text, why, at: others[0]!.at } };
+}
+
+/** Sends a packet of a connection to its server: cp->packet_xmit(). */
+function transmit(m: Meeting, c: Balanced, why: string): Handled {
+  const { ns, packet, out, hook } = m;
+  const method = c.method ?? 'masq';
+  const to = packetTo(packet, c, method);
+  const step = (rewritten: Packet): Step => ({ ...told(m, c, why), ...(method === 'masq' && rewriting(packet, rewritten, 'dst')) });
+  if (method === 'local') return { kind: 'kept', packet, connection: c, step: step(packet) };
+  const way = routeTo(m, method === 'bypass' ? packet.dst : c.server.addr);
+  const refused = (refusal: Refusal): Handled => ({ kind: 'refused', refusal, step: step(to) });
+  if (way.kind === 'refused') return refused({ ...way, why: `real server ${endText(c.server)}: ${way.why}`, at: way.at ?? c.real?.at ?? c.at! });
+  const wasLocal = out?.kind === 'local';
+  // crosses_local_route_boundary()
+  const fromLoopback = isLoopback(packet.src) && (packet.family === 4 || m.iif === '' || m.iif === 'lo');
+  if (way.kind === 'local') {
+    if (method === 'bypass' || (hook === 'FORWARD' && isError(packet)) || (method !== 'masq' && !wasLocal))
+      return refused(dropped(`real server ${endText(c.server)} is ${place(ns)} itself, and ${method} does not lead there from here`, c.real?.at));
+    const cameIn = m.iif !== '' && m.iif !== 'lo';
+    if (method === 'masq' && cameIn && isLoopback(c.server.addr))
+      return refused(dropped(`real server ${endText(c.server)} is a loopback address, and the packet came in from outside`, c.real?.at));
+    return { kind: 'kept', packet: method === 'masq' ? to : packet, connection: c, step: step(to) };
+  }
+  if (fromLoopback)
+    return refused(dropped(`a packet from ${formatAddr(packet.src)} may not leave ${place(ns)} for ${endText(c.server)}`, c.real?.at));
+  if (packet.ttl <= 1) {
+    const told = `its TTL reached 0 at ${place(ns)}, which answers ICMP time exceeded`;
+    return refused({ kind: 'refused', outcome: 'ttl-exceeded', why: told });
+  }
+  const limit = mtuOf(ns, way);
+  const room = limit && limit.mtu - (method === 'tunnel' ? overhead(c) : 0);
+  if (room !== undefined && packet.length > room && !isError(packet)) {
+    const told = `${packet.length} bytes do not fit the ${room} that are left on the way to real server ${endText(c.server)}`;
+    return refused({ kind: 'refused', outcome: 'too-big', why: told, ...(limit?.at && { at: limit.at }) });
+  }
+  const sent = { ...to, ttl: packet.ttl - 1 };
+  if (method === 'tunnel') {
+    const src = way.src ?? unspecified(packet);
+    const outer: Packet = {
+      family: familyOf(c.server.addr),
+      src,
+      dst: c.server.addr,
+      proto: c.real?.tunnel?.type === 'gre' ? 47 : c.real?.tunnel?.type === 'gue' ? UDP : packet.family === 6 ? 41 : 4,
+      ttl: sent.ttl,
+      length: packet.length + overhead(c),
+      tos: packet.tos,
+      mark: packet.mark,
+      ...(c.real?.tunnel?.type === 'gue' && { sport: 32768, dport: c.real.tunnel.port ?? 0, undetermined: { sport: [32768, 60999] as const } }),
+      ...(packet.at !== undefined && { at: packet.at }),
+    };
+    return { kind: 'wrapped', packet: sent, outer, connection: c, step: step(to) };
+  }
+  // FLOWI_FLAG_KNOWN_NH: the neighbour is the real server, whatever the packet's destination is
+  const direct = method === 'direct' ? { ...way, via: way.via ?? c.server.addr } : way;
+  return { kind: 'sent', packet: sent, connection: c, step: step(sent), way: direct };
+}
+
+/** __ip_vs_get_out_rt(): by the server's address alone, without source and mark. */
+function routeTo({ ns, packet, router }: Meeting, dst: Addr): Way | Refusal {
+  const probe: Packet = { family: familyOf(dst), src: unspecified(packet), dst, proto: 0, ttl: 64, length: packet.length, tos: 0, mark: 0 };
+  return routeOutput(ns, probe, false, router, true);
+}
+
+/** Bytes that a tunnel adds: ip_vs_tunnel_xmit(). */
+function overhead(c: Balanced): number {
+  const header = familyOf(c.server.addr) === 6 ? 40 : 20;
+  const { type, checksum } = c.real?.tunnel ?? {};
+  return header + (type === 'gue' ? 12 : type === 'gre' ? (checksum === 'none' ? 4 : 8) : 0);
+}
+
+function packetTo(packet: Packet, c: Balanced, method: ForwardingMethod): Packet {
+  if (method !== 'masq') return packet;
+  const { undetermined: { dst: _dst, dport: _dport, ...loose } = {}, ...rest } = packet;
+  const open = Object.keys(loose).length > 0 && { undetermined: loose };
+  if (packet.inner) {
+    // ip_vs_nat_icmp(): the quoted packet is the server's own
+    const inner: Packet = { ...packet.inner, src: c.server.addr, ...(packet.inner.sport !== undefined && { sport: c.server.port }) };
+    return { ...rest, ...open, dst: c.server.addr, inner };
+  }
+  return { ...rest, ...open, dst: c.server.addr, dport: c.server.port };
+}
+
+/** ip_vs_out_hook(): a packet from a real server. */
+export function meetReply(m: Meeting): Handled {
+  const { packet, table } = m;
+  if (isError(packet)) return meetErrorFromServer(m);
+  if (!isBalanced(packet.proto) || packet.undetermined?.src || packet.undetermined?.dst) return PASSED;
+  const { client, virtual } = endsOf(packet);
+  const c = table.answering(packet.proto, client, virtual);
+  if (!c) return PASSED;
+  if (c.method !== undefined && c.method !== 'masq') return { kind: 'kept', packet, connection: c, step: told(m, c, 'the reply of its server') };
+  const back: Packet = { ...packet, src: c.virtual.addr, sport: c.virtual.port };
+  return replied(m, back, c, `the reply of ${endText(c.server)} gets the address back that was asked`);
+}
+
+function replied(m: Meeting, back: Packet, c: Balanced, why: string): Handled {
+  // ip_vs_route_me_harder(): only of what goes to remote clients
+  const away = m.hook !== 'INPUT' && m.out?.kind !== 'local' && setting(m.ns, 'net.ipv4.vs.snat_reroute', 1).value !== 0;
+  const step: Step = { ...told(m, c, why), ...rewriting(m.packet, back, 'src') };
+  return { kind: 'kept', packet: back, connection: c, step, ...(away && { reroute: true as const }) };
+}
+
+/** ip_vs_in_icmp(): an error about a reply goes to the server that sent it. */
+export function meetErrorFromClient(m: Meeting): Handled {
+  const { ns, packet, table } = m;
+  const quoted = packet.inner;
+  if (!isError(packet) || !quoted || !isBalanced(quoted.proto)) return PASSED;
+  const { client: virtual, virtual: client } = endsOf(quoted);
+  const ends = { proto: quoted.proto, client, virtual };
+  const known = table.of(ends);
+  if (known) {
+    if (packet.family === 6 && m.hook === 'OUTPUT' && known.method !== 'masq') return PASSED;
+    return transmit(m, known, 'it is about a reply of its server');
+  }
+  if (setting(ns, 'net.ipv4.vs.schedule_icmp', 0).value === 0) return PASSED;
+  return begin(m, ends, quoted, 'net.ipv4.vs.schedule_icmp is on');
+}
+
+/** ip_vs_out_icmp(): an error about a request gets the virtual address, and quotes it. */
+function meetErrorFromServer(m: Meeting): Handled {
+  const { packet, table } = m;
+  const quoted = packet.inner;
+  if (!quoted || !isBalanced(quoted.proto)) return PASSED;
+  const { client, virtual: server } = endsOf(quoted);
+  const c = table.answering(quoted.proto, server, client);
+  if (!c) return PASSED;
+  if (c.method !== undefined && c.method !== 'masq') return { kind: 'kept', packet, connection: c, step: told(m, c, 'it is about a request') };
+  const inner: Packet = { ...quoted, dst: c.virtual.addr, ...(quoted.dport !== undefined && { dport: c.virtual.port }) };
+  return replied(m, { ...packet, src: c.virtual.addr, inner }, c, 'the error is about a request, and quotes it as the client sent it');
+}
+
+/** The errors that IPVS looks into: unreachable, source quench, time exceeded. */
+function isError(p: Packet): boolean {
+  const type = p.icmp?.type;
+  if (type === undefined) return false;
+  return p.proto === ICMP ? type === 3 || type === 4 || type === 11 : p.proto === ICMPV6 && type < 128;
+}
+
+/**
+ * ip_vs_update_conntrack() and ip_vs_notrack(): what conntrack knows of the packet from now on. `toServer` tells the direction.
+ */
+export function trackedAfter(connection: Connection | undefined, c: Balanced, toServer: boolean): Connection | undefined {
+  // nothing was found: conntrack will look again at OUTPUT
+  if (!connection || !('entry' in connection)) return connection?.state === CT_STATE.INVALID ? undefined : connection;
+  if (!c.tracked) return { state: CT_STATE.UNTRACKED, why: 'IPVS takes it out of conntrack (net.ipv4.vs.conntrack is 0)' };
+  const { entry, direction } = connection;
+  if (entry.confirmed || (c.method ?? 'masq') !== 'masq' || c.onePacket || direction !== 'original') return connection;
+  const { reply } = entry;
+  entry.reply = toServer
+    ? { ...reply, src: c.server.addr, ...(isBalanced(reply.proto) && { sport: c.server.port }) }
+    : { ...reply, dst: c.virtual.addr, ...(isBalanced(reply.proto) && { dport: c.virtual.port }) };
+  return connection;
+}
+
+function endsOf(p: Packet): Ends {
+  return { proto: p.proto, client: { addr: p.src, port: p.sport ?? 0 }, virtual: { addr: p.dst, port: p.dport ?? 0 } };
+}
+
+function dropped(why: string, at: Span | undefined): Refusal {
+  return { kind: 'refused', outcome: 'dropped', why, ...(at && { at }) };
+}
+
+type IpvsStep = Extract<Step, { step: 'ipvs' }>;
+
+function told(m: Meeting, c: Balanced, why: string): IpvsStep {
+  const at = c.at ?? c.real?.at ?? c.service?.at;
+  return {
+    step: 'ipvs',
+    hook: m.hook,
+    did: c.method ?? 'masq',
+    text: c.service?.text ?? `${formatProtocol(c.proto)} ${endText(c.virtual)}`,
+    server: endText(c.server),
+    why,
+    ...(at && { at }),
+  };
+}
+
+function rewriting(before: Packet, after: Packet, manip: 'src' | 'dst'): Pick<IpvsStep, 'manip' | 'from' | 'to'> {
+  return { manip, from: endpoint(before, manip), to: endpoint(after, manip) };
+}
+
+function endText(end: IpvsEnd): string {
+  return formatEndpoint(end.addr, end.port);
+}
+
+function connectionName(c: Balanced): string {
+  return `the connection ${endText(c.client)} -> ${endText(c.virtual)} -> ${endText(c.server)} (${c.state ?? 'new'})`;
+}

@@ -1,0 +1,50 @@
+// What a namespace did not show: it may decide, and then nobody can tell.
+import { formatAddr, type Family } from '../net/addr.ts';
+import type { Namespace } from '../model/host.ts';
+import type { Packet } from '../model/packet.ts';
+import type { Hook } from '../model/ruleset.ts';
+import { NOT, type Choices } from './choice.ts';
+import { place, type Refusal, type Router } from './routing.ts';
+
+/** nft chains at this hook that are not read yet may do anything. */
+export function foreignChain(ns: Namespace, hook: Hook, family: Family, choices: Choices): Refusal | undefined {
+  for (const c of ns.foreignChains ?? []) {
+    if (c.hook !== hook || (c.family !== 'both' && c.family !== family)) continue;
+    const what = `the nft chain ${c.name} lets it pass unchanged (nft rules are not read yet)`;
+    const passes = choices.choose(`nft:${place(ns)}:${c.name}`, [
+      { value: true, what, at: c.at },
+      { value: false, what: `${NOT}${what}`, at: c.at },
+    ]);
+    if (!passes)
+      return {
+        kind: 'refused',
+        outcome: 'cannot-tell',
+        why: `the nft chain ${c.name} on ${place(ns)} decides, and nft rules are not read yet`,
+        at: c.at,
+      };
+  }
+  return undefined;
+}
+
+/** Rules that nobody captured may do anything; those of a container's namespace are taken to be none, as they mostly are. */
+export function missingRules(ns: Namespace, family: Family, router: Router): Refusal | undefined {
+  if (ns.stub || ns.foreignChains || ns.captured[family === 4 ? 'rules4' : 'rules6']) return undefined;
+  const tool = family === 4 ? 'iptables' : 'ip6tables';
+  const claim = `${place(ns)} has no ${tool} rules that matter (none were captured)`;
+  if (ns.name !== '') {
+    router.assume(claim);
+    return undefined;
+  }
+  if (router.decide(`rules:${place(ns)}:${family}`, claim)) return undefined;
+  const why = `the ${tool} rules of ${place(ns)} were not captured: they may drop or translate it`;
+  return { kind: 'refused', outcome: 'cannot-tell', why };
+}
+
+/** kube-proxy gives its dummy device the addresses of services, and nothing else listens there: who serves them only ipvsadm tells. */
+export function missingServers(ns: Namespace, p: Packet): Refusal | undefined {
+  if (ns.captured.ipvs || ns.ipvs) return undefined;
+  const own = ns.addresses.find((a) => a.device === 'kube-ipvs0' && formatAddr(a.addr) === formatAddr(p.dst));
+  if (!own) return undefined;
+  const why = `${formatAddr(p.dst)} is a service address on kube-ipvs0 of ${place(ns)}, and its virtual servers were not captured (ipvsadm -Sn)`;
+  return { kind: 'refused', outcome: 'cannot-tell', why, at: own.at };
+}
