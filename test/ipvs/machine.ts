@@ -54,6 +54,8 @@ export interface Played {
   readonly seen: readonly Seen[];
 }
 
+const IPVS_FILES = ['ipvsadm-save.txt', 'ipvsadm-thresholds.txt'] as const;
+
 interface Sent {
   readonly shot: Shot;
   readonly sighting: Sighting;
@@ -125,6 +127,11 @@ export class Player {
     this.node = node;
   }
 
+  /** The next load is a node of its own, whatever stood before. */
+  reset(): void {
+    this.stands = false;
+  }
+
   private async wait<T>(answer: Promise<T>): Promise<T> {
     const since = performance.now();
     try {
@@ -146,7 +153,7 @@ export class Player {
       const rules = Object.entries({ ipset, legacy, legacy6, ipvs, sysctls }).filter(([, text]) => text !== undefined);
       await this.wait(node.swap(Object.fromEntries(rules)));
       const save = `ip${scene.t.six ? '6' : ''}tables-legacy-save.txt`;
-      this.ground = { ...this.ground, ...(await this.wait(node.capture([save, 'ipset-save.txt', 'ipvsadm-save.txt', 'sysctl.txt']))) };
+      this.ground = { ...this.ground, ...(await this.wait(node.capture([save, 'ipset-save.txt', ...IPVS_FILES, 'sysctl.txt']))) };
     }
     this.stands = true;
     return this.ground;
@@ -184,14 +191,37 @@ export class Player {
 /** The state that changes from packet to packet, on a node that is read once. */
 function worldNow(base: World, files: Readonly<Record<string, string>>, now: Seen['now']): World {
   const [ns] = base.namespaces;
-  const saved = files['ipvsadm-save.txt'];
-  const [changed] = worldOf({ ...(saved !== undefined && { 'ipvsadm-save.txt': saved }), ...now }).namespaces;
-  const { conntrack, virtualServers } = changed!;
-  return { ...base, namespaces: [{ ...ns!, conntrack, ...(virtualServers && { virtualServers }) }] };
+  const listed = Object.fromEntries(Object.entries(files).filter(([name]) => name.startsWith('ipvsadm')));
+  const { conntrack, ipvs, captured } = worldOf({ ...listed, ...now }).namespaces[0]!;
+  return { ...base, namespaces: [{ ...ns!, conntrack, ...(ipvs && { ipvs }), captured: { ...ns!.captured, ...captured } }] };
 }
 
 /** What netwhy says about every packet of a case. */
 export function compareAll({ files, seen }: Played): Comparison[] {
   const base = worldOf(files);
   return seen.map(({ shot, sighting, now }) => judge(worldNow(base, files, now), shot, sighting));
+}
+
+/** It ends where netwhy says that it cannot tell, and until there they agree. */
+export function isUnsure({ kernel, courses, traces }: Comparison): boolean {
+  return traces.some((t, i) => t.outcome.kind === 'cannot-tell' && courses[i]!.rules.every((r, k) => kernel.rules[k] === r));
+}
+
+/** Of so many packets that may go several ways, how many took the first of them, and how many should. */
+export interface Share {
+  readonly of: number;
+  readonly hits: number;
+  readonly expected: number;
+  readonly variance: number;
+}
+
+/** Whether the kernel chose the first of the servers that netwhy names, by what they were chosen. */
+export function sharesOf({ taken, traces, courses }: Comparison): Readonly<Record<string, Share>> {
+  if (!taken || traces.length < 2 || traces.some((t) => t.assumptions.some((a) => a.forked && a.probability === undefined))) return {};
+  const way = (i: number): string => `${courses[i]!.final?.dst ?? ''}:${courses[i]!.final?.dport ?? ''} ${courses[i]!.fate}`;
+  const first = way(0);
+  const p = traces.reduce((sum, t, i) => sum + (way(i) === first ? t.probability : 0), 0);
+  if (p < 0.02 || p > 0.98) return {};
+  const name = taken.hops.flatMap((h) => h.steps).some((s) => s.step === 'ipvs') ? 'servers' : 'others';
+  return { [name]: { of: 1, hits: way(traces.indexOf(taken)) === first ? 1 : 0, expected: p, variance: p * (1 - p) } };
 }

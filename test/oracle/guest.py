@@ -6,7 +6,7 @@ Besides what probe.py knows:
 
   {"op": "load"|"rules"|"swap", ..., "ipvs"?: lines of `ipvsadm -R`}; swap also takes "sysctls"
   {"op": "packets", "packets": [PACKET with "edit"?: lines of `ipvsadm -R`, run before it], "list"?: true}
-      with what IPVS had before each: "servers", "connections" (/proc/net/ip_vs, ip_vs_conn), and after an edit "saved" (`ipvsadm -Sn`)
+      with what IPVS had before each: "servers", "connections" (/proc/net/ip_vs, ip_vs_conn), and after an edit "saved" (of ipvsadm)
 
 The trace is that of `-j TRACE`, which stands before the rules under test in raw and is left out of captures. Its events have no id:
 what the kernel makes in answer is told from the packet by its header. Nothing can drop at a socket's door, so raw sockets hear what
@@ -32,9 +32,10 @@ MODULES = ('dummy ipip sit ip_gre fou nfnetlink_log nf_log_syslog ip_vs xt_ipvs 
 WATCH = ('-A PREROUTING -j TRACE\n', '-A OUTPUT -j TRACE\n')
 WATCHED = [(family, 'raw', chain) for family in (2, 10) for chain in ('PREROUTING', 'OUTPUT')]
 EARS = {socket.AF_INET: (1, 4, 6, 17, 41, 47, 132, 136), socket.AF_INET6: (4, 6, 17, 41, 47, 58, 132, 136)}
-LISTINGS = {**{name: command for name, command in probe.LISTINGS.items() if '-nft-' not in name}, 'ipvsadm-save.txt': 'ipvsadm -Sn'}
+LISTINGS = {**{name: command for name, command in probe.LISTINGS.items() if '-nft-' not in name}, 'ipvsadm-save.txt': 'ipvsadm -Sn',
+            'ipvsadm-thresholds.txt': 'ipvsadm -Ln --thresholds'}
 READ = {'sysctl.txt': probe.sysctls, 'conntrack.txt': probe.connections, 'uname.txt': lambda: ' '.join(os.uname()) + '\n',
-        'ip_vs.txt': lambda: listing('ip_vs'), 'ip_vs_conn.txt': lambda: listing('ip_vs_conn')}
+        'proc-net-ip_vs.txt': lambda: listing('ip_vs'), 'proc-net-ip_vs_conn.txt': lambda: listing('ip_vs_conn')}
 ERRORS = {1: (3, 4, 5, 11, 12), 58: tuple(range(128))}
 REPLIES = {(1, 0): 8, (58, 129): 128}
 
@@ -114,12 +115,13 @@ class Guest(probe.Node):
                 probe.run('ipvsadm', '-R', given=p['edit'], check=False)       # of what is gone already
             before = {'servers': listing('ip_vs'), 'connections': listing('ip_vs_conn')} if m.get('list') else {}
             if 'edit' in p and m.get('list'):
-                before['saved'] = probe.run('ipvsadm', '-Sn')
+                before['saved'] = self.capture(('ipvsadm-save.txt', 'ipvsadm-thresholds.txt'))
             answers += [{**answer, **before} for answer in super().packets({**m, 'packets': [p]})]
             m.pop('insert', None)
         return answers
 
     def send(self, p):
+        self.drain()                                     # of what the last one's answers led to
         self.asked = p
         return super().send(p)
 

@@ -119,8 +119,8 @@ export interface Sighting {
   /** /proc/net/ip_vs and ip_vs_conn just before, where the node has them. */
   readonly servers?: string;
   readonly connections?: string;
-  /** `ipvsadm -Sn`, where the packet's edit had changed it. */
-  readonly saved?: string;
+  /** What `ipvsadm` prints, by file, where the packet's edit had changed it. */
+  readonly saved?: Readonly<Record<string, string>>;
 }
 
 /** How packets are sent. */
