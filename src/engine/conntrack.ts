@@ -1,5 +1,5 @@
 // The connection table of one network namespace, as one walk changes it.
-import { equal, formatAddr } from '../net/addr.ts';
+import { equal, formatAddr, type Addr } from '../net/addr.ts';
 import { formatTcpFlags, hasPorts, ICMP, ICMPV6, isExtended, NO_NEXT_HEADER, TCP, UDPLITE } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { ConntrackEntry, Namespace } from '../model/host.ts';
@@ -51,6 +51,7 @@ export type Connection =
 
 /** The connections of one namespace: the captured ones, and those the walk has confirmed. */
 export class ConntrackTable {
+  private readonly ns: Namespace;
   private readonly captured: CapturedIndex;
   /** Entries that this walk confirmed, by original source, in order. */
   private readonly confirmed = new Map<string, Entry[]>();
@@ -59,6 +60,7 @@ export class ConntrackTable {
   private readonly dead = new Set<Entry>();
 
   constructor(ns: Namespace) {
+    this.ns = ns;
     this.captured = capturedIndex(ns);
   }
 
@@ -114,7 +116,7 @@ export class ConntrackTable {
 
   private open(line: ConntrackEntry): Entry {
     let entry = this.opened.get(line);
-    if (!entry) this.opened.set(line, (entry = fromCapture(line)));
+    if (!entry) this.opened.set(line, (entry = fromCapture(line, isBalanced(this.ns, line))));
     return entry;
   }
 }
@@ -152,9 +154,24 @@ function sourceKey(t: Tuple, zone: Zone): string {
   return `${zone.side ? 0 : zone.id}|${zoneId(zone, 'original')}|${t.proto}|${String(t.src)}|${t.sport}`;
 }
 
-function fromCapture(line: ConntrackEntry): Entry {
+/** ip_vs_update_conntrack(): IPVS makes an entry expect the server's reply, and rewrites the packets itself: that is no DNAT. */
+function isBalanced(ns: Namespace, { orig, reply }: ConntrackEntry): boolean {
+  if (!ns.ipvs) return false;
+  const is = (end: { readonly addr: Addr; readonly port: number }, addr: Addr, port: number): boolean => end.port === port && equal(end.addr, addr);
+  const { services, connections = [] } = ns.ipvs;
+  return (
+    services.some(
+      (s) =>
+        (s.mark !== undefined || (s.proto === orig.proto && s.addr !== undefined && equal(s.addr, orig.dst))) &&
+        s.servers.some((r) => is(r, reply.src, r.port === 0 ? 0 : reply.sport)),
+    ) || connections.some((c) => c.proto === orig.proto && is(c.client, orig.src, orig.sport) && is(c.virtual, orig.dst, orig.dport))
+  );
+}
+
+function fromCapture(line: ConntrackEntry, byIpvs: boolean): Entry {
   const untranslated = invert(line.orig);
-  const dst = formatAddr(line.reply.src) !== formatAddr(line.orig.dst) || (hasPorts(line.orig.proto) && line.reply.sport !== line.orig.dport);
+  const dst =
+    !byIpvs && (formatAddr(line.reply.src) !== formatAddr(line.orig.dst) || (hasPorts(line.orig.proto) && line.reply.sport !== line.orig.dport));
   const src =
     formatAddr(line.reply.dst) !== formatAddr(line.orig.src) ||
     (hasPorts(line.orig.proto) ? line.reply.dport !== line.orig.sport : line.reply.sport !== untranslated.sport);

@@ -168,6 +168,8 @@ export function translations(t: Trace): string[] {
 export function decisive(c: Course): string[] {
   const lines = c.nearMisses.map(nearMiss);
   if (c.verdict === 'yes') return lines;
+  for (const s of c.trace.hops.flatMap((h) => h.steps))
+    if (s.step === 'ipvs' && s.did === 'passed') lines.unshift(`${s.why}${s.at ? ` (${location(s.at)})` : ''}`);
   const ended = c.trace.reply ?? c.trace;
   const { at } = ended.outcome;
   if (at && at.file !== '')
