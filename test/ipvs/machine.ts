@@ -54,7 +54,12 @@ export interface Played {
   readonly seen: readonly Seen[];
 }
 
-const IPVS_FILES = ['ipvsadm-save.txt', 'ipvsadm-thresholds.txt'] as const;
+/** Only shows what some services have, and has to be of the same time as the other listing. */
+const LIMITS = 'ipvsadm-thresholds.txt';
+
+function without(files: Readonly<Record<string, string>>, name: string): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(files).filter(([n]) => n !== name));
+}
 
 interface Sent {
   readonly shot: Shot;
@@ -147,13 +152,16 @@ export class Player {
       this.stands = false;
       await this.wait(node.load(scene.load));
       this.ground = await this.wait(node.capture());
+      if (!scene.load.ipvs?.includes(' -x ')) this.ground = without(this.ground, LIMITS);
     } else {
       this.stands = false;
       const { ipset, legacy, legacy6, ipvs, sysctls } = scene.load;
       const rules = Object.entries({ ipset, legacy, legacy6, ipvs, sysctls }).filter(([, text]) => text !== undefined);
       await this.wait(node.swap(Object.fromEntries(rules)));
       const save = `ip${scene.t.six ? '6' : ''}tables-legacy-save.txt`;
-      this.ground = { ...this.ground, ...(await this.wait(node.capture([save, 'ipset-save.txt', ...IPVS_FILES, 'sysctl.txt']))) };
+      const limited = ipvs?.includes(' -x ') ? [LIMITS] : [];
+      const changed = [save, 'ipvsadm-save.txt', 'sysctl-ipvs.txt', ...(ipset === undefined ? [] : ['ipset-save.txt']), ...limited];
+      this.ground = { ...without(this.ground, LIMITS), 'ipset-save.txt': '', ...(await this.wait(node.capture(changed))) };
     }
     this.stands = true;
     return this.ground;

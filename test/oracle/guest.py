@@ -34,7 +34,7 @@ WATCHED = [(family, 'raw', chain) for family in (2, 10) for chain in ('PREROUTIN
 EARS = {socket.AF_INET: (1, 4, 6, 17, 41, 47, 132, 136), socket.AF_INET6: (4, 6, 17, 41, 47, 58, 132, 136)}
 LISTINGS = {**{name: command for name, command in probe.LISTINGS.items() if '-nft-' not in name}, 'ipvsadm-save.txt': 'ipvsadm -Sn',
             'ipvsadm-thresholds.txt': 'ipvsadm -Ln --thresholds'}
-READ = {'sysctl.txt': probe.sysctls, 'conntrack.txt': probe.connections, 'uname.txt': lambda: ' '.join(os.uname()) + '\n',
+READ = {'sysctl.txt': probe.sysctls, 'sysctl-ipvs.txt': lambda: probe.sysctls(('ipv4/vs/*',)), 'conntrack.txt': probe.connections, 'uname.txt': lambda: ' '.join(os.uname()) + '\n',
         'proc-net-ip_vs.txt': lambda: listing('ip_vs'), 'proc-net-ip_vs_conn.txt': lambda: listing('ip_vs_conn')}
 ERRORS = {1: (3, 4, 5, 11, 12), 58: tuple(range(128))}
 REPLIES = {(1, 0): 8, (58, 129): 128}
@@ -73,7 +73,7 @@ class Guest(probe.Node):
         if probe.LIBC.unshare(probe.CLONE_NEWNET):
             raise OSError(ctypes.get_errno(), 'unshare(CLONE_NEWNET) needs root')
         self.taps, self.macs, self.devices, self.numbers, self.counts = {}, {}, {1: 'lo'}, {}, {}
-        self.tables, self.sets, self.served, self.families = {}, False, False, set()
+        self.tables, self.sets, self.served, self.limits, self.families = {}, False, False, False, set()
         probe.run('ip', 'link', 'set', 'lo', 'up')
         self.trace, self.control = Netlink(), Netlink()
         for key, value in probe.QUIET.items():
@@ -88,14 +88,11 @@ class Guest(probe.Node):
                 m[key] = watched(m.get(key, ''))
                 self.families.add(family)
         super().rules(m)
-        if m.get('ipvs'):
-            probe.run('ipvsadm', '-R', given=m['ipvs'])
-            self.served = True
+        if m.get('ipvs') or self.served:
+            probe.run('ipvsadm', '-R', given='-C\n' + m.get('ipvs', ''))
+            self.served, self.limits = True, ' -x ' in m.get('ipvs', '')
 
     def swap(self, m):
-        if self.served:
-            probe.run('ipvsadm', '-C')
-            self.served = False
         super().swap(m)
         for key, value in m.get('sysctls', {}).items():
             probe.sysctl(key, value)
@@ -115,7 +112,7 @@ class Guest(probe.Node):
                 probe.run('ipvsadm', '-R', given=p['edit'], check=False)       # of what is gone already
             before = {'servers': listing('ip_vs'), 'connections': listing('ip_vs_conn')} if m.get('list') else {}
             if 'edit' in p and m.get('list'):
-                before['saved'] = self.capture(('ipvsadm-save.txt', 'ipvsadm-thresholds.txt'))
+                before['saved'] = self.capture(('ipvsadm-save.txt', *(['ipvsadm-thresholds.txt'] if self.limits else [])))
             answers += [{**answer, **before} for answer in super().packets({**m, 'packets': [p]})]
             m.pop('insert', None)
         return answers

@@ -25,10 +25,12 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import functools
 import glob
 import json
 import os
 import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -74,8 +76,14 @@ LISTINGS = {'iptables-legacy-save.txt': 'iptables-legacy-save', 'iptables-nft-sa
             'ip-neigh.txt': 'ip neigh'}
 
 
+@functools.cache
+def whole_path(tool):
+    return shutil.which(tool) or tool
+
+
 def run(*command, given=None, check=True):
-    done = subprocess.run(command, input=given, capture_output=True, text=True)
+    # a whole path and no descriptors to close: then Python spawns instead of forking, which is dear in a guest
+    done = subprocess.run((whole_path(command[0]), *command[1:]), input=given, capture_output=True, text=True, close_fds=False)
     if check and done.returncode:
         raise RuntimeError('%s: %s' % (' '.join(command), (done.stderr or done.stdout).strip()[:800]))
     return done.stdout
@@ -90,11 +98,14 @@ def sysctl(key, value):
         file.write(str(value))
 
 
-def sysctls():
+SETTINGS = ('ipv4/ip_*', 'ipv4/fib_*', 'netfilter/nf_conntrack_tcp_*', 'bridge/*') + tuple('ipv4/conf/*/' + k for k in MATTER + MATTER4) + \
+    tuple('ipv6/conf/*/' + k for k in MATTER)
+
+
+def sysctls(patterns=SETTINGS):
     """As `sysctl -a` prints them: in a name, a dot and a slash change places."""
     lines = []
-    for pattern in ('ipv4/ip_*', 'ipv4/fib_*', 'netfilter/nf_conntrack_tcp_*', 'bridge/*', 'ipv4/vs/*') + tuple('ipv4/conf/*/' + k for k in MATTER + MATTER4) + \
-            tuple('ipv6/conf/*/' + k for k in MATTER):
+    for pattern in patterns:
         for file in sorted(glob.glob('/proc/sys/net/' + pattern)):
             with contextlib.suppress(OSError), open(file) as opened:
                 lines.append('%s = %s' % (file[10:].replace('/', '\0').replace('.', '/').replace('\0', '.'), opened.read().strip()))
@@ -458,7 +469,8 @@ def sequenced(data):
     if (found['role'] == 'error' or found['proto'] == 1 and found.get('type') == 5) and len(rest) >= 8 + (48 if data[0] >> 4 == 6 else 28):
         found['inner'] = sequenced(rest[8:])
     if found['proto'] in CARRIERS and (found['proto'] != 17 or found.get('dport') == GUE):
-        found['inner'] = sequenced(rest[CARRIERS[found['proto']] + (4 if found['proto'] == 47 and rest[0] & 0x80 else 0):])
+        carried = sequenced(rest[CARRIERS[found['proto']] + (4 if found['proto'] == 47 and rest[0] & 0x80 else 0):])
+        return {**found, 'inner': carried} if carried else found
     return found
 
 
