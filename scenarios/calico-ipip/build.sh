@@ -6,18 +6,26 @@
 #   node3.web           -cali3c..- node3 --ens192--+   |            192.168.21.1, 223.5.5.5
 #                                                      +---eth0---- client
 #                                                                   192.168.21.50
-# A build.sh that sources this one sets `fault`. See test/oracle/nodes.sh for how to run it; it takes ipip, so it runs in
-# User-Mode Linux.
+# A build.sh that sources this one sets `fault`, or another kube-proxy: `ipvs` is its version in IPVS mode, `services` what it is
+# told. `more_pods` are lines of NODE.POD DEVICE ADDRESS, `felixless` names nodes without Felix' rules and pods that it does not
+# know; the function `besides` adds to the network that stands. See test/oracle/nodes.sh for how to run it; it takes ipip, so it
+# runs in User-Mode Linux.
 oracle=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../test/oracle" && pwd)
 . "$oracle/in-uml.sh"
 . "$oracle/nodes.sh"
 . "$oracle/felix.sh"
 fault=${fault:-}
+services=${services:-'
+default/kubernetes:https tcp 10.233.0.1:443 192.168.21.11:6443
+default/web:http tcp 10.233.18.7:80 nodeport=30080 10.233.92.8:8080
+kube-system/coredns:dns udp 10.233.0.3:53 10.233.90.3:53
+'}
 
 declare -A lan=([node1]=192.168.21.11 [node2]=192.168.21.12 [node3]=192.168.21.13)
 declare -A block=([node1]=10.233.90 [node2]=10.233.96 [node3]=10.233.92)
 declare -A device=([node1.dns]=calib16c5f8a2d4 [node2.app]=cali2e7a90c41b3 [node2.db]=cali7f03b6d9e52 [node3.web]=cali3c8d1f57a06)
 declare -A address=([node1.dns]=10.233.90.3 [node2.app]=10.233.96.5 [node2.db]=10.233.96.7 [node3.web]=10.233.92.8)
+while read -r p c a; do if [ -n "$p" ]; then device[$p]=$c address[$p]=$a; fi; done <<<"${more_pods:-}"
 
 node node1 node2 node3
 stub gateway client
@@ -56,6 +64,12 @@ for n in node1 node2 node3; do
       if [ $m != $n ]; then echo "route add ${block[$m]}.0/26 via ${lan[$m]} dev tunl0 proto bird onlink"; fi
     done
   } | on $n ip -batch -
+  if [ -n "${ipvs:-}" ]; then
+    on $n python3 -B "$oracle/kube-proxy-ipvs.py" $ipvs 10.233.64.0/18 "${block[$n]}.0/26" "${lan[$n]},${block[$n]}.0" <<<"$services"
+  else
+    python3 -B "$oracle/kube-proxy.py" 10.233.64.0/18 <<<"$services"
+  fi | on $n iptables-restore --noflush
+  if [[ " ${felixless:-} " = *" $n "* ]]; then continue; fi
   on $n ipset restore <<SETS
 create cali40all-ipam-pools hash:net family inet hashsize 1024 maxelem 1048576
 add cali40all-ipam-pools 10.233.64.0/18
@@ -71,13 +85,8 @@ add cali40this-host 127.0.0.1
 add cali40this-host ${lan[$n]}
 add cali40this-host ${block[$n]}.0
 SETS
-  python3 -B "$oracle/kube-proxy.py" 10.233.64.0/18 <<SERVICES | on $n iptables-restore --noflush
-default/kubernetes:https tcp 10.233.0.1:443 192.168.21.11:6443
-default/web:http tcp 10.233.18.7:80 nodeport=30080 10.233.92.8:8080
-kube-system/coredns:dns udp 10.233.0.3:53 10.233.90.3:53
-SERVICES
   mine=()
-  for p in "${!device[@]}"; do if [ "${p%%.*}" = $n ]; then mine+=("${device[$p]}"); fi; done
+  for p in "${!device[@]}"; do if [ "${p%%.*}" = $n ] && [[ " ${felixless:-} " != *" $p "* ]]; then mine+=("${device[$p]}"); fi; done
   felix $(printf '%s\n' "${mine[@]}" | sort) | on $n iptables-restore --noflush
 done
 
@@ -87,5 +96,6 @@ case $fault in
     nft 'add table bridge cloud; add chain bridge cloud forward { type filter hook forward priority 0; }; add rule bridge cloud forward ip protocol 4 drop'
     ;;
 esac
+if declare -F besides >/dev/null; then besides; fi
 
 finish "$@"

@@ -362,6 +362,7 @@ export function missKind(pred: Pred | undefined): MissKind {
     case 'opaque':
     case 'bridged':
     case 'rpfilter':
+    case 'ipvs':
     case 'eui64':
     case 'search':
     case 'u32':

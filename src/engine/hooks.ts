@@ -17,7 +17,7 @@
 import { familyOf, type Family } from '../net/addr.ts';
 import type { Namespace } from '../model/host.ts';
 import type { Chain, Hook, Pred, Statement, Table } from '../model/ruleset.ts';
-import type { Choices } from './choice.ts';
+import { NOT, type Choices } from './choice.ts';
 import { meetErrorFromClient, meetReply, meetRequest, type Handled, type Meeting } from './ipvs.ts';
 import { isNat } from './nat.ts';
 
@@ -97,10 +97,10 @@ function settleTies(ns: Namespace, stages: Stage[], choices: Choices): Stage[] {
 function inOrder<C extends BaseChain>(ns: Namespace, chains: readonly C[], choices: Choices): readonly C[] {
   const [a, b] = chains.filter(hasSay);
   if (!a || !b) return chains;
-  const name = `${a.table.name} of ${a.table.backend} and of ${b.table.backend}`;
+  const what = `of both ${a.table.name} tables that of ${b.table.backend} was loaded first, so that of ${a.table.backend} runs first`;
   const swapped = choices.choose(`order:${ns.node}:${ns.name}:${a.table.family}:${a.table.name}`, [
-    { value: false, what: `${name}: ${b.table.backend} was loaded first, so ${a.table.backend} runs first` },
-    { value: true, what: `${name}: ${a.table.backend} was loaded first, so ${b.table.backend} runs first` },
+    { value: false, what },
+    { value: true, what: `${NOT}${what}` },
   ]);
   return swapped ? chains.toReversed() : chains;
 }

@@ -12,7 +12,7 @@ import type { Choices } from './choice.ts';
 import type { Connection } from './conntrack.ts';
 import type { Balanced, Ends, IpvsTable } from './ipvstable.ts';
 import { endpoint, unspecified } from './nat.ts';
-import { isSince } from './release.ts';
+import { runsSince } from './release.ts';
 import { mtuOf, place, routeOutput, type Refusal, type Router, type Way } from './routing.ts';
 import { schedule } from './scheduler.ts';
 import { setting } from './sysctl.ts';
@@ -87,7 +87,7 @@ function reuse(m: Meeting, known: Balanced): Fate {
     const hasMode = hasReuseMode(m);
     const mode = hasMode ? setting(ns, 'net.ipv4.vs.conn_reuse_mode', 1).value : 0;
     // since 5.16 a server without weight loses its connections whatever the mode is; before 4.1 there was none
-    const byWeight = expireNodest.value !== 0 && known.real?.weight === 0 && (!hasMode || mode !== 0 || isSince(ns, 5, 16, router));
+    const byWeight = expireNodest.value !== 0 && known.real?.weight === 0 && (!hasMode || mode !== 0 || runsSince(ns, 5, 16, router));
     if (byWeight) anew = `its server has weight 0 and ${expireNodest.key} is ${expireNodest.value}`;
     else if (mode !== 0 && expectsAnother(known, mode)) anew = `it is ${known.state} and net.ipv4.vs.conn_reuse_mode is ${mode}`;
     if (anew !== undefined && isHeld(m, known)) {
@@ -108,7 +108,7 @@ function reuse(m: Meeting, known: Balanced): Fate {
   }
   // IP_VS_DEST_F_AVAILABLE: the server, or the whole service, was taken out of the table
   const left = known.expires === undefined ? '' : ` (${known.expires} s from the capture)`;
-  if (expireNodest.value === 0 || !isSince(ns, 5, 9, router)) {
+  if (expireNodest.value === 0 || !runsSince(ns, 5, 9, router)) {
     const until = expireNodest.value === 0 ? `until it expires${left}` : 'this time, and makes it expire';
     return { do: 'drop', why: `it belongs to ${name}, whose server is no longer in the table: IPVS drops it silently, ${until}` };
   }
@@ -143,14 +143,14 @@ function expectsAnother(c: Balanced, mode: number): boolean {
 function hasReuseMode({ ns, router }: Meeting): boolean {
   if (ns.sysctls['net.ipv4.vs.conn_reuse_mode']) return true;
   const settings = Object.keys(ns.sysctls).some((key) => key.startsWith('net.ipv4.vs.'));
-  return !settings && (isSince(ns, 4, 1, router) || /^3\.10\.0-(?:9[5-9]\d|1\d{3})\..*el7/.test(ns.kernel ?? ''));
+  return !settings && (runsSince(ns, 4, 1, router) || /^3\.10\.0-(?:9[5-9]\d|1\d{3})\..*el7/.test(ns.kernel ?? ''));
 }
 
 /** ip_vs_conn_uses_old_conntrack(), since 5.9; ip_vs_conn_uses_conntrack() before: then any entry, also a new one. */
 function isHeld(m: Meeting, c: Balanced): boolean {
   const { ns, connection, router } = m;
   if (!connection || !('entry' in connection) || !hasReuseMode(m)) return false;
-  return isSince(ns, 5, 9, router) ? connection.entry.confirmed : c.tracked;
+  return runsSince(ns, 5, 9, router) ? connection.entry.confirmed : c.tracked;
 }
 
 /** tcp_conn_schedule(), udp_conn_schedule(), sctp_conn_schedule(): picks a server for a new connection, or leaves the packet alone. */

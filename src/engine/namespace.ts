@@ -484,6 +484,7 @@ export class Visit implements Visitor, Router {
       physin: this.physin,
       physout: this.physout,
       tracked: this.tracked(),
+      ipvs: ns.ipvs ? undefined : 'unknown',
       supposed,
       set: (name) => this.walk.sets(ns).get(name),
       supposedNames: (field) => this.devices[field],

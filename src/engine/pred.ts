@@ -1,12 +1,13 @@
 // Deciding a predicate. `evaluate` is the only place that says whether a packet satisfies one; `explain` runs the same
 // function loudly and keeps what it saw.
-import { and, compare, equal, formatAddr, formatMasked, formatRange, type Addr, type Word } from '../net/addr.ts';
+import { and, compare, equal, formatAddr, formatEndpoint, formatMasked, formatRange, type Addr, type Word } from '../net/addr.ts';
 import { has, intersect, type Ranges } from '../net/intervals.ts';
 import { formatProtocol, formatTcpFlags, ICMP, ICMPV6, isExtended } from '../net/proto.ts';
 import { formatTime } from '../net/time.ts';
 import type { Span } from '../model/finding.ts';
+import type { ForwardingMethod } from '../model/ipvs.ts';
 import type { Packet } from '../model/packet.ts';
-import { ADDR_TYPE, CT_STATE, CT_STATUS, PKT_TYPE, type Field, type Hook, type Pred, type Truth } from '../model/ruleset.ts';
+import { ADDR_TYPE, CT_STATE, CT_STATUS, IPVS_METHOD, PKT_TYPE, type Field, type Hook, type Pred, type Truth } from '../model/ruleset.ts';
 import type { Reason } from '../model/trace.ts';
 import { bytesOf, findPattern, testU32 } from './bytes.ts';
 import { isWithin } from './clock.ts';
@@ -19,6 +20,18 @@ export interface Tracked {
   readonly state: number;
   readonly direction?: 'original' | 'reply';
   readonly entry?: Pick<Entry, 'orig' | 'reply' | 'status' | 'mark'> & Partial<Pick<Entry, 'anyPort' | 'anyAddr' | 'loose'>>;
+}
+
+/** What IPVS has to do with a packet that it marked (struct ip_vs_conn as xt_ipvs sees it). */
+export interface Directed {
+  /** Absent where it finds none for the packet. */
+  readonly connection?: {
+    readonly addr: Addr;
+    readonly port: number;
+    readonly method: ForwardingMethod;
+    /** The virtual port of the connection that controls it, where one does. */
+    readonly controlPort?: number;
+  };
 }
 
 /** Everything a predicate may look at: struct xt_action_param, plus the namespace behind it. */
@@ -35,6 +48,8 @@ export interface Sight {
   ownMac?(): string | undefined;
   readonly physout: string;
   readonly tracked: Tracked;
+  /** Undefined where IPVS did not send the packet here; unknown where nothing about IPVS was captured. */
+  readonly ipvs?: Directed | 'unknown' | undefined;
   set(name: string): LiveSet | undefined;
   /** Names of devices that an unknown one has been supposed to match, or not to. */
   supposedNames(field: DeviceField): readonly SupposedName[];
@@ -108,6 +123,10 @@ export function evaluate(pred: Pred, s: Sight, say?: Say): Truth {
       say?.(found.saw, found.at);
       return s.supposed.get(pred) ?? found.ok;
     }
+    case 'ipvs':
+      say?.(ipvsSays(pred.of === 'packet' ? undefined : 'ipvsaddr', s.ipvs));
+      if (s.ipvs === 'unknown') return s.supposed.get(pred) ?? 'unknown';
+      return pred.of === 'packet' ? s.ipvs !== undefined : s.ipvs?.connection !== undefined;
     case 'bridged': {
       // a packet that is routed, not bridged, has no output port (--physdev-is-out, --physdev-is-bridged)
       const inside: Truth = s.physin === undefined ? 'unknown' : s.physin !== '';
@@ -231,11 +250,13 @@ export function undecided(pred: Pred, s: Sight): Open | undefined {
         return { leaf: pred, key: `${s.visit}:${claim}`, claim: `${claim} (not captured)` };
       }
       const text = pred.text ?? pred.field;
-      const why = range
-        ? `the kernel picks the port from ${range[0]}-${range[1]}`
-        : isExtended(s.packet)
-          ? 'what follows its extension header is not part of the packet'
-          : 'not given in the question';
+      const why = pred.field.startsWith('ipvs')
+        ? NO_IPVS
+        : range
+          ? `the kernel picks the port from ${range[0]}-${range[1]}`
+          : isExtended(s.packet)
+            ? 'what follows its extension header is not part of the packet'
+            : 'not given in the question';
       return { leaf: pred, key: `${s.visit}:${text}`, claim: `'${text}' holds (${why})` };
     }
     case 'name':
@@ -265,6 +286,10 @@ export function undecided(pred: Pred, s: Sight): Open | undefined {
       return { leaf: pred, key: `time:${pred.text ?? JSON.stringify(pred)}`, claim: `it is such a time: '${pred.text ?? ''}' (not given: --at)` };
     case 'rpfilter':
       return { leaf: pred, key: `${s.visit}:rpfilter`, claim: `the reverse-path check passes (${s.reversePath(pred).saw})` };
+    case 'ipvs': {
+      const claim = pred.of === 'packet' ? 'IPVS sent the packet here' : 'IPVS has a connection for the packet';
+      return { leaf: pred, key: `${s.visit}:${s.hook}:${claim}`, claim: `${claim} (${NO_IPVS})` };
+    }
     case 'bridged':
       return { leaf: pred, key: `${s.visit}:bridged`, claim: 'the packet came in by a bridge port that br_netfilter shows (not captured)' };
   }
@@ -308,6 +333,26 @@ function impliedName(glob: string, supposed: readonly SupposedName[]): Truth {
     if (!matches && covered) return false;
   }
   return 'unknown';
+}
+
+const NO_IPVS = 'nothing about IPVS was captured';
+
+function ipvsSays(field: Field | undefined, ipvs: Sight['ipvs']): string {
+  if (ipvs === 'unknown') return NO_IPVS;
+  if (!ipvs) return 'IPVS did not send it here';
+  if (!field) return 'IPVS sent it here';
+  if (!ipvs.connection) return 'IPVS has no connection for it';
+  const { addr, port, method, controlPort } = ipvs.connection;
+  if (field === 'ipvsmethod') return `its forwarding method is ${method}`;
+  if (field !== 'ipvsportctl') return `its virtual server is ${formatEndpoint(addr, port)}`;
+  return controlPort === undefined ? 'no other connection controls it' : `the connection that controls it is one to port ${controlPort}`;
+}
+
+function readIpvs(field: Field, ipvs: Sight['ipvs']): Value {
+  if (ipvs === 'unknown') return HIDDEN;
+  if (!ipvs?.connection) return ABSENT;
+  const { addr, port, method, controlPort } = ipvs.connection;
+  return field === 'ipvsaddr' ? addr : field === 'ipvsport' ? port : field === 'ipvsmethod' ? IPVS_METHOD[method] : (controlPort ?? ABSENT);
 }
 
 function within(set: Ranges, [lo, hi]: readonly [number, number]): Truth {
@@ -417,6 +462,11 @@ function read(field: Field, s: Sight): Value {
     case 'ctreplsrcport':
     case 'ctrepldstport':
       return !s.tracked.entry ? ABSENT : isAddressHidden(field, s.tracked.entry) ? HIDDEN : readTuple(field, s.tracked.entry);
+    case 'ipvsaddr':
+    case 'ipvsport':
+    case 'ipvsmethod':
+    case 'ipvsportctl':
+      return readIpvs(field, s.ipvs);
   }
 }
 
@@ -434,6 +484,7 @@ export function macWord(mac: string): Word {
 const STATE_NAMES = Object.fromEntries(Object.entries(CT_STATE).map(([name, n]) => [n, name]));
 
 function sayValue(field: Field, value: Value, s: Sight, say: Say): void {
+  if (field.startsWith('ipvs')) return say(ipvsSays(field, s.ipvs));
   if (value === ABSENT) return say(`the packet has no ${field.replace(/^ct/, 'conntrack ')}`);
   if (value === HIDDEN) return say(`${field} is not known`);
   if (typeof value !== 'number') return say(formatAddr(value));

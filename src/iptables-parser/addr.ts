@@ -1,10 +1,10 @@
 // What a rule says without any -m: -s -d -i -o -p -f. And the matches on addresses, devices and the link layer.
 import { familyOf, maskLength, type Addr, type Masked } from '../net/addr.ts';
-import { formatProtocol, parseProtocol } from '../net/proto.ts';
+import { formatProtocol } from '../net/proto.ts';
 import { ADDR_TYPE, PKT_TYPE, type Pred } from '../model/ruleset.ts';
 import { has, match, option, valueOf, type Option } from './extension.ts';
 import { addrIn, ALWAYS, fieldIn, negate, protocolIn } from './predicate.ts';
-import { address, addressRange, bits, nothing, oneOf, parseNumber, type Value } from './value.ts';
+import { address, addressRange, bits, nothing, oneOf, protocol, type Value } from './value.ts';
 
 const device: Value<string> = {
   shape: 'DEVICE[+]',
@@ -18,11 +18,7 @@ const device: Value<string> = {
 };
 
 // xtables_parse_protocol(): a number, a name of the own list, or one of /etc/protocols.
-const protocol: Value<number> = {
-  shape: 'PROTOCOL',
-  read: (t = '') => parseProtocol(t) ?? parseNumber(t, 255) ?? { error: `'${t}' is not a protocol`, hint: 'write its number, 0 to 255' },
-  print: formatProtocol,
-};
+const protocolName: Value<number> = { ...protocol, print: formatProtocol };
 
 /** One address or, as a person may write it, several: `-s 10.0.0.1,10.0.0.2` makes as many rules. */
 const addresses: Value<readonly Masked[]> = {
@@ -79,7 +75,7 @@ export const standard = match({
     deviceOption('-i', ['--in-interface'], 'iif'),
     deviceOption('-o', ['--out-interface'], 'oif'),
     option('-p', {
-      value: protocol,
+      value: protocolName,
       aliases: ['--protocol', '--proto'],
       negatable: true,
       silent: (n) => n === 0,

@@ -1,12 +1,11 @@
 // Connection tracking: what a rule asks of the connection, and what it tells conntrack to do.
-import { bitsOf, familyOf, maskLength, type Masked } from '../net/addr.ts';
-import { parseProtocol } from '../net/proto.ts';
+import { familyOf, type Masked } from '../net/addr.ts';
 import { CT_STATE, CT_STATUS, type Field, type Pred, type Statement } from '../model/ruleset.ts';
 import type { ConntrackSettings } from '../model/zone.ts';
 import { has, lowerOption, match, option, printOption, target, valueOf, type Option, type Options } from './extension.ts';
 import { MARK_SPELLINGS } from './mark.ts';
 import { addrIn, any, fieldIn, masked, otherwise, protocolIn, TRACKED } from './predicate.ts';
-import { address, bits, hex, markMask, nothing, number, oneOf, parseNumber, portRange, range, word, type MarkMask, type Value } from './value.ts';
+import { bareAddress, bits, hex, markMask, nothing, number, oneOf, portRange, protocol, range, word, type MarkMask, type Value } from './value.ts';
 
 // Bit n is the state numbered n in CT_STATE; iptables-save prints in this order. SNAT and DNAT are virtual states: bits of the status.
 const STATE = { INVALID: 1 << 0, NEW: 1 << 1, RELATED: 1 << 3, ESTABLISHED: 1 << 2, UNTRACKED: 1 << 4 };
@@ -33,18 +32,7 @@ const ctstate = option('--ctstate', {
     ),
 });
 
-const protocol: Value<number> = {
-  shape: 'PROTOCOL',
-  read: (t = '') => parseProtocol(t) ?? parseNumber(t, 255) ?? { error: `'${t}' is not a protocol` },
-  print: String,
-};
-
-// A full-length mask is left out here, unlike in -s and -d.
-const ctAddress: Value<Masked> = {
-  ...address,
-  print: (m) => (maskLength(m.mask) === bitsOf(familyOf(m.addr)) ? address.print(m).replace(/\/.*/, '') : address.print(m)),
-};
-const addressOption = (name: string, field: Field): Option => option(name, { value: ctAddress, negatable: true, lower: (m) => addrIn(field, m) });
+const addressOption = (name: string, field: Field): Option => option(name, { value: bareAddress, negatable: true, lower: (m) => addrIn(field, m) });
 const portOption = (name: string, field: Field): Option => option(name, { value: portRange, negatable: true, lower: (r) => fieldIn(field, r) });
 
 const DIRECTION = { ORIGINAL: 0, REPLY: 1 } as const;

@@ -1,6 +1,5 @@
 // Matches on what a host knows beside the packet and nobody captures: CPUs, control groups, sockets, labels, policies, programs.
-import { bitsOf, familyOf, formatAddr, maskLength, type Masked } from '../net/addr.ts';
-import { ICMP, ICMPV6, parseProtocol, TCP } from '../net/proto.ts';
+import { ICMP, ICMPV6, TCP } from '../net/proto.ts';
 import { CT_STATE, CT_STATUS, type Pred } from '../model/ruleset.ts';
 import {
   has,
@@ -16,7 +15,7 @@ import {
   type Status,
 } from './extension.ts';
 import { all, any, fieldIn, masked, negate, otherwise } from './predicate.ts';
-import { address, hex, markMask, nothing, number, oneOf, parseNumber, text, word, type Bad, type MarkMask, type Value } from './value.ts';
+import { bareAddress, hex, markMask, nothing, number, oneOf, parseNumber, text, word, type Bad, type MarkMask, type Value } from './value.ts';
 
 interface Hidden {
   readonly name: string;
@@ -253,43 +252,13 @@ export const osf = hidden({
   also: () => masked('flags', 2, 2),
 });
 
-const vipMethod = oneOf('GATE|IPIP|MASQ', ['GATE', 'IPIP', 'MASQ']);
-const direction = oneOf('ORIGINAL|REPLY', ['ORIGINAL', 'REPLY']);
-const protocolNumber: Value<number> = {
-  shape: 'PROTOCOL',
-  read: (t = '') => parseProtocol(t) ?? parseNumber(t, 255) ?? { error: `'${t}' is not a protocol` },
-  print: String,
-};
-const vip: Value<Masked> = {
-  ...address,
-  print: (m) => (maskLength(m.mask) === bitsOf(familyOf(m.addr)) ? formatAddr(m.addr) : address.print(m)),
-};
-
-// ipvs_mt(), net/netfilter/xt_ipvs.c
-/** -m ipvs */
-export const ipvs = hidden({
-  name: 'ipvs',
-  summary: 'What IPVS knows of the packet.',
-  why: 'IPVS connections are not captured',
-  options: [
-    option('--ipvs', { value: nothing, negatable: true }),
-    option('--vproto', { value: protocolNumber, negatable: true }),
-    option('--vaddr', { value: vip, negatable: true }),
-    option('--vport', { value: number('PORT', 65535), negatable: true }),
-    option('--vdir', { value: direction }),
-    option('--vmethod', { value: vipMethod, negatable: true }),
-    option('--vportctl', { value: number('PORT', 65535), negatable: true }),
-  ],
-  check: (o) => (Object.keys(o).length === 0 ? { error: 'ipvs needs at least one option' } : undefined),
-});
-
 const ELEMENT: readonly Option[] = [
   option('--reqid', { value: number('ID'), negatable: true }),
   option('--spi', { value: { ...number('SPI'), print: hex }, negatable: true }),
   option('--proto', { value: oneOf('ah|esp|ipcomp', ['ah', 'esp', 'ipcomp']), negatable: true }),
   option('--mode', { value: oneOf('transport|tunnel', ['transport', 'tunnel']), negatable: true }),
-  option('--tunnel-dst', { value: vip, negatable: true }),
-  option('--tunnel-src', { value: vip, negatable: true }),
+  option('--tunnel-dst', { value: bareAddress, negatable: true }),
+  option('--tunnel-src', { value: bareAddress, negatable: true }),
 ];
 
 // policy_mt(), net/netfilter/xt_policy.c

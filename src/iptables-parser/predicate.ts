@@ -31,6 +31,9 @@ const PARTIAL: Partial<Readonly<Record<Field, number>>> = {
   ctorigdstport: PORT,
   ctreplsrcport: PORT,
   ctrepldstport: PORT,
+  ipvsaddr: WORD,
+  ipvsport: PORT,
+  ipvsmethod: WORD,
 };
 
 export function fieldIn(field: Field, ...list: readonly Range[]): Pred {

@@ -6,6 +6,7 @@ import * as ct from './ct.ts';
 import type { Extension, MatchExtension, TargetExtension } from './extension.ts';
 import * as exthdr from './exthdr.ts';
 import * as hidden from './hidden.ts';
+import * as ipvs from './ipvs.ts';
 import * as l4 from './l4.ts';
 import * as mark from './mark.ts';
 import * as meter from './meter.ts';
@@ -28,6 +29,7 @@ export const extensions: readonly Extension[] = [
   ct,
   exthdr,
   hidden,
+  ipvs,
   l4,
   mark,
   meter,

@@ -1,6 +1,18 @@
 // What may stand after an option: how each kind of value is read and how iptables-save prints it.
-import { formatAddr, formatMasked, isError, maskLength, parseAddr, parseMasked, type Addr, type Masked, type Prefix } from '../net/addr.ts';
-import { parsePort } from '../net/proto.ts';
+import {
+  bitsOf,
+  familyOf,
+  formatAddr,
+  formatMasked,
+  isError,
+  maskLength,
+  parseAddr,
+  parseMasked,
+  type Addr,
+  type Masked,
+  type Prefix,
+} from '../net/addr.ts';
+import { parsePort, parseProtocol } from '../net/proto.ts';
 import { quote } from './words.ts';
 
 /** Why a value cannot be read: `word` says which of the option's words, `column` where in it. */
@@ -97,6 +109,20 @@ function port(t: string): number | undefined {
   return parsePort(t) ?? parseNumber(t, 65535);
 }
 
+/** One port, by name or number. */
+export const portNumber: Value<number> = {
+  shape: 'PORT',
+  read: (t = '') => port(t) ?? { error: `'${t}' is not a port: 0 to 65535, or the name of a service` },
+  print: String,
+};
+
+/** By name or number, printed as a number. */
+export const protocol: Value<number> = {
+  shape: 'PROTOCOL',
+  read: (t = '') => parseProtocol(t) ?? parseNumber(t, 255) ?? { error: `'${t}' is not a protocol`, hint: 'write its number, 0 to 255' },
+  print: String,
+};
+
 /** `PORT,PORT:PORT,...`; a range counts twice towards the fifteen. */
 export const portList: Value<readonly Span2[]> = {
   shape: 'PORT[,PORT...]',
@@ -137,6 +163,12 @@ export function hex(n: number): string {
 
 /** `ADDR`, `ADDR/LENGTH` or `ADDR/MASK`. */
 export const address: Value<Masked> = { shape: 'ADDR[/MASK]', read: (t = '') => parseMasked(t), print: formatMasked };
+
+/** The same, printed without a mask where that is all ones. */
+export const bareAddress: Value<Masked> = {
+  ...address,
+  print: (m) => (maskLength(m.mask) === bitsOf(familyOf(m.addr)) ? formatAddr(m.addr) : formatMasked(m)),
+};
 
 /** `ADDR/LENGTH`: a whole network. */
 export const network: Value<Prefix> = {

@@ -2,6 +2,7 @@
 import type { Addr, Family, Masked, Prefix, Word } from '../net/addr.ts';
 import type { Ranges } from '../net/intervals.ts';
 import type { Span } from './finding.ts';
+import type { ForwardingMethod } from './ipvs.ts';
 
 export type Hook = 'PREROUTING' | 'INPUT' | 'FORWARD' | 'OUTPUT' | 'POSTROUTING';
 export type Truth = true | false | 'unknown';
@@ -39,8 +40,12 @@ export type Field =
   | 'ctorigsrcport'
   | 'ctorigdstport'
   | 'ctreplsrcport'
-  | 'ctrepldstport';
-// proto: of IPv6, the last header, as ipv6_find_hdr() finds it; nexthdr: the first.   icmp: type * 256 + code.   macsrc: the 48-bit address as [0, 0, high 16 bits, low 32 bits].   fragment: 1 for a later fragment, else 0.   socket: 1 for a packet that a socket of this host sent, else 0.
+  | 'ctrepldstport'
+  | 'ipvsaddr'
+  | 'ipvsport'
+  | 'ipvsmethod'
+  | 'ipvsportctl';
+// proto: of IPv6, the last header, as ipv6_find_hdr() finds it; nexthdr: the first.   icmp: type * 256 + code.   macsrc: the 48-bit address as [0, 0, high 16 bits, low 32 bits].   fragment: 1 for a later fragment, else 0.   socket: 1 for a packet that a socket of this host sent, else 0.   ipvs...: of the IPVS connection: its virtual end, its forwarding method, the virtual port of the connection that controls it.
 
 /** Values of the field `ctstate`. */
 export const CT_STATE = { INVALID: 0, NEW: 1, ESTABLISHED: 2, RELATED: 3, UNTRACKED: 4 } as const;
@@ -48,6 +53,8 @@ export const CT_STATE = { INVALID: 0, NEW: 1, ESTABLISHED: 2, RELATED: 3, UNTRAC
 export const CT_STATUS = { EXPECTED: 1, SEEN_REPLY: 2, ASSURED: 4, CONFIRMED: 8, SNAT: 16, DNAT: 32 } as const;
 /** Values of the field `pkttype`: include/uapi/linux/if_packet.h. */
 export const PKT_TYPE = { unicast: 0, broadcast: 1, multicast: 2 } as const;
+/** Values of the field `ipvsmethod`: IP_VS_CONN_F_FWD_MASK, include/uapi/linux/ip_vs.h. */
+export const IPVS_METHOD: Readonly<Record<ForwardingMethod, number>> = { masq: 0, local: 1, tunnel: 2, direct: 3, bypass: 4 };
 /** Address types of a `fib` predicate, as bits: RTN_* of include/uapi/linux/rtnetlink.h, `1 << type`. */
 export const ADDR_TYPE = {
   UNSPEC: 1 << 0,
@@ -130,6 +137,8 @@ export type Pred = (
   | { readonly kind: 'rpfilter'; readonly loose: boolean; readonly validMark: boolean; readonly acceptLocal: boolean }
   /** physdev --physdev-is-in/out/bridged. */
   | { readonly kind: 'bridged'; readonly port: 'in' | 'out' | 'both' }
+  /** Whether IPVS sent the packet here, and whether it has a connection for it (xt_ipvs). */
+  | { readonly kind: 'ipvs'; readonly of: 'packet' | 'connection' }
   /** Whether the IPv6 source address holds the link-layer source address (xt_eui64). */
   | { readonly kind: 'eui64' }
   /** Whether `pattern` stands in the bytes [from, to) of the packet, counted from its IP header. */

@@ -39,10 +39,14 @@ interface Course {
   readonly final: string;
 }
 
-/** One way of a packet, as far as the engine and the kernel can both tell. */
-function courseOfTrace(trace: Trace): Course {
+/** One way of a packet, as far as the engine and the kernel can both tell: the guest's has no nft tables of the family ip. */
+function courseOfTrace(trace: Trace, inGuest: boolean): Course {
   const rules = trace.hops.flatMap((hop) =>
-    hop.steps.flatMap((s) => (s.step === 'rule' && s.truth !== false ? [`${placeName(hop)}: ${s.backend} ${s.table} ${s.chain} ${s.number}`] : [])),
+    hop.steps.flatMap((s) =>
+      s.step === 'rule' && s.truth !== false && !(inGuest && s.backend === 'nft')
+        ? [`${placeName(hop)}: ${s.backend} ${s.table} ${s.chain} ${s.number}`]
+        : [],
+    ),
   );
   const end = endOfTrace(trace);
   return {
@@ -120,15 +124,18 @@ export function scenariosOf(kernel: 'guest' | 'host'): string[] {
     .toSorted();
 }
 
-/** Questions of which the observer sees the first rules only, and why. */
+/** Questions of which, or of whose answers, the observer sees the first rules only, and why. */
 const HALF_SEEN: Readonly<Record<string, string>> = {
   'calico-ipip: a pod to its own service': 'what goes back out of the device it came in by is traced in the guest up to PREROUTING only',
+  'ipvs-baseline: a pod to a service that it is a part of': 'so is the answer to a pod from itself',
+  'ipvs-baseline: a pod to a service that it is the whole of': 'so is the answer to a pod from itself',
 };
 
 /** The tests of one scenario, on the kernel that `ask` finds. */
 export function describeAgreement(ask: (claim: string, tests: () => void) => void, name: string): void {
   const folder = join(scenarios, name);
   const { scenario } = loadScenario(folder);
+  const inGuest = takesGuest(folder);
   ask(name, () => {
     let standing: StandingScenario;
     beforeAll(async () => {
@@ -148,18 +155,19 @@ export function describeAgreement(ask: (claim: string, tests: () => void) => voi
         const random = traces.some((t) => t.final.undetermined !== undefined);
         const seen = courseOfPasses(observation.requests, random);
         // Where the engine followed several courses, the kernel took one of them.
-        const courses = traces.map(courseOfTrace);
+        const courses = traces.map((t) => courseOfTrace(t, inGuest));
         const half = HALF_SEEN[`${name}: ${question.name}`];
-        if (half !== undefined) {
-          expect(courses.length).toBe(1);
-          expect({ ...courses[0], rules: courses[0]!.rules.slice(0, seen.rules.length) }, half).toEqual(seen);
-          return;
-        }
-        expect(traces.length === 1 ? courses[0] : (courses.find((c) => JSON.stringify(c) === JSON.stringify(seen)) ?? courses)).toEqual(seen);
-        const trace = traces[courses.findIndex((c) => JSON.stringify(c) === JSON.stringify(seen))];
+        const cut = (course: Course, whole: Course): Course =>
+          half === undefined ? course : { ...course, rules: course.rules.slice(0, whole.rules.length) };
+        const found = courses.findIndex((c) => JSON.stringify(cut(c, seen)) === JSON.stringify(seen));
+        expect(found === -1 && courses.length > 1 ? courses : cut(courses[Math.max(found, 0)]!, seen), half).toEqual(seen);
+        const trace = traces[found];
         const answers = observation.replies;
         if (trace?.reply === undefined) expect(answers.map((p) => p.namespace)).toEqual([]);
-        else expect(courseOfTrace(trace.reply)).toEqual(courseOfPasses(answers, trace.reply.final.undetermined !== undefined));
+        else {
+          const back = courseOfPasses(answers, trace.reply.final.undetermined !== undefined);
+          expect(cut(courseOfTrace(trace.reply, inGuest), back), half).toEqual(back);
+        }
       });
     }
   });

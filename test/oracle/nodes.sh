@@ -108,7 +108,7 @@ speak() {
 }
 
 # What decides about packets; the other 900 settings of a namespace are left out.
-settings='^net\.(ipv4\.(ip_forward|ip_default_ttl|ip_nonlocal_bind|fwmark_reflect|icmp_echo_ignore_all|fib_multipath_hash_policy|conf\..+\.(forwarding|rp_filter|accept_local|route_localnet|proxy_arp|arp_ignore|arp_announce|arp_filter|src_valid_mark|send_redirects))|bridge\..*|netfilter\.nf_conntrack_(tcp_loose|tcp_be_liberal|max)) '
+settings='^net\.(ipv4\.(vs\.(conntrack|conn_reuse_mode|expire_nodest_conn|expire_quiescent_template|snat_reroute|sloppy_(tcp|sctp)|schedule_icmp|cache_bypass|nat_icmp_send|drop_(entry|packet)|secure_tcp|backup_only|ignore_tunneled)|ip_forward|ip_default_ttl|ip_nonlocal_bind|fwmark_reflect|icmp_echo_ignore_all|fib_multipath_hash_policy|conf\..+\.(forwarding|rp_filter|accept_local|route_localnet|proxy_arp|arp_ignore|arp_announce|arp_filter|src_valid_mark|send_redirects))|bridge\..*|netfilter\.nf_conntrack_(tcp_loose|tcp_be_liberal|max)) '
 
 capture() { # NODE: `netwhy capture` on the node as if it were alone on its machine
   local n=$1 folder=$scenario/$1
@@ -128,8 +128,9 @@ capture() { # NODE: `netwhy capture` on the node as if it were alone on its mach
   find "$folder" -name conntrack.txt -exec truncate -s 0 {} +
   # Without what IPv6 would decide, what differs from run to run, and what nothing reads.
   find "$folder" \( -name 'ip6*' -o -name namespaces.txt -o -name tool-missing.txt \) -delete
-  # A pod has no bridge of its own and no sets.
-  find "$folder" -path '*/namespaces/*' \( -name "bridge-*" -o -name ipset-save.txt -o -name nft-ruleset.txt \) -delete
+  # A pod has no bridge of its own, no sets and no virtual servers.
+  find "$folder" -path '*/namespaces/*' \( -name "bridge-*" -o -name ipset-save.txt -o -name nft-ruleset.txt -o -name '*ip_vs*' -o -name 'ipvs*' \) -delete
+  find "$folder" -path '*/namespaces/*' -name sysctl.txt -exec sed -i '/^net\.ipv4\.vs\./d' {} +
   find "$folder" -name sysctl.txt -exec sed -i -E "/$settings/!d" {} +
   find "$folder" -name ip-link.txt -exec sed -i -E 's/(_timer) +[0-9.]+/\1    0.00/g; s/[[:space:]]+$//' {} +
   find "$folder" -name ip-neigh.txt -exec sed -i -E 's/(REACHABLE|DELAY|PROBE|STALE) *$/STALE/; /FAILED|INCOMPLETE/d' {} +

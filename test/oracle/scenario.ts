@@ -218,7 +218,7 @@ export async function openScenario(folder: string): Promise<StandingScenario> {
   const loaded = loadScenario(folder);
   const script = join(folder, 'build.sh');
   const plan = planOf(loaded);
-  const ports = listeningPorts(plan);
+  const ports = listeningPorts(plan, loaded.world);
   const understand = (question: ScenarioQuestion): Question => {
     const asked = ask(loaded.world, requestOf(question));
     if (isMisunderstood(asked)) throw new Error(`${question.name}: ${asked.error}`);
@@ -250,11 +250,12 @@ export async function replay(folder: string, question: ScenarioQuestion): Promis
   }
 }
 
-/** Every port that a rule may send to is answered on, so that a translated packet finds somebody. */
-function listeningPorts(plan: NetworkPlan): number[] {
+/** Every port that a rule or a virtual server may send to is answered on, so that a translated packet finds somebody. */
+function listeningPorts(plan: NetworkPlan, world: World): number[] {
   const texts = plan.namespaces.flatMap((n) => [n.legacy, n.legacy6, n.nft, n.nft6, n.nftables]).join('\n');
   const found = [...texts.matchAll(/(?:--to-destination \S*?:|--to-ports |dnat to \S+?:)(\d+)\b/g)].map((m) => Number(m[1]));
-  return [...new Set(found)];
+  const served = world.namespaces.flatMap((ns) => ns.ipvs?.services.flatMap((s) => s.servers.map((r) => r.port)) ?? []);
+  return [...new Set([...found, ...served])];
 }
 
 function shotOf(q: Question, ports: readonly number[]): Shot {

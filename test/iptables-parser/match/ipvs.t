@@ -1,7 +1,23 @@
 -m ipvs --ipvs ; = ; OK ; NONE
 -m ipvs ! --ipvs ; = ; OK ; NONE
+-m ipvs --ipvs --vport 80 ; -m ipvs --vport 80 ; OK ; NONE
+-m ipvs ! --ipvs --vport 80 ; ; FAIL
 -m ipvs --vproto tcp --vaddr 1.2.3.4 --vport 80 --vdir REPLY --vmethod MASQ --vportctl 21 ; -m ipvs --vproto 6 --vaddr 1.2.3.4 --vport 80 --vdir REPLY --vmethod MASQ --vportctl 21 ; OK ; NONE
+-m ipvs --vmethod masq --vdir original --vportctl ftp --vport http --vaddr 1.2.3.4 --vproto udp ; -m ipvs --vproto 17 --vaddr 1.2.3.4 --vport 80 --vdir ORIGINAL --vmethod MASQ --vportctl 21 ; OK ; NONE
+-m ipvs ! --vproto sctp ! --vaddr 10.0.0.1/24 ! --vport 80 ! --vmethod GATE ! --vportctl 21 ; -m ipvs ! --vproto 132 ! --vaddr 10.0.0.1/24 ! --vport 80 ! --vmethod GATE ! --vportctl 21 ; OK ; NONE
+-m ipvs --vaddr 10.0.0.1/32 ; -m ipvs --vaddr 10.0.0.1 ; OK ; NONE
+-m ipvs --vaddr 10.0.0.1/0 --vmethod IPIP ; = ; OK ; NONE
 -m ipvs ; ; FAIL
 -m ipvs --vaddr 10.0.0.1 --vport 80 --vdir ORIGINAL ; = ; OK ; NONE
 -m ipvs --vproto tcp --vmethod MASQ ; -m ipvs --vproto 6 --vmethod MASQ ; OK ; NONE
 -m ipvs --vmethod FOO ; ; FAIL
+-m ipvs ! --vdir REPLY ; ; FAIL
+-m ipvs --vdir BOTH ; ; FAIL
+-m ipvs --vport 80:90 ; ; FAIL
+-m ipvs --vport 80 --vport 81 ; ; FAIL
+-m ipvs --vproto 300 ; ; FAIL
+-m ipvs --vaddr fd00::1 ; ; FAIL
+ip6tables
+-m ipvs --vaddr fd00::1/64 --vport 443 ; = ; OK ; NONE
+-m ipvs ! --vaddr fd00::1 ; = ; OK ; NONE
+-m ipvs --vaddr 10.0.0.1 ; ; FAIL
