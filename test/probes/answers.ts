@@ -198,6 +198,14 @@ export function comesHome(sent: Packet, s: Sighting): boolean {
   return frame.dst === asked.src && ends(about) === ends(asked);
 }
 
+/** Reports whether IPVS took the packet out of OUTPUT and sent it on by itself: another hook of OUTPUT, or a tunnel, came after. */
+function isStolen(t: Trace): boolean {
+  const steps = t.hops.flatMap((h) => h.steps);
+  const at = steps.findIndex((s) => s.step === 'ipvs' && s.hook === 'OUTPUT' && s.manip !== 'src' && s.did !== 'passed' && s.did !== 'refused');
+  const next = steps[at + 1];
+  return at >= 0 && next !== undefined && ((next.step === 'route' && next.purpose === 'reroute') || next.step === 'encapsulate');
+}
+
 /** The error that the sending socket meets at once: ip_local_out() hands back what the hooks and routes of OUTPUT said. */
 export function errorFor(t: Trace, shot: Shot): string | undefined {
   if (!shot.local) return undefined;
@@ -206,7 +214,8 @@ export function errorFor(t: Trace, shot: Shot): string | undefined {
   // a connection's segment is sent by itself: tcp_connect() looks at the first route only
   const segment = (shot.proto ?? 'tcp') === 'tcp' && !shot.raw;
   if (segment && (last.step !== 'route' || last.purpose !== 'output')) return undefined;
-  // what IPVS cannot send it steals, and the socket is told nothing
+  // what IPVS sends, or cannot send, it steals: the socket is told nothing
+  if (isStolen(t)) return undefined;
   if (last.step === 'ipvs')
     return last.hook === 'OUTPUT' &&
       (t.outcome.kind === 'no-server' || (t.outcome.kind === 'dropped' && !/^real server|^a packet from/.test(t.outcome.why)))

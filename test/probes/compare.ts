@@ -94,8 +94,8 @@ function told(world: World, shot: Shot, t: Trace): Told {
   if (fate === 'gone') return base;
   const last = t.hops.at(-1)!.steps.at(-1)!;
   if (t.hops.at(-1)!.tunnel === undefined || last.step !== 'leave') return { ...base, final: finalOf(t.final) };
-  const { src, dst, ...rest } = last.packet;
-  return { ...base, carrier: carrierOf({ ...rest, src: formatAddr(src), dst: formatAddr(dst) }), final: finalOf(t.final) };
+  const { src, dst, mark, ...rest } = last.packet;
+  return { ...base, carrier: carrierOf({ ...rest, src: formatAddr(src), dst: formatAddr(dst) }), final: { ...finalOf(t.final), mark } };
 }
 
 function finalOf(p: Packet): NonNullable<Told['final']> {
