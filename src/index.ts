@@ -12,6 +12,7 @@ export { COLOURED, PLAIN, type Palette } from './say/palette.ts';
 export { answerText, type Level, type TextOptions } from './say/text.ts';
 export { TraceAnswer } from './model/answer.ts';
 export { Scenario } from './model/scenario.ts';
+export type { LogEvidence } from './model/evidence.ts';
 export type { Finding, Severity, Span } from './model/finding.ts';
 export type { Namespace, World } from './model/host.ts';
 export type { Witness } from './model/witness.ts';

@@ -7,6 +7,7 @@ import type { Finding } from '../model/finding.ts';
 import type { World } from '../model/host.ts';
 import type { Answer, Assumption, Course, Hop, MissKind, NearMiss, Step, Trace, Verdict } from '../model/trace.ts';
 import { contains, formatAddr, type Addr } from '../net/addr.ts';
+import { evidenceFor } from './evidence.ts';
 import { nameOfAddress } from './name.ts';
 import type { Asked } from './question.ts';
 
@@ -22,7 +23,7 @@ export function trace(world: World, asked: Asked, options: Pick<WalkOptions, 'al
   return {
     question: { ...asked.question, packet: merged[0]?.packet ?? asked.question.packet },
     courses,
-    findings: relevant(world.findings, courses),
+    findings: findingsFor(world, courses),
     unknowns: [...new Set(courses.flatMap((c) => c.trace.assumptions.filter((a) => a.probability === undefined).map((a) => claimOf(a))))],
     bounded: walked.bounded,
     verdict: overall(courses, walked.bounded),
@@ -241,6 +242,13 @@ function fold(t: Trace, told: ReadonlySet<unknown>): Trace {
 function asSkipped(s: RuleStep): Step {
   const { hook, backend, family, table, chain, number } = s;
   return { step: 'skipped', hook, backend, family, table, chain, from: number, to: number, count: 1, misses: { [missed(s)]: 1 } };
+}
+
+/** What is wrong with the lines that the answer rests on, and what logs say about why; a line is told once. */
+function findingsFor(world: World, courses: readonly Course[]): Finding[] {
+  const found = relevant(world.findings, courses);
+  const isTold = (f: Finding): boolean => found.some((g) => g.at.file === f.at.file && g.at.line === f.at.line);
+  return [...found, ...evidenceFor(world, courses).filter((f) => !isTold(f))];
 }
 
 const WHOLE_FILE = new Set(['truncated', 'missing-commit', 'duplicate-table', 'table-twice', 'incompatible-table', 'not-understood']);

@@ -1,9 +1,11 @@
 // Named texts -> nodes and namespaces. A folder that holds captures is a node; folders below it (also below
 // `namespaces/`) that hold captures are that node's other namespaces.
+import type { LogEvidence } from '../model/evidence.ts';
 import type { Finding } from '../model/finding.ts';
 import type { Namespace, World } from '../model/host.ts';
 import type { Witness } from '../model/witness.ts';
 import { contradictions } from './contradiction.ts';
+import { isLog, readLogs } from './logs.ts';
 import type { ReadYaml } from './manifest.ts';
 import { hostnameOf, isCapture, readNamespace, type CaptureFile, type FileReport } from './namespace.ts';
 import { baseName, recognise } from './recognise.ts';
@@ -23,6 +25,7 @@ export interface BundleOptions {
 export interface Bundle {
   readonly namespaces: readonly Namespace[];
   readonly witness?: Witness;
+  readonly evidence?: readonly LogEvidence[];
   readonly findings: readonly Finding[];
   readonly files: readonly FileReport[];
 }
@@ -30,7 +33,7 @@ export interface Bundle {
 /** Reads a folder, an unpacked archive or a single dump. */
 export function readBundle(all: readonly CaptureFile[], options: BundleOptions = {}): Bundle {
   const records = all.filter(isWitness);
-  const files = all.filter((f) => !records.includes(f));
+  const files = all.filter((f) => !records.includes(f) && !isLog(f));
   const byFolder = new Map<string, CaptureFile[]>();
   for (const f of files) byFolder.set(folderOf(f.path), [...(byFolder.get(folderOf(f.path)) ?? []), f]);
   const holding = [...byFolder].filter(([, list]) => list.some((f) => isCapture(recognise(f.path, f.text)))).map(([folder]) => folder);
@@ -84,7 +87,9 @@ export function readBundle(all: readonly CaptureFile[], options: BundleOptions =
   };
   const cluster = readWitness(records, nodeOf, options.readYaml);
   findings.push(...cluster.findings, ...(cluster.witness ? contradictions(namespaces, cluster.witness) : []));
-  reports.push(...cluster.files);
+  const logs = readLogs(all, { nodeOf, namespaces, witness: cluster.witness });
+  findings.push(...logs.findings);
+  reports.push(...cluster.files, ...logs.files);
   if (namespaces.length === 0) {
     const at = { file: all[0]?.path ?? '', line: 1 };
     findings.push({
@@ -98,6 +103,7 @@ export function readBundle(all: readonly CaptureFile[], options: BundleOptions =
   return {
     namespaces,
     ...(cluster.witness && { witness: cluster.witness }),
+    ...(logs.evidence.length > 0 && { evidence: logs.evidence }),
     files: reports,
     get findings() {
       return readings.flat();
@@ -111,6 +117,7 @@ export function worldOf(bundle: Bundle): World {
     namespaces: bundle.namespaces,
     wires: [],
     ...(bundle.witness && { witness: bundle.witness }),
+    ...(bundle.evidence && { evidence: bundle.evidence }),
     get findings() {
       return bundle.findings;
     },

@@ -5,11 +5,12 @@ import { isUnreadable, maskIn, readElement } from './setelement.ts';
 import { isPrompt, Source, type Line } from './source.ts';
 import type { Finding, Span } from '../model/finding.ts';
 
-/** What an ipset listing holds. `incomplete` says why sets may be missing from it altogether. */
+/** What an ipset listing holds. `incomplete` says why sets may be missing from it altogether, `refusedAt` where ipset says so. */
 export interface IpsetListing {
   readonly sets: IpSet[];
   readonly findings: Finding[];
   readonly incomplete?: string;
+  readonly refusedAt?: Span;
 }
 
 /** What `readMember` needs to know of the set that the element is for. */
@@ -108,6 +109,7 @@ export function readIpset(text: string, file: string): IpsetListing {
   let current: Draft | undefined; // of the list form
   let inMembers = false;
   let refused: string | undefined;
+  let refusedAt: Span | undefined;
 
   const open = (name: string, type: string, options: Record<string, string>, line: Line): Draft => {
     const draft: Draft = { head: readHead(name, type, options), members: [], at: source.span(line), listed: 0, hasMembers: false, line };
@@ -134,13 +136,16 @@ export function readIpset(text: string, file: string): IpsetListing {
 
   for (const line of source.lines()) {
     const t = line.text;
-    const trouble = /^ipset v[\d.]+: (.*)/.exec(t) ?? (/^ipset v[\d.]+, protocol/.test(t) ? null : /(Kernel error received.*)/.exec(t));
+    const trouble =
+      /^ipset v[\d.]+: (.*)/.exec(t) ??
+      (/^ipset v[\d.]+, protocol/.test(t) ? null : /((?:Kernel error received|Kernel and userspace incompatible).*)/.exec(t));
     if (trouble) {
       const hint = /incompatible|protocol/.test(t)
-        ? 'capture with the ipset program of the node itself, not of a container'
+        ? 'run ipset on the node itself rather than in a container; whatever image uses it needs a newer ipset, which knows the sets of this kernel'
         : 'capture again as root';
       source.report('error', 'ipset-refused', `ipset could not list: ${trouble[1]!}`, line, { hint });
       refused ??= `ipset printed an error: ${trouble[1]!}`;
+      refusedAt ??= source.span(line);
       if (current) current.incomplete ??= refused;
       continue;
     }
@@ -214,5 +219,5 @@ export function readIpset(text: string, file: string): IpsetListing {
     at: d.at,
     ...(d.incomplete ? { incomplete: d.incomplete } : {}),
   }));
-  return { sets, findings: source.findings, ...(refused ? { incomplete: refused } : {}) };
+  return { sets, findings: source.findings, ...(refused ? { incomplete: refused } : {}), ...(refusedAt ? { refusedAt } : {}) };
 }

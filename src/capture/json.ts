@@ -11,8 +11,8 @@ export interface Item<T> {
 
 /** Reports whether a text is JSON rather than lines for people. */
 export function isJson(text: string): boolean {
-  // [root@node1 ~]# is how a terminal begins
-  return /^\ufeff?\s*(?:\{|\[(?![\w.-]+@))/.test(text.slice(0, 4096));
+  // [root@node1 ~]# is how a terminal begins, [pod/kube-proxy-x/kube-proxy] a log
+  return /^\ufeff?\s*(?:\{|\[\s*(?:[[{"\]]|$))/.test(text.slice(0, 4096));
 }
 
 /** The objects of a JSON array that fit `schema`; those that do not are findings. */

@@ -27,6 +27,7 @@ import { recognise, type FileKind, type Recognised } from './recognise.ts';
 import { readRoutes } from './routes.ts';
 import { readRules } from './rules.ts';
 import { readSysctls } from './sysctl.ts';
+import { linesOf } from './source.ts';
 import { readTables } from './tables.ts';
 import { readUname } from './uname.ts';
 import { hasFailed, unreadOf } from './unread.ts';
@@ -79,6 +80,7 @@ class Reader {
   readonly conntrack: ConntrackEntry[] = [];
   readonly sets = new Map<string, IpSet>();
   ipvs: Ipvs | undefined;
+  setsRefused: Namespace['setsRefused'];
   private readonly files: readonly Read[];
 
   constructor(files: readonly Read[]) {
@@ -225,6 +227,7 @@ class Reader {
       const read = readIpset(file.text, file.path);
       this.findings.push(...read.findings);
       if (read.incomplete === undefined) this.claim(file, 'sets');
+      else this.setsRefused ??= read.refusedAt;
       for (const set of read.sets) {
         const known = this.sets.get(set.name);
         if (known && (known.incomplete === undefined || set.incomplete !== undefined)) continue;
@@ -232,6 +235,13 @@ class Reader {
         this.used.add(file.path);
       }
     }
+    // the script of `netwhy capture` keeps what ipset said there
+    for (const file of this.of('missing')) {
+      for (const line of linesOf(file.text)) {
+        if (/^ipset-(?:save|list)\.txt: .*\bipset v[\d.]+: /.test(line.text)) this.setsRefused ??= { file: file.path, line: line.number };
+      }
+    }
+    if (this.captured.has('sets')) this.setsRefused = undefined;
   }
 
   readSysctls(): void {
@@ -371,6 +381,7 @@ export function readNamespace(files: readonly CaptureFile[], node: string, name:
     conntrack: r.conntrack,
     ...(r.ipvs && { ipvs: r.ipvs }),
     ...beyond(r, !rules.some((f) => /^(?:\*|-[APN] )/m.test(f.text))),
+    ...(r.setsRefused && { setsRefused: r.setsRefused }),
     ...(kernel === undefined ? {} : { kernel }),
   };
   const reports = all.map((f): FileReport => ({ path: f.path, kind: f.as.kind, used: r.used.has(f.path), lines: countLines(f.text) }));

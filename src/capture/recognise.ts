@@ -93,9 +93,12 @@ const SIGNS: readonly (readonly [FileKind, RegExp])[] = [
     /^\/\S+\/subnets\/[\d.]+-\d+\s*$|^\/\S*\/network\/config\s*$|^(?:export )?(?:FLANNEL_\w+|DOCKER_OPT_BIP)=|^\{ ?"PublicIP"|\betcdctl .*\/network\/(?:subnets|config)/,
   ],
   ['log', /^[IWEF]\d{4} \d\d:\d\d:\d\d|^\[ *\d+\.\d+\] |^[A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d |^\d{4}-\d\d-\d\d[T ]\d\d:\d\d/],
+  // what `kubectl logs --prefix` and logrus begin with; and lines that are pasted without what stood before them
+  ['log', /^\[pod\/[\w.-]+\/[\w.-]+\] |^time="\d{4}-|^can['\u2019]?t set sysctl \S+, kernel version|^user "[^"]+" cannot \w+ /i],
 ];
 
 const JSON_SIGNS: readonly (readonly [FileKind, RegExp])[] = [
+  ['log', /^\ufeff?\s*\{"(?:log|ts|level|time|msg)":/],
   ['kubernetes', /"apiVersion"\s*:\s*"[\w./-]+"/],
   ['flannel', /"PublicIP"\s*:|"Network"\s*:\s*"[\d.]+\/\d+"/],
   ['nft', /"nftables"\s*:/],
@@ -145,7 +148,8 @@ export function recognise(path: string, text: string): Recognised {
   const kind = kindByContent(head, json) ?? 'unknown';
   const isEmptyJson = json && /^\ufeff?\s*\[\s*(?:\{\s*\}\s*,?\s*)*\]\s*$/.test(head);
   // An error message, or a list that only the name explains, is read as what the name says.
-  const found: FileKind = isEmptyJson || kind === 'unknown' ? (DOCUMENT.test(path) ? 'unknown' : named) : kind;
+  const isByName = isEmptyJson || kind === 'unknown' || (named === 'log' && kind === 'ipset-list' && !/^(?:Name|Type):/m.test(head));
+  const found: FileKind = isByName ? (DOCUMENT.test(path) ? 'unknown' : named) : kind;
   return { kind: found, named, format: json ? 'json' : 'text', ...details(path, head, found === 'empty' ? named : found) };
 }
 

@@ -50,9 +50,6 @@ export function unreadOf(file: { readonly path: string; readonly text: string; r
       if (/"(?:table|chain|rule)"|^table /m.test(file.text))
         note('note', 'not-read', 'nft rulesets are not read yet; the tables of iptables-nft are read from iptables-save');
       break;
-    case 'log':
-      note('note', 'not-read', 'logs are not read');
-      break;
     case 'missing':
       for (const line of linesOf(file.text)) {
         const at = { file: file.path, line: line.number };

@@ -5,6 +5,7 @@ import type { Finding, Span } from '../model/finding.ts';
 import type { Deny, InterfaceAddress, Link, Namespace, NextHop, Route, Sysctl, Wire, World } from '../model/host.ts';
 import type { Denial, Scenario } from '../model/scenario.ts';
 import { contradictions } from './contradiction.ts';
+import { isLog, readLogs } from './logs.ts';
 import type { ReadYaml } from './manifest.ts';
 import { readNamespace, type CaptureFile, type FileReport } from './namespace.ts';
 import { readRoutes } from './routes.ts';
@@ -37,7 +38,7 @@ export function readScenarioWorld(scenario: Scenario, files: readonly CaptureFil
       });
     }
     const reading = readNamespace(
-      inside.filter((f) => !records.includes(f)),
+      inside.filter((f) => !records.includes(f) && !isLog(f)),
       node,
       name,
     );
@@ -67,12 +68,21 @@ export function readScenarioWorld(scenario: Scenario, files: readonly CaptureFil
   const nodeOf = (path: string): string | undefined => nodes.find(([, about]) => 'capture' in about && isDirectlyIn(path, about.capture))?.[0];
   const cluster = readWitness(records, nodeOf, readYaml);
   findings.push(...cluster.findings, ...(cluster.witness ? contradictions(namespaces, cluster.witness) : []));
-  reports.push(...cluster.files);
+  // a log may lie deeper in its node's folder
+  const folders = nodes.flatMap(([node, about]) => ('capture' in about ? [{ node, folder: `${tidy(about.capture)}/` }] : []));
+  const logs = readLogs(files, {
+    nodeOf: (path) => nodeOf(path) ?? folders.find(({ folder }) => folder !== '/' && path.startsWith(folder))?.node,
+    namespaces,
+    witness: cluster.witness,
+  });
+  findings.push(...logs.findings);
+  reports.push(...cluster.files, ...logs.files);
   findings.push(...sharedAddresses(namespaces, wires));
   const world: World = {
     namespaces,
     wires,
     ...(cluster.witness && { witness: cluster.witness }),
+    ...(logs.evidence.length > 0 && { evidence: logs.evidence }),
     get findings() {
       return readings.flat();
     },
@@ -110,8 +120,11 @@ function sharedAddresses(namespaces: readonly Namespace[], wires: readonly Wire[
 }
 
 function isDirectlyIn(path: string, folder: string): boolean {
-  const base = folder.replace(/^\.\//, '').replace(/\/+$/, '');
-  return path.slice(0, Math.max(0, path.lastIndexOf('/'))) === base;
+  return path.slice(0, Math.max(0, path.lastIndexOf('/'))) === tidy(folder);
+}
+
+function tidy(folder: string): string {
+  return folder.replace(/^\.\//, '').replace(/\/+$/, '');
 }
 
 function readEnd(text: string, namespaces: readonly Namespace[], findings: Finding[], at: Span): Wire['ends'][number][] {

@@ -88,7 +88,7 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
         case 'jump':
         case 'goto': {
           const target = Object.hasOwn(table.chains, statement.chain) ? table.chains[statement.chain] : undefined;
-          push(v, step, [...did, `${statement.kind} ${statement.chain}`]);
+          push(v, step, [...did, `${statement.kind} ${statement.chain}${target?.rules.length === 0 ? ', which has no rules' : ''}`]);
           moved = true;
           if (!target) {
             const lost = unknownEffect(`${statement.kind} ${statement.chain}`, 'that chain is not in the capture', rule, v);

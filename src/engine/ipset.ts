@@ -40,7 +40,10 @@ export function testSet(q: SetQuestion, s: Sight): SetResult {
 
 function test(name: string, q: SetQuestion, s: Sight, within: readonly string[]): SetResult {
   const live = s.set(name);
-  if (!live) return { truth: 'unknown', saw: `the set ${name} was not captured`, hits: [] };
+  if (!live) {
+    const why = s.setsRefused ? `: ipset refused to list it, ${s.setsRefused.file}:${s.setsRefused.line}` : '';
+    return { truth: 'unknown', saw: `the set ${name} was not captured${why}`, hits: [] };
+  }
   const set = live.captured;
   if (set.type === 'list:set') return testList(live, q, s, within);
   const misfit = whyNever(set, q.by, s);

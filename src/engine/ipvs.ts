@@ -12,6 +12,7 @@ import type { Choices } from './choice.ts';
 import type { Connection } from './conntrack.ts';
 import type { Balanced, Ends, IpvsTable } from './ipvstable.ts';
 import { endpoint, unspecified } from './nat.ts';
+import type { Directed } from './pred.ts';
 import { runsSince } from './release.ts';
 import { mtuOf, place, routeOutput, type Refusal, type Router, type Way } from './routing.ts';
 import { schedule } from './scheduler.ts';
@@ -43,7 +44,14 @@ export type Handled =
   /** It goes on at OUTPUT, by this way. */
   | { readonly kind: 'sent'; readonly packet: Packet; readonly connection: Balanced; readonly step: Step; readonly way: Way }
   /** It goes on inside this packet. */
-  | { readonly kind: 'wrapped'; readonly packet: Packet; readonly outer: Packet; readonly connection: Balanced; readonly step: Step };
+  | {
+      readonly kind: 'wrapped';
+      readonly packet: Packet;
+      readonly outer: Packet;
+      readonly way: Way;
+      readonly connection: Balanced;
+      readonly step: Step;
+    };
 
 const PASSED: Handled = { kind: 'passed' };
 const FTP_DATA = 20;
@@ -197,7 +205,8 @@ function pick({ ns, table, choices }: Meeting, service: VirtualServer, ends: End
   const candidates = schedule(service, {
     ...(!loose.src && { client: ends.client.addr }),
     ...(!loose.sport && { clientPort: ends.client.port }),
-    ...(!loose.dst && { virtual: ends.virtual.addr }),
+    // dh hashes the destination of what it sees, also where that is a reply which an error quotes
+    ...(!loose.dst && { virtual: p.dst }),
     proto: p.proto,
     ...(ns.kernel !== undefined && { kernel: ns.kernel }),
   });
@@ -287,7 +296,7 @@ function transmit(m: Meeting, c: Balanced, why: string): Handled {
       ...(c.real?.tunnel?.type === 'gue' && { sport: 32768, dport: c.real.tunnel.port ?? 0, undetermined: { sport: [32768, 60999] as const } }),
       ...(packet.at !== undefined && { at: packet.at }),
     };
-    return { kind: 'wrapped', packet: sent, outer, connection: c, step: step(to) };
+    return { kind: 'wrapped', packet: sent, outer, way, connection: c, step: step(to) };
   }
   // FLOWI_FLAG_KNOWN_NH: the neighbour is the real server, whatever the packet's destination is
   const direct = method === 'direct' ? { ...way, via: way.via ?? c.server.addr } : way;
@@ -364,6 +373,13 @@ function meetErrorFromServer(m: Meeting): Handled {
   const c = table.answering(quoted.proto, server, client);
   if (!c) return PASSED;
   if (c.method !== undefined && c.method !== 'masq') return { kind: 'kept', packet, connection: c, step: told(m, c, 'it is about a request') };
+  // handle_response_icmp() sums ICMPv6 without its pseudo header, which never fits: only what conntrack has verified gets through
+  if (packet.family === 6 && (!m.connection || m.connection.state === CT_STATE.UNTRACKED))
+    return {
+      kind: 'refused',
+      refusal: dropped('IPVS takes the checksum of an ICMPv6 error for wrong that conntrack has not verified', c.real?.at),
+      step: told(m, c, 'an ICMPv6 error about a request'),
+    };
   const inner: Packet = { ...quoted, dst: c.virtual.addr, ...(quoted.dport !== undefined && { dport: c.virtual.port }) };
   return replied(m, { ...packet, src: c.virtual.addr, inner }, c, 'the error is about a request, and quotes it as the client sent it');
 }
@@ -389,6 +405,18 @@ export function trackedAfter(connection: Connection | undefined, c: Balanced, to
     ? { ...reply, src: c.server.addr, ...(isBalanced(reply.proto) && { sport: c.server.port }) }
     : { ...reply, dst: c.virtual.addr, ...(isBalanced(reply.proto) && { dport: c.virtual.port }) };
   return connection;
+}
+
+/** ipvs_mt(), net/netfilter/xt_ipvs.c: what the match finds of a packet that IPVS marked, a request on its way to the server. */
+export function directed(table: IpvsTable, p: Packet): Directed {
+  if (!isBalanced(p.proto)) return {};
+  const { client, virtual: server } = endsOf(p);
+  const c = table.answering(p.proto, server, client);
+  if (!c) return {};
+  const { service, virtual } = c;
+  const isOwn = service?.mark === undefined && service?.port === virtual.port && virtual.port !== FTP;
+  const control = c.controlled && { controlPort: isOwn ? virtual.port : 0 };
+  return { connection: { ...virtual, method: c.method ?? 'masq', ...control } };
 }
 
 function endsOf(p: Packet): Ends {

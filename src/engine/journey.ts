@@ -10,7 +10,7 @@ import { isFor, macOf, type Destination } from './frame.ts';
 import { Learned } from './learned.ts';
 import { Visit, type Passage, type UnknownDevices, type Walk } from './namespace.ts';
 import { resolve, type Delivery } from './neighbour.ts';
-import { mtuOf, place, routeOutput } from './routing.ts';
+import { mtuOf, place, routeOutput, type Way } from './routing.ts';
 import { carries, decapsulate, encapsulate, encapsulateTowards, isTaken, type Carried } from './tunnel.ts';
 import { attached, behind, bridgeCalls, bridgeKey, isBridge, linkOf, masterOf, wiresOf, type Station } from './wire.ts';
 
@@ -51,7 +51,7 @@ type End = Omit<Outcome, 'node' | 'namespace'>;
 
 /** What happens next to the packet. */
 type Next =
-  | { readonly do: 'send'; readonly ns: Namespace; readonly bound: boolean; readonly step?: Step }
+  | { readonly do: 'send'; readonly ns: Namespace; readonly bound: boolean; readonly way?: Way; readonly step?: Step }
   | { readonly do: 'receive'; readonly ns: Namespace; readonly device: string | undefined; readonly port?: string; readonly step?: Step }
   | { readonly do: 'bridge'; readonly ns: Namespace; readonly bridge: string; readonly port: string; readonly to: Destination; readonly step?: Step }
   | { readonly do: 'end'; readonly end: End };
@@ -105,7 +105,7 @@ class Journey {
     const visit = isFirst ? new Visit(ns, this.packet, this.walk, this.start.devices) : new Visit(ns, this.packet, this.walk);
     if (next.step) visit.steps.push(next.step);
     this.enter(visit);
-    const passage = next.do === 'send' ? visit.send(next.bound, this.tunnels.at(-1)?.input) : visit.receive(next.device, next.port);
+    const passage = next.do === 'send' ? visit.send(next.bound, this.tunnels.at(-1), next.way) : visit.receive(next.device, next.port);
     if (isFirst && this.tunnels.length === 0) this.sent = visit.steps.find((s) => s.step === 'enter')?.packet ?? this.packet;
     this.packet = visit.packet;
     return this.after(passage, visit, {});
@@ -409,19 +409,19 @@ class Journey {
       ...(made.at && { at: made.at }),
     };
     visit.steps.push({ step: 'leave', device: link.name, to: formatAddr(via ?? this.packet.dst), packet: this.packet });
-    this.tunnels.push({ packet: this.packet, to, ns: from.ns, link, input: link.name });
+    this.tunnels.push({ packet: this.packet, to, ns: from.ns, link, input: link.name, balanced: visit.balanced });
     this.packet = outer;
     return { do: 'send', ns: from.ns, bound: made.bound, step };
   }
 
   /** IPVS sends a packet to its real server inside another one, without a device. */
-  private wrap({ packet, outer, connection, device }: Passage & { kind: 'wrapped' }): Next {
+  private wrap({ packet, outer, way, connection, device }: Passage & { kind: 'wrapped' }): Next {
     const at = connection.real?.at ?? connection.service!.at;
     const kind = connection.real?.tunnel?.type ?? 'ipip';
-    this.tunnels.push({ packet, to: {}, ns: this.at.ns, link: { name: 'IPVS', at }, input: device });
+    this.tunnels.push({ packet, to: {}, ns: this.at.ns, link: { name: 'IPVS', at }, input: device, balanced: true });
     this.packet = outer;
     const how = `real server ${formatAddr(connection.server.addr)}`;
-    return { do: 'send', ns: this.at.ns, bound: true, step: { step: 'encapsulate', device: 'IPVS', kind, how, packet: outer, at } };
+    return { do: 'send', ns: this.at.ns, bound: true, way, step: { step: 'encapsulate', device: 'IPVS', kind, how, packet: outer, at } };
   }
 
   /** The outer packet was delivered: what it carries goes on. */

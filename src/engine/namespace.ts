@@ -13,7 +13,7 @@ import { prescribe, supposeState, track, type Connection, type ConntrackTable, t
 import { Fib, localKey } from './fib.ts';
 import { clashed, misplaced, stopOf } from './ending.ts';
 import { stagesAt, tracksConnections, translatesAddresses } from './hooks.ts';
-import { meetReply, trackedAfter, type Handled, type Meeting } from './ipvs.ts';
+import { directed, meetReply, trackedAfter, type Handled, type Meeting } from './ipvs.ts';
 import type { IpvsTable } from './ipvstable.ts';
 import type { Learned } from './learned.ts';
 import type { LiveSets } from './liveset.ts';
@@ -25,6 +25,7 @@ import type { DeviceField, Sight, SupposedName, Tracked } from './pred.ts';
 import { martianBeforeHooks, mtuOf, place, routeInput, routeOutput, rpfilterMatch, unforwardable, type Router, type Way } from './routing.ts';
 import { carryOut, type Passing } from './statement.ts';
 import { setting } from './sysctl.ts';
+import type { Carried } from './tunnel.ts';
 import { foreignChain, missingRules, missingServers } from './unseen.ts';
 import { bridgeCalls, bridgeKey, isBridge } from './wire.ts';
 import { DEFAULT_ZONE, zoneFor, type AskedZone } from './zone.ts';
@@ -76,7 +77,7 @@ export class Visit implements Visitor, Router {
   private physout = '';
   private redirected = false;
   /** IPVS has dealt with it (skb->ipvs_property). */
-  private balanced = false;
+  balanced = false;
   private tunnel: string | undefined;
   private connection: Connection | undefined;
   private zone: AskedZone = DEFAULT_ZONE;
@@ -139,15 +140,17 @@ export class Visit implements Visitor, Router {
     return this.out ? this.forward(this.out) : this.routeAndGo();
   }
 
-  /** A packet that a socket here sends, or a tunnel device; `bound` tells whether its source address is settled. */
-  send(bound: boolean, tunnel?: string): Passage {
-    this.tunnel = tunnel;
+  /** A packet that a socket here sends, or a tunnel; `bound` tells whether its source address is settled, `settled` is its way where that was chosen before. */
+  send(bound: boolean, inside?: Pick<Carried, 'input' | 'balanced'>, settled?: Way): Passage {
+    this.tunnel = inside?.input;
+    // a packet's packet keeps the mark of IPVS (skb_scrub_packet() in one namespace)
+    this.balanced = inside?.balanced ?? false;
     this.iif = '';
     const toItself = this.packet.undetermined?.dst === undefined && isZeronet(this.packet.dst);
     if (toItself) this.packet = { ...this.packet, dst: bound ? this.packet.src : loopbackOf(this.packet) };
     // where nobody knows which addresses are local, OUTPUT may yet change the destination: that question can wait
     const waits = !Fib.of(this.ns, this.packet.family).knowsLocal;
-    const first = routeOutput(this.ns, this.packet, bound, waits ? { ...this.router(), decide: () => false } : this);
+    const first = settled ?? routeOutput(this.ns, this.packet, bound, waits ? { ...this.router(), decide: () => false } : this);
     if (first.kind === 'refused') {
       if (!bound) this.packet = this.fromUnknown();
       this.steps.push({ step: 'enter', local: true, packet: this.packet });
@@ -484,9 +487,10 @@ export class Visit implements Visitor, Router {
       physin: this.physin,
       physout: this.physout,
       tracked: this.tracked(),
-      ipvs: ns.ipvs ? undefined : 'unknown',
+      ipvs: this.balanced ? directed(this.walk.ipvs(ns), this.packet) : ns.ipvs ? undefined : 'unknown',
       supposed,
       set: (name) => this.walk.sets(ns).get(name),
+      setsRefused: ns.setsRefused,
       supposedNames: (field) => this.devices[field],
       addressType: (side, device) => this.addressType(side, device),
       reversePath: (pred) => rpfilterMatch(ns, this.packet, this.iif, pred, this),

@@ -51,6 +51,8 @@ export interface Sight {
   /** Undefined where IPVS did not send the packet here; unknown where nothing about IPVS was captured. */
   readonly ipvs?: Directed | 'unknown' | undefined;
   set(name: string): LiveSet | undefined;
+  /** Where ipset says that it could not list the sets. */
+  readonly setsRefused?: Span | undefined;
   /** Names of devices that an unknown one has been supposed to match, or not to. */
   supposedNames(field: DeviceField): readonly SupposedName[];
   /** ADDR_TYPE bit of a side's address by the FIB, on any device or on one; undefined when not captured. */

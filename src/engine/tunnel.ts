@@ -21,6 +21,8 @@ export interface Carried {
   readonly link: Pick<Link, 'name' | 'at' | 'vxlan'>;
   /** The device that the outer packet shows as its input in POSTROUTING. */
   readonly input: string;
+  /** IPVS has dealt with the inner packet. */
+  readonly balanced: boolean;
 }
 
 export interface Encapsulated {

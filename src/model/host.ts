@@ -1,5 +1,6 @@
 // What one network namespace printed about itself. A node is its root namespace plus those of its containers.
 import type { Addr, Family, Prefix } from '../net/addr.ts';
+import type { LogEvidence } from './evidence.ts';
 import type { Finding, Span } from './finding.ts';
 import type { Ipvs } from './ipvs.ts';
 import type { Tuple } from './packet.ts';
@@ -240,6 +241,8 @@ export interface Namespace {
   /** Virtual servers and their connections, where something about them was captured. */
   readonly ipvs?: Ipvs;
   readonly foreignChains?: readonly ForeignChain[];
+  /** Where ipset says that it could not list its sets; absent where another file lists them. */
+  readonly setsRefused?: Span;
   /** `uname -r`, where captured. */
   readonly kernel?: string;
   /** Made from a scenario's `addresses:` and `routes:` instead of captures: it forwards and filters nothing. */
@@ -272,4 +275,6 @@ export interface World {
   readonly findings: readonly Finding[];
   /** What the cluster's records say, where some were captured. */
   readonly witness?: Witness;
+  /** What logs tell, where some were captured that tell anything. */
+  readonly evidence?: readonly LogEvidence[];
 }

@@ -143,7 +143,7 @@ export function verdictOf(c: Course): string {
     // the classic: a source nobody translated, so the far end answers to an address it has no way to
     const untranslated = reply && !c.trace.translated.src && reply.outcome.kind === 'no-route';
     const from = place(reply?.hops[0] ?? outcome);
-    return `REPLY LOST at ${place(outcome)}: ${untranslated ? `nobody translated the source of the request, so ${from} answered to ${formatAddr(reply.packet.dst)} itself, and ` : ''}${outcome.why}`;
+    return `REPLY LOST at ${place(outcome)}: ${untranslated ? `${ownAddress(c.trace)}nobody translated the source of the request, so ${from} answered to ${formatAddr(reply.packet.dst)} itself, and ` : ''}${outcome.why}`;
   }
   const head = `${outcome.kind.toUpperCase().replaceAll('-', ' ')}${outcome.kind === 'delivered' ? ` to ${place(outcome)}` : ` at ${place(outcome)}`}`;
   if (outcome.kind === 'delivered') return `${head}${reply ? ', and the reply arrives' : ''}`;
@@ -152,6 +152,13 @@ export function verdictOf(c: Course): string {
     return `LEFT ${place(outcome)} by ${outcome.device ?? 'an unknown interface'} towards ${outcome.nextHop ?? '?'} as ${as} -> ${endpoint(c.trace.final, 'dst')}${c.trace.translated.src ? '' : `, source not translated`}`;
   }
   return `${head}: ${outcome.why}`;
+}
+
+/** A host asks an address of its own, as those of kube-ipvs0 are, from that address. */
+function ownAddress(t: Trace): string {
+  const [sends, route] = t.hops[0]?.steps ?? [];
+  if (sends?.step !== 'enter' || !sends.local || route?.step !== 'route' || formatAddr(sends.packet.src) !== formatAddr(sends.packet.dst)) return '';
+  return `${formatAddr(sends.packet.src)} is an address of ${place(t.hops[0]!)} itself, so it asks from that address (${location(route.at)}); `;
 }
 
 /** What was translated on the way there, one phrase for each rewriting. */
@@ -164,12 +171,16 @@ export function translations(t: Trace): string[] {
   return [...told('destination', dst), ...told('source', src)];
 }
 
+/** How a jump says that there is nothing where it leads. */
+const EMPTY = ', which has no rules';
+
 /** The lines on which a failed course rests, most telling first. */
 export function decisive(c: Course): string[] {
   const lines = c.nearMisses.map(nearMiss);
   if (c.verdict === 'yes') return lines;
   for (const s of c.trace.hops.flatMap((h) => h.steps))
     if (s.step === 'ipvs' && s.did === 'passed') lines.unshift(`${s.why}${s.at ? ` (${location(s.at)})` : ''}`);
+  for (const { step } of emptyChains(c.trace)) lines.push(`${step.chain} ${step.number} leads nowhere: ${step.did.slice(5)} (${location(step.at)})`);
   const ended = c.trace.reply ?? c.trace;
   const { at } = ended.outcome;
   if (at && at.file !== '')
@@ -177,6 +188,17 @@ export function decisive(c: Course): string[] {
       `${ended === c.trace ? '' : 'reply: '}${ended.outcome.why.includes(location(at)) ? '' : `${location(at)}: `}${ruleText(ended, at) ?? ended.outcome.why}`,
     );
   return [...new Set(lines)];
+}
+
+/** Jumps of a hook's nat chain into chains without rules, as they are left where a program could not write its own. */
+function emptyChains(t: Trace): { readonly node: string; readonly step: Extract<Step, { step: 'rule' }> & { readonly did: string } }[] {
+  return t.hops.flatMap(({ node, steps }) =>
+    steps.flatMap((step) =>
+      step.step === 'rule' && step.table === 'nat' && step.chain === step.hook && step.did?.endsWith(EMPTY)
+        ? [{ node, step: { ...step, did: step.did } }]
+        : [],
+    ),
+  );
 }
 
 function ruleText(t: Trace, at: Span): string | undefined {
@@ -194,6 +216,9 @@ export function advice(c: Course): string | undefined {
     const asker = formatAddr(c.trace.final.src);
     const from = place(c.trace.reply?.hops[0] ?? outcome);
     const translated = c.trace.translated.src !== undefined;
+    const empty = emptyChains(c.trace).find((e) => e.step.did.includes(' KUBE-SERVICES,'));
+    if (!translated && empty)
+      return `find out why kube-proxy on ${empty.node} has no rules in KUBE-SERVICES (its log; a refused iptables-restore?): they would have had the source translated`;
     const miss = c.nearMisses.find((m) => m.then.some((s) => s.kind === 'masquerade' || s.kind === 'snat'));
     if (!translated && miss)
       return `${remedy(miss)}, so that ${place(miss)} translates the source; or give ${placeThatLost(c)} a route to ${asker} through ${place(miss)}`;

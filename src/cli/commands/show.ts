@@ -1,4 +1,5 @@
 // `netwhy show`: what was read of a capture, and what was not.
+import { testimony } from '../../ask/testimony.ts';
 import { describeBlock } from '../../net/edge.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { Palette } from '../../say/palette.ts';
@@ -22,6 +23,7 @@ export async function runShow(
       subnets: await subnets(loaded),
       unmodelled: unmodelled(world),
       witness: world.witness && tally(world.witness),
+      evidence: world.evidence,
       findings: world.findings.map(({ about: _about, ...finding }) => finding),
     };
     await print(`${JSON.stringify(report, null, 2)}\n`);
@@ -36,7 +38,8 @@ export async function runShow(
       'files:',
       ...files.map((f) => `  ${f.path.padEnd(width)}  ${f.kind.padEnd(13)}  ${String(f.lines).padStart(7)} lines${f.used ? '' : '  (not used)'}`),
     );
-    if (world.findings.length > 0) out.push('', `findings (${world.findings.length}):`, ...findingsText(world.findings, palette));
+    const findings = [...world.findings, ...(world.evidence ?? []).map((e) => testimony([e]))];
+    if (findings.length > 0) out.push('', `findings (${findings.length}):`, ...findingsText(findings, palette));
     await print(`${out.join('\n').replace(/\n\n\n/g, '\n\n')}\n`);
   }
   return world.findings.some((f) => f.severity === 'error') ? EXIT.no : EXIT.yes;
