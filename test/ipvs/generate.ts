@@ -161,7 +161,7 @@ export function makeShot(d: Dice, scene: Scene, at: number): Shot {
       proto: t.six ? 'icmpv6' : 'icmp',
       type: t.six ? 1 : 3,
       code: t.six ? 4 : d.pick([1, 3]),
-      inner: { ...target, src: target.dst, dst: sender.src!, ...(ported && { sport: target.dport, dport: base.sport! }) },
+      inner: { ...target, src: target.dst, dst: sender.src!, ...(ported ? { sport: target.dport, dport: base.sport! } : { id: 1 }) },
     };
   return { ...base, ...(d.chance(6) && { ttl: d.pick([1, 2]) }) };
 }

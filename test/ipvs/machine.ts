@@ -3,6 +3,7 @@ import type { World } from '../../src/model/host.ts';
 import { filesBefore, judge, worldOf, type Comparison } from '../probes/compare.ts';
 import { Dice } from '../probes/dice.ts';
 import type { Load, Node, Shot, Sighting } from '../probes/node.ts';
+import type { Suspect } from '../probes/shrink.ts';
 import { answerTo, errorAbout } from '../probes/story.ts';
 import { makeGround, makeScene, makeShot, makeStory, type Scene, type Step, type Story } from './generate.ts';
 
@@ -215,21 +216,8 @@ export function isUnsure({ kernel, courses, traces }: Comparison): boolean {
   return traces.some((t, i) => t.outcome.kind === 'cannot-tell' && courses[i]!.rules.every((r, k) => kernel.rules[k] === r));
 }
 
-/** Of so many packets that may go several ways, how many took the first of them, and how many should. */
-export interface Share {
-  readonly of: number;
-  readonly hits: number;
-  readonly expected: number;
-  readonly variance: number;
-}
-
-/** Whether the kernel chose the first of the servers that netwhy names, by what they were chosen. */
-export function sharesOf({ taken, traces, courses }: Comparison): Readonly<Record<string, Share>> {
-  if (!taken || traces.length < 2 || traces.some((t) => t.assumptions.some((a) => a.forked && a.probability === undefined))) return {};
-  const way = (i: number): string => `${courses[i]!.final?.dst ?? ''}:${courses[i]!.final?.dport ?? ''} ${courses[i]!.fate}`;
-  const first = way(0);
-  const p = traces.reduce((sum, t, i) => sum + (way(i) === first ? t.probability : 0), 0);
-  if (p < 0.02 || p > 0.98) return {};
-  const name = taken.hops.flatMap((h) => h.steps).some((s) => s.step === 'ipvs') ? 'servers' : 'others';
-  return { [name]: { of: 1, hits: way(traces.indexOf(taken)) === first ? 1 : 0, expected: p, variance: p * (1 - p) } };
+/** The packet with a number, with those of its connection before it. */
+export function suspectOf({ load, seen }: Played, at: number): Suspect {
+  const from = seen.findLastIndex((s, i) => i <= at && s.begins);
+  return { load, shots: seen.slice(from, at + 1).map((s) => s.shot) };
 }

@@ -145,11 +145,13 @@ class Guest(probe.Node):
     def result(self, problem):
         events, frames, heard = [], [], []
         for _ in range(20):
+            heard += self.hear()
             more, out = self.collect()
-            events, frames, heard = events + more, frames + out, heard + self.hear()
+            events, frames = events + more, frames + out
             if problem or frames or heard or not any(e.get('oif') == 'lo' for e in more):
                 break
             time.sleep(0.0002)
+        events += self.collect()[0]                      # what led there may have been told a little later
         events = [e for e in events if not e['header']['dst'].startswith('ff02::')]
         mine, made = [], {}
         for e in events:

@@ -198,10 +198,10 @@ export function comesHome(sent: Packet, s: Sighting): boolean {
   return frame.dst === asked.src && ends(about) === ends(asked);
 }
 
-/** Reports whether IPVS took the packet out of OUTPUT and sent it on by itself: another hook of OUTPUT, or a tunnel, came after. */
+/** Reports whether IPVS took the packet out of its hook and sent it on by itself: OUTPUT again, or a tunnel. */
 function isStolen(t: Trace): boolean {
   const steps = t.hops.flatMap((h) => h.steps);
-  const at = steps.findIndex((s) => s.step === 'ipvs' && s.hook === 'OUTPUT' && s.manip !== 'src' && s.did !== 'passed' && s.did !== 'refused');
+  const at = steps.findIndex((s) => s.step === 'ipvs' && s.manip !== 'src' && s.did !== 'passed' && s.did !== 'refused');
   const next = steps[at + 1];
   return at >= 0 && next !== undefined && ((next.step === 'route' && next.purpose === 'reroute') || next.step === 'encapsulate');
 }

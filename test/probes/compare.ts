@@ -64,9 +64,9 @@ export function seen(s: Sighting): Told {
   const base = { rules, fate, answers: [answerOf(s)], ...stray, ...(s.error !== undefined && { error: s.error }) };
   if (!s.last) return base;
   // an error quotes a packet, anything else carries it
-  const carries = s.last.inner !== undefined && s.last.type === undefined;
-  const { src, dst, ttl, inner } = carries ? s.last.inner! : s.last;
-  if (carries) return { ...base, carrier: carrierOf(s.last), final: { src, dst, ...portsOf(s.last.inner!), ttl, mark: s.mark } };
+  const carried = s.last.type === undefined ? s.last.inner : undefined;
+  const { src, dst, ttl, inner } = carried ?? s.last;
+  if (carried) return { ...base, carrier: carrierOf(s.last), final: { src, dst, ...portsOf(carried), ttl, mark: s.mark } };
   return { ...base, final: { src, dst, ...portsOf(s.last), ttl, mark: s.mark, ...(inner && { about: quoted({ ...inner, ...portsOf(inner) }) }) } };
 }
 

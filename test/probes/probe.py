@@ -370,6 +370,9 @@ class Node:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if (plain or 'src' in p) and not p.get('raw'):
                 s.bind((p.get('src', '::' if v6 else '0.0.0.0'), p['sport'] if plain else 0))
+            if p.get('raw') and 'src' in p:
+                with contextlib.suppress(OSError):                       # routes are looked up for the socket's source, not the header's
+                    s.bind((p['src'], 0))
             to = (p['dst'], p.get('dport', 80) if plain else 0)
             if p.get('raw'):
                 s.sendto(packet_bytes(p), to)
