@@ -116,7 +116,7 @@ esac
 
 beside() {
   local folder=$scenario/worker
-  sed -i 's/ 6\.1\.[0-9]* / 4.18.0-193.el8.x86_64 /' "$folder/uname.txt"
+  sed -i 's/ 6\.1\.[0-9]* .* x86_64/ 4.18.0-193.el8.x86_64 #1 SMP x86_64/' "$folder/uname.txt"
   if [ -n "$complaint" ]; then
     # The node's own iptables is another one than kube-proxy's, and shows other rules.
     mv "$folder/iptables-save.txt" "$folder/iptables-legacy-save.txt"

@@ -34,6 +34,7 @@ export interface Balanced extends Ends {
   /** As captured: ESTABLISHED, TIME_WAIT, ... */
   readonly state?: string;
   readonly expires?: number;
+  readonly text?: string;
   readonly at?: Span;
 }
 
@@ -118,7 +119,7 @@ export class IpvsTable {
   }
 
   private open(line: IpvsConnection): Balanced {
-    const { proto, client, virtual, server, state, expires, at } = line;
+    const { proto, client, virtual, server, state, expires, text, at } = line;
     // the mark of the connection is not shown: where its own service has not that server, one of a mark may
     const services = [
       this.service(line.family, 0, proto, virtual),
@@ -139,6 +140,7 @@ export class IpvsTable {
       onePacket: false,
       state,
       ...(expires !== undefined && { expires }),
+      text,
       at,
     };
   }

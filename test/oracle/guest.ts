@@ -10,10 +10,10 @@ import { nodeOf, type Node } from '../probes/node.ts';
 export function guestMissing(): string | undefined {
   if (process.platform !== 'linux') return `it takes Linux, this is ${process.platform}`;
   if (process.getuid?.() !== 0) return 'it takes root';
-  const absent = ['linux.uml', 'modprobe', 'python3', 'ipset', 'iptables-legacy-restore', 'ipvsadm'].filter(
+  const absent = ['linux.uml', 'modprobe', 'python3', 'ipset', 'ipvsadm', 'iptables-legacy-restore'].filter(
     (tool) => spawnSync('sh', ['-c', 'PATH=$PATH:/usr/sbin:/sbin; command -v "$1"', 'sh', tool]).status !== 0,
   );
-  return absent.length > 0 ? `not installed: ${absent.join(', ')} (Debian: user-mode-linux, kmod, ipset, iptables, ipvsadm)` : undefined;
+  return absent.length > 0 ? `not installed: ${absent.join(', ')} (Debian: user-mode-linux, kmod, ipset, ipvsadm, iptables)` : undefined;
 }
 
 /** Tests that ask the guest's kernel: skipped with the reason where it cannot run, failing with it under NETWHY_KERNEL=required. */
