@@ -76,6 +76,14 @@ export class ConntrackTable {
     return isReply ? { entry: reply, direction: 'reply' } : { entry: original, direction: 'original' };
   }
 
+  /** A captured connection that a packet with any source port of a range may belong to. */
+  among(tuple: Tuple, [lo, hi]: readonly [number, number]): ConntrackEntry | undefined {
+    return this.ns.conntrack.find(
+      ({ orig: o }) =>
+        o.proto === tuple.proto && o.dport === tuple.dport && o.sport >= lo && o.sport <= hi && equal(o.src, tuple.src) && equal(o.dst, tuple.dst),
+    );
+  }
+
   /** Another connection that answers to this reply tuple already: nf_conntrack_tuple_taken(). */
   holder(reply: Tuple, by: Entry): Entry | undefined {
     const answering = this.at(key(reply, by.zone, 'reply'));

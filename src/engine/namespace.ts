@@ -9,7 +9,17 @@ import { CT_STATE, CT_STATUS, type Hook, type Pred } from '../model/ruleset.ts';
 import type { OutcomeKind, Step } from '../model/trace.ts';
 import { walkChain, type Visitor } from './chain.ts';
 import { NOT, type Choices } from './choice.ts';
-import { prescribe, supposeState, track, type Connection, type ConntrackTable, type Direction, type Entry, type Manip } from './conntrack.ts';
+import {
+  prescribe,
+  supposeState,
+  track,
+  tupleOf,
+  type Connection,
+  type ConntrackTable,
+  type Direction,
+  type Entry,
+  type Manip,
+} from './conntrack.ts';
 import { Fib } from './fib.ts';
 import { clashed, misplaced, stopOf } from './ending.ts';
 import { stagesAt, tracksConnections, translatesAddresses } from './hooks.ts';
@@ -371,7 +381,7 @@ export class Visit implements Visitor, Router {
         { value: false, what: `${NOT}${what}`, ...(old.at && { at: old.at }) },
       ]);
     };
-    const found = track(this.walk.connections(this.ns), this.packet, zoneFor(this.zone, this.packet.mark), loose, begins);
+    const found = track(this.walk.connections(this.ns), this.asTracked(), zoneFor(this.zone, this.packet.mark), loose, begins);
     const state = prescribed ?? supposeState(found, this.packet, this.choices);
     const why = prescribed === undefined ? 'supposed' : 'prescribed by the question';
     this.connection = state === undefined ? found : prescribe(found, state, why);
@@ -380,6 +390,15 @@ export class Visit implements Visitor, Router {
     if ('entry' in c) {
       this.steps.push({ step: 'conntrack', hook: this.hook, state: name, direction: c.direction, ...(c.entry.at && { at: c.entry.at }) });
     } else this.steps.push({ step: 'conntrack', hook: this.hook, state: name, why: c.why });
+  }
+
+  /** A tunnel's source port is a hash of what it carries: its packet may be of a connection that conntrack holds. */
+  private asTracked(): Packet {
+    const range = this.tunnel === undefined ? undefined : this.packet.undetermined?.sport;
+    const held = range && this.walk.connections(this.ns).among(tupleOf(this.packet), range);
+    if (!held) return this.packet;
+    const what = `the packet that carries it is the first of its flow (its source port is none that conntrack of ${place(this.ns)} holds)`;
+    return this.decide(`flow:${this.visit}`, what) ? this.packet : { ...this.packet, sport: held.orig.sport };
   }
 
   /** nf_nat_inet_fn(): binds a new connection once per manipulation, then rewrites as the bindings say. */
