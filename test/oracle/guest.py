@@ -189,6 +189,8 @@ class Guest(probe.Node):
     def is_answer(self, header):
         """Reports whether a packet is none that was asked about: the kernel answers with errors, resets, and echoes."""
         p, number = self.asked, header['proto']
+        if number not in ERRORS and 'inner' in header:
+            return self.is_answer(header['inner'])       # IPVS may put it into a tunnel
         asked = protocol(p.get('proto', 'tcp'))
         if number == 6 and header.get('flags', 0) & 4:
             return asked == 6 and not flag_bits(p.get('flags', 'SYN')) & 4

@@ -67,7 +67,7 @@ export function answersFor(world: World, t: Trace): readonly string[] {
   if (last.step === 'leave' && last.device === iif && p.family === 4) return [SILENCE, icmp(ns!, p, '5/1', iif)];
   const kind = claimed(t);
   if (kind === undefined) return [SILENCE];
-  const taken = steps.some((s) => s.step === 'route' && s.purpose === 'input' && s.result === 'local');
+  const taken = steps.some((s) => s.step === 'route' && s.purpose === 'input' && s.result === 'for this host');
   const told = kind === RESET ? reset(ns!, p) : icmp(ns!, p, kind, iif, taken);
   // ip_error(): errors of routes are rationed by the second and sender
   const rationed = p.family === 4 && (t.outcome.kind === 'no-route' || t.outcome.kind === 'prohibited');
