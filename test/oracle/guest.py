@@ -6,7 +6,7 @@ Besides what probe.py knows:
 
   {"op": "load"|"rules"|"swap", ..., "ipvs"?: lines of `ipvsadm -R`}; swap also takes "sysctls"
   {"op": "packets", "packets": [PACKET with "edit"?: lines of `ipvsadm -R`, run before it], "list"?: true}
-      with what IPVS had before each: "servers", "connections" (/proc/net/ip_vs, ip_vs_conn), and after an edit "saved" (of ipvsadm)
+      with what IPVS had before each: "servers", "connections" (/proc/net/ip_vs, ip_vs_conn), and "saved", of ipvsadm, where that changed
 
 The trace is that of `-j TRACE`, which stands before the rules under test in raw and is left out of captures. Its events have no id:
 what the kernel makes in answer is told from the packet by its header. Nothing can drop at a socket's door, so raw sockets hear what
@@ -61,6 +61,16 @@ def listing(name):
     return ''
 
 
+def lasting():
+    """Connections; those that were told to expire at once are gone at the next tick of the clock."""
+    for _ in range(5):
+        text = listing('ip_vs_conn')
+        if not re.search(r' 0 *$', text, re.M):
+            break
+        time.sleep(0.005)
+    return text
+
+
 class Guest(probe.Node):
     def fresh(self):
         for fd in self.taps.values():
@@ -110,9 +120,10 @@ class Guest(probe.Node):
         for p in m['packets']:
             if 'edit' in p:
                 probe.run('ipvsadm', '-R', given=p['edit'], check=False)       # of what is gone already
-            before = {'servers': listing('ip_vs'), 'connections': listing('ip_vs_conn')} if m.get('list') else {}
-            if 'edit' in p and m.get('list'):
-                before['saved'] = self.capture(('ipvsadm-save.txt', *(['ipvsadm-thresholds.txt'] if self.limits else [])))
+            before = {'connections': lasting(), 'servers': listing('ip_vs')} if m.get('list') else {}
+            saved = ('ipvsadm-save.txt',) * ('edit' in p) + ('ipvsadm-thresholds.txt',) * self.limits
+            if saved and m.get('list'):
+                before['saved'] = self.capture(saved)
             answers += [{**answer, **before} for answer in super().packets({**m, 'packets': [p]})]
             m.pop('insert', None)
         return answers

@@ -67,7 +67,8 @@ export function answersFor(world: World, t: Trace): readonly string[] {
   if (last.step === 'leave' && last.device === iif && p.family === 4) return [SILENCE, icmp(ns!, p, '5/1', iif)];
   const kind = claimed(t);
   if (kind === undefined) return [SILENCE];
-  const told = kind === RESET ? reset(ns!, p) : icmp(ns!, p, kind, iif);
+  const taken = steps.some((s) => s.step === 'route' && s.purpose === 'input' && s.result === 'local');
+  const told = kind === RESET ? reset(ns!, p) : icmp(ns!, p, kind, iif, taken);
   // ip_error(): errors of routes are rationed by the second and sender
   const rationed = p.family === 4 && (t.outcome.kind === 'no-route' || t.outcome.kind === 'prohibited');
   return rationed && told !== SILENCE ? [told, SILENCE] : [told];
@@ -140,11 +141,13 @@ function reset(ns: Namespace, p: Packet): string {
  * __icmp_send(), icmp6_send(): from the address it was for if that is the host's own, else from that of the way back; in IPv6 that of
  * the way it came, where no route prefers a source.
  */
-function icmp(ns: Namespace, p: Packet, kind: string, iif: string | undefined): string {
+function icmp(ns: Namespace, p: Packet, kind: string, iif: string | undefined, taken = false): string {
   if (isError(p) || toMany(ns, p)) return SILENCE;
   const fib = Fib.of(ns, p.family);
   const mine = ADDR_TYPE.LOCAL | (p.family === 6 ? ADDR_TYPE.ANYCAST : 0); // ipv6_chk_acast_addr_src()
   const own = ((fib.addressType(p.dst)?.type ?? 0) & mine) !== 0;
+  // what a policy's local route took in is answered from where it was sent to, which is no address of the host: that has no route
+  if (taken && !own && p.family === 4) return SILENCE;
   const { sport: _s, dport: _d, flags: _f, uid: _u, icmp: _i, inner: _q, ...rest } = p;
   const back: Packet = {
     ...rest,
