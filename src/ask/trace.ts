@@ -191,7 +191,8 @@ function misses(t: Trace, verdict: Verdict): NearMiss[] {
       if (s.table === 'nat') {
         const source = direct ? direct.kind === 'snat' || direct.kind === 'masquerade' : s.hook === 'POSTROUTING' || s.hook === 'INPUT';
         if (source) return toldSource && !translated('src') && (verdict !== 'yes' || (direct !== undefined && !sentHere));
-        return !translated('dst') && (verdict !== 'yes' || missed(s) === 'port');
+        // an ACCEPT here translates nothing
+        return direct?.kind !== 'verdict' && !translated('dst') && (verdict !== 'yes' || missed(s) === 'port');
       }
       // an ACCEPT that did not come, in the table that then dropped it
       return (

@@ -1,12 +1,12 @@
 // IPVS of one network namespace: what its listings show, put together. Each form of listing leaves something out, so they
 // complete each other: the flags are those of `ipvsadm -S`, the counts those of `-L`, the order that of /proc/net/ip_vs.
-import { familyOf, formatEndpoint, type Addr, type Family } from '../net/addr.ts';
+import { familyOf, formatEndpoint, type Family } from '../net/addr.ts';
 import { formatProtocol } from '../net/proto.ts';
 import type { Finding } from '../model/finding.ts';
 import type { CaptureKind } from '../model/host.ts';
 import type { Ipvs, IpvsConnection, RealServer, VirtualServer } from '../model/ipvs.ts';
 import { readIpvsadm } from './ipvsadm.ts';
-import type { Form, ListedServer, ListedService, Listing, ServiceName } from './ipvslisting.ts';
+import { isUnsorted, type Form, type ListedServer, type ListedService, type Listing, type ServiceName } from './ipvslisting.ts';
 import { Source, type Line } from './source.ts';
 
 /** A file about IPVS. What an empty one lists depends on its name. */
@@ -27,6 +27,8 @@ const FORMS: readonly Form[] = ['rules', 'tunnels', 'list', 'proc', 'thresholds'
 /** The forms that tell enough to know a virtual server; the others only complete them. */
 const ENOUGH: ReadonlySet<Form> = new Set<Form>(['rules', 'tunnels', 'list', 'proc']);
 
+const FLAGS = 'the scheduler flags';
+
 interface Seen<T> {
   readonly as: T;
   readonly listing: Listing;
@@ -45,17 +47,18 @@ export function readIpvs(files: readonly IpvsFile[]): IpvsReading {
   let connections: IpvsConnection[] | undefined;
   for (const { path, text, lists } of files) {
     const read = readIpvsadm(text, path);
-    const isEmpty = text.trim() === '';
+    // of an empty file the name says what there is none of; a kernel without IPVS has neither
+    const isNone = (what: IpvsFile['lists']): boolean => read.isAbsent || (text.trim() === '' && lists === what);
     const kinds: CaptureKind[] = [];
     listings.push(...read.listings);
     findings.push(read.findings);
-    if (read.isAbsent || (isEmpty && lists === 'servers')) {
+    if (isNone('servers')) {
       const source = new Source(text, path);
       listings.push({ form: 'rules', isWhole: true, services: [], source });
       findings.push(source.findings);
     }
-    if (read.isAbsent || isEmpty ? lists === 'servers' : read.listings.length > 0) kinds.push('ipvs');
-    const entries = read.connections ?? ((isEmpty || read.isAbsent) && lists === 'connections' ? [] : undefined);
+    if (isNone('servers') || read.listings.length > 0) kinds.push('ipvs');
+    const entries = isNone('connections') ? [] : read.connections;
     if (entries) {
       kinds.push('ipvsConnections');
       connections = connections ? [...connections, ...unknownTo(connections, entries)] : [...entries];
@@ -63,14 +66,10 @@ export function readIpvs(files: readonly IpvsFile[]): IpvsReading {
     shown.set(path, kinds);
   }
   const services = listings.length > 0 ? completed(listings) : undefined;
-  if (!services)
-    for (const [path, kinds] of shown)
-      shown.set(
-        path,
-        kinds.filter((k) => k !== 'ipvs'),
-      );
   const ipvs = services || connections ? { services: services ?? [], ...(connections && { connections }) } : undefined;
-  return { ...(ipvs && { ipvs }), findings: findings.flat(), shown };
+  // listings that are not enough to know the virtual servers have not shown them
+  const used = [...shown].map(([path, kinds]) => [path, services ? kinds : kinds.filter((k) => k !== 'ipvs')] as const);
+  return { ...(ipvs && { ipvs }), findings: findings.flat(), shown: new Map(used) };
 }
 
 function unknownTo(known: readonly IpvsConnection[], entries: readonly IpvsConnection[]): IpvsConnection[] {
@@ -83,8 +82,8 @@ function unknownTo(known: readonly IpvsConnection[], entries: readonly IpvsConne
 /** The virtual servers that these listings show. What one of them shows differently than another is reported. */
 function completed(unsorted: readonly Listing[]): VirtualServer[] | undefined {
   const listings = unsorted.toSorted((a, b) => FORMS.indexOf(a.form) - FORMS.indexOf(b.form));
-  if (!listings.some((l) => ENOUGH.has(l.form) || l.services.length === 0)) {
-    for (const { source, services } of listings) {
+  if (!listings.some((l) => ENOUGH.has(l.form) || (l.isWhole && l.services.length === 0))) {
+    for (const { source, services } of listings.filter((l) => l.services.length > 0)) {
       source.report(
         'error',
         'partial-listing',
@@ -102,7 +101,9 @@ function completed(unsorted: readonly Listing[]): VirtualServer[] | undefined {
   const services = groups.flatMap((g) => serviceOf(g, ordered, hidden) ?? []);
   if (hidden.size > 0) {
     const first = listings.find((l) => l.services.length > 0)!;
-    first.source.report('note', 'partial-listing', `no listing shows ${[...hidden].join(', ')}`, first.services[0]!.line, {
+    // what sh and mh pick hangs on their flags
+    const severity = [...hidden].some((h) => h.startsWith(FLAGS)) ? 'warning' : 'note';
+    first.source.report(severity, 'partial-listing', `no listing shows ${[...hidden].join(', ')}`, first.services[0]!.line, {
       hint: 'capture `ipvsadm -Sn` too',
     });
   }
@@ -142,15 +143,22 @@ function pick({ proto, addr, port, mark, family }: ServiceName): ServiceName {
   };
 }
 
-// /proc/net/ip_vs does not tell of a firewall mark whether it is for IPv4 or IPv6; servers that are not behind a tunnel have its family.
+// /proc/net/ip_vs does not tell of a firewall mark whether it is for IPv4 or IPv6. Servers that are not behind a tunnel have its
+// family; else the other listings tell it, of two services of one mark the one that looks the same.
 function familyOfMark({ as, listing }: Seen<ListedService>, alike: readonly Group[]): Family {
-  const server = as.servers.find((s) => s.forwarding !== 'tunnel') ?? (alike.length === 1 ? undefined : as.servers[0]);
-  const family = server ? familyOf(server.addr) : alike.length === 1 ? alike[0]!.name.family : undefined;
-  if (family === undefined) {
-    const message = 'nothing shows whether this firewall mark is for IPv4 or for IPv6; it is taken to be for IPv4';
-    listing.source.report('warning', 'unknown-family', message, as.line, { hint: 'capture `ipvsadm -Sn` too' });
-  }
-  return family ?? 4;
+  const direct = as.servers.find((s) => s.forwarding !== 'tunnel');
+  if (direct) return familyOf(direct.addr);
+  const open = alike.filter((g) => g.seen.every((s) => s.listing !== listing));
+  const found = open.length > 1 ? open.find((g) => g.seen.some((s) => looksOf(s.as) === looksOf(as))) : open[0];
+  if (found) return found.name.family;
+  const family = as.servers[0] ? familyOf(as.servers[0].addr) : 4;
+  const message = `nothing shows whether this firewall mark is for IPv4 or for IPv6; it is taken to be for IPv${family}`;
+  listing.source.report('warning', 'unknown-family', message, as.line, { hint: 'capture `ipvsadm -Sn` too' });
+  return family;
+}
+
+function looksOf({ scheduler, onePacket, isPersistent, servers }: ListedService): string {
+  return JSON.stringify([scheduler, onePacket, isPersistent, servers.map(keyOf).toSorted()]);
 }
 
 function nameOf({ proto, addr, port, mark }: ServiceName): string {
@@ -185,7 +193,7 @@ function agreed<T extends { readonly line: Line }, K extends keyof T>(seen: read
   if (!first) return undefined;
   const value = JSON.stringify(first.as[field]);
   for (const other of others) {
-    if (JSON.stringify(other.as[field]) === value) continue;
+    if (other.as[field] === first.as[field] || JSON.stringify(other.as[field]) === value) continue;
     report(other.listing, other.as.line, `${what} is ${JSON.stringify(other.as[field])} here and ${value} in ${fileOf(first)}, which counts`);
   }
   return first.as[field];
@@ -206,14 +214,15 @@ function serviceOf({ name, seen }: Group, ordered: ReadonlySet<Listing>, hidden:
   const seconds = agreed(seen, 'seconds', 'the time of persistence');
   const length = agreed(seen, 'length', 'the mask of persistence') ?? (name.family === 6 ? 128 : 32);
   const engine = agreed(seen, 'engine', 'the persistence engine');
-  if (!schedulerFlags && /^[sm]h$/.test(scheduler)) hidden.add(`the scheduler flags of ${scheduler}`);
+  if (!schedulerFlags && /^[sm]h$/.test(scheduler)) hidden.add(`${FLAGS} of ${scheduler}`);
   if (isPersistent && seconds === undefined) hidden.add('the time of persistence in seconds');
   if (isPersistent && engine === undefined) hidden.add('the persistence engine');
   const { servers, inKernelOrder } = serversOf(seen, ordered, hidden);
   return {
     ...name,
     scheduler,
-    schedulerFlags: schedulerFlags ?? [],
+    // of the others they say nothing
+    ...((schedulerFlags || !/^[sm]h$/.test(scheduler)) && { schedulerFlags: schedulerFlags ?? [] }),
     onePacket: onePacket ?? false,
     ...(isPersistent && { persistence: { ...(seconds !== undefined && { seconds }), length } }),
     ...(engine && { engine }),
@@ -251,10 +260,12 @@ function serversOf(
       report(listing, as.line, `the real server ${missing[0]![0]} ${more(missing.length)}not here, but in ${fileOf(missing[0]![1][0]!)}`);
   }
   const servers = [...groups.values()].flatMap((g) => serverOf(g, hidden) ?? []);
-  const order = seen.find((s) => ordered.has(s.listing) && s.as.servers.length === servers.length && s.as.servers.every((x) => groups.has(keyOf(x))));
-  if (!order) return { servers, inKernelOrder: servers.length < 2 };
-  const place = new Map(order.as.servers.map((s, i) => [keyOf(s), i]));
-  return { servers: servers.toSorted((a, b) => place.get(keyOf(a))! - place.get(keyOf(b))!), inKernelOrder: true };
+  // one that could not be read stands nobody knows where
+  if (seen.every((s) => s.as.isDamaged)) return { servers, inKernelOrder: false };
+  const places = seen.filter((s) => ordered.has(s.listing)).map((s) => new Map(s.as.servers.map((r, i) => [keyOf(r), i])));
+  const place = places.find((p) => p.size === servers.length && servers.every((r) => p.has(keyOf(r))));
+  if (!place) return { servers, inKernelOrder: servers.length < 2 };
+  return { servers: servers.toSorted((x, y) => place.get(keyOf(x))! - place.get(keyOf(y))!), inKernelOrder: true };
 }
 
 function serverOf(seen: readonly Seen<ListedServer>[], hidden: Set<string>): RealServer | undefined {
@@ -295,42 +306,4 @@ function forwardingOf(seen: readonly Seen<ListedServer>[]): RealServer['forwardi
   const isLocal = seen.some((s) => s.as.forwarding === 'local');
   const shown = isLocal ? seen.filter((s) => s.listing.form !== 'rules' || s.as.forwarding !== 'direct') : seen;
   return agreed(shown, 'forwarding', 'the forwarding method');
-}
-
-/**
- * Reports whether a listing of `ipvsadm -L` stands in an order that its sorting does not give: it is then the kernel's (--nosort, or an
- * ipvsadm before 1.25). `-S` always sorts, and what looks like it in another order may have been written by hand.
- */
-function isUnsorted({ form, services }: Listing): boolean {
-  return form !== 'rules' && (isDescending(services, compareServices) || services.some((s) => isDescending(s.servers, compareServers)));
-}
-
-function isDescending<T>(list: readonly T[], order: (a: T, b: T) => number): boolean {
-  return list.some((b, i) => i > 0 && order(list[i - 1]!, b) > 0 && order(b, list[i - 1]!) < 0);
-}
-
-// ipvs_cmp_services() and ipvs_cmp_dests() of libipvs subtract into an int: 192.0.2.1 goes before 10.0.0.1.
-function compareServices(a: ListedService, b: ListedService): number {
-  const AF = { 4: 2, 6: 10 };
-  return (
-    ((a.mark ?? 0) - (b.mark ?? 0)) | 0 ||
-    AF[a.family ?? 4] - AF[b.family ?? 4] ||
-    (a.proto ?? 0) - (b.proto ?? 0) ||
-    (a.addr === undefined || b.addr === undefined ? 0 : compareAddr(a.addr, b.addr)) ||
-    (a.port ?? 0) - (b.port ?? 0)
-  );
-}
-
-function compareServers(a: ListedServer, b: ListedServer): number {
-  return compareAddr(a.addr, b.addr) || a.port - b.port;
-}
-
-function compareAddr(a: Addr, b: Addr): number {
-  const [x, y] = [wordsOfAddr(a), wordsOfAddr(b)];
-  for (let i = 0; i < (typeof a === 'number' ? 1 : 4); i++) if (x[i] !== y[i]) return (x[i]! - y[i]!) | 0;
-  return 0;
-}
-
-function wordsOfAddr(addr: Addr): readonly number[] {
-  return typeof addr === 'number' ? [addr, 0, 0, 0] : addr;
 }

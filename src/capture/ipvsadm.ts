@@ -1,12 +1,22 @@
 // What ipvsadm prints (-S, -L and its variants, -Lc) and /proc/net/ip_vs*: the listings of virtual servers as they stand, and
 // connection entries. Several listings may follow each other in one text.
-import { familyOf } from '../net/addr.ts';
+import { familyOf, maskLength } from '../net/addr.ts';
 import { SCTP, TCP, UDP } from '../net/proto.ts';
 import type { Finding } from '../model/finding.ts';
 import type { ForwardingMethod, IpvsConnection, ServerTunnel } from '../model/ipvs.ts';
 import { isConnectionHead, isConnectionLine, readConnectionLine } from './ipvsconn.ts';
-import { isComplaint, readEnd, readHexEnd, type Complaint, type Form, type ListedServer, type ListedService, type Listing } from './ipvslisting.ts';
-import { readMask, readRule, readSchedulerFlags } from './ipvsrule.ts';
+import {
+  isComplaint,
+  readEnd,
+  readHexAddr,
+  readHexEnd,
+  type Complaint,
+  type Form,
+  type ListedServer,
+  type ListedService,
+  type Listing,
+} from './ipvslisting.ts';
+import { badMask, readMask, readRule, readSchedulerFlags } from './ipvsrule.ts';
 import { isPrompt, Source, type Line } from './source.ts';
 
 /** What a text of ipvsadm or of /proc/net/ip_vs* holds. */
@@ -22,8 +32,18 @@ export interface IpvsadmReading {
 
 const SERVICE = /^([A-Z][A-Z0-9_]*|\?)\s+(\S+)(.*)$/;
 const PROTO: Readonly<Record<string, number>> = { TCP, UDP, SCTP };
-const FORWARDING: Readonly<Record<string, ForwardingMethod>> = { Masq: 'masq', Route: 'direct', Tunnel: 'tunnel', Local: 'local', Bypass: 'bypass' };
-const CHECKSUM: Readonly<Record<string, ServerTunnel['checksum']>> = { '-c': 'none', '+c': 'checksum', 'r+c': 'remote' };
+const FORWARDING = new Map<string, ForwardingMethod>([
+  ['Masq', 'masq'],
+  ['Route', 'direct'],
+  ['Tunnel', 'tunnel'],
+  ['Local', 'local'],
+  ['Bypass', 'bypass'],
+]);
+const CHECKSUM = new Map<string, ServerTunnel['checksum']>([
+  ['-c', 'none'],
+  ['+c', 'checksum'],
+  ['r+c', 'remote'],
+]);
 
 type Column = 'forwarding' | 'tunnel' | 'weight' | 'upper' | 'lower' | 'active' | 'inactive' | 'other';
 const COLUMNS: Readonly<Record<Exclude<Form, 'rules'>, readonly Column[]>> = {
@@ -50,7 +70,7 @@ class Reader {
   isAbsent = false;
   private listing: Listing | undefined;
   private service: ListedService | 'skipped' | undefined;
-  private skipped = new Set<string>();
+  private seen = new Map<string, ListedService | 'skipped'>();
   private section: 'servers' | 'connections' | 'other' | undefined;
 
   constructor(source: Source) {
@@ -61,42 +81,44 @@ class Reader {
     const t = line.text;
     if (t.startsWith('IP Virtual Server version')) this.begin('list', true);
     else if (t.startsWith('Prot LocalAddress:Port')) this.readTitle(line);
-    else if (/^\s+-> RemoteAddress:Port/.test(t)) this.readSecondTitle(t);
+    else if (/^\s+-> RemoteAddress:Port/.test(t)) this.readSecondTitle(line);
     else if (isConnectionHead(t)) this.beginConnections();
+    else if (isOtherHead(t)) this.section = 'other';
     else if (/^-|^--add-ser/.test(t)) this.readRule(line);
     else if (/^\s*->/.test(t)) this.readServer(line);
     else if (this.section === 'connections' ? SERVICE.test(t) : isConnectionLine(t)) this.readConnection(line);
-    else if (isOtherHead(t)) this.section = 'other';
-    else if (this.section === 'other' && /^[\s\d~]|^CPU /.test(t))
-      return; // the numbers of ip_vs_stats
-    else if (SERVICE.test(t) && (this.section === 'servers' || /^(?:TCP|UDP|SCTP|FWM) +\S+ +[a-z]/.test(t))) this.readService(line);
-    else this.readMessage(line);
+    else if (this.section === 'servers' ? SERVICE.test(t) : /^(?:TCP|UDP|SCTP|FWM) +\S+ +[a-z]/.test(t)) this.readService(line);
+    else if (this.section !== 'other' || !isOtherLine(t)) this.readMessage(line);
   }
 
   private begin(form: Form, isWhole: boolean): Listing {
     this.service = undefined;
-    this.skipped = new Set();
+    this.seen = new Map();
     this.section = 'servers';
     this.listing = { form, isWhole, services: [], source: this.source };
     this.listings.push(this.listing);
     return this.listing;
   }
 
+  /** A listing without its first line: `ipvsadm -Ln -t 10.96.0.1:443`, or a part of a larger one. */
+  private beginPart(line: Line, form: Form = 'list'): Listing {
+    const message = 'not a listing of all virtual servers: there may be others';
+    this.source.report('note', 'partial-listing', message, line, { hint: 'capture `ipvsadm -Sn`' });
+    return this.begin(form, false);
+  }
+
   private readTitle(line: Line): void {
     const t = line.text;
-    const fresh = this.listing?.form === 'list' && this.listing.services.length === 0 ? this.listing : undefined;
-    if (!fresh) {
-      const message = 'a listing of one virtual server, or of the last ones: there may be others';
-      this.source.report('note', 'partial-listing', message, line, { hint: 'capture `ipvsadm -Sn`' });
-    }
-    const listing = fresh ?? this.begin('list', false);
+    const isFresh = this.listing?.form === 'list' && this.listing.services.length === 0;
+    const listing = this.listing && isFresh ? this.listing : this.beginPart(line);
     if (/Uthreshold/.test(t)) listing.form = 'thresholds';
     else if (/PersistConn/.test(t)) listing.form = 'persistent';
     else if (/\b(?:Conns|CPS)\b/.test(t)) listing.form = 'counters';
   }
 
-  private readSecondTitle(t: string): void {
-    const listing = this.listing ?? this.begin('list', false);
+  private readSecondTitle(line: Line): void {
+    const t = line.text;
+    const listing = this.listing ?? this.beginPart(line);
     if (/TunnelInfo/.test(t)) listing.form = 'tunnels';
     else if (/Port Forward Weight/.test(t)) listing.form = 'proc';
   }
@@ -115,16 +137,17 @@ class Reader {
 
   private readRule(line: Line): void {
     if (!/^(?:-[Aa]|--add-service|--add-server)\s/.test(line.text)) return this.readMessage(line);
-    readRule(line, this.listing?.form === 'rules' ? this.listing : this.begin('rules', true), this.skipped);
+    readRule(line, this.listing?.form === 'rules' ? this.listing : this.begin('rules', true), this.seen);
   }
 
-  private complain(line: Line, c: Complaint, severity: 'error' | 'warning' = 'error'): void {
+  private complain(line: Line, c: Complaint): void {
     if (this.listing) this.listing.isWhole = false;
-    this.source.report(severity, c.code, c.error, line, { part: c.part, ...(c.hint && { hint: c.hint }) });
+    this.source.report('error', c.code, c.error, line, { part: c.part, ...(c.hint && { hint: c.hint }) });
   }
 
   private readService(line: Line): void {
-    const listing = this.listing ?? this.begin('list', false);
+    const isHex = /^(?:TCP|UDP|SCTP) +[0-9A-F]{8}:[0-9A-F]{4} |^FWM +[0-9A-F]{8} /.test(line.text);
+    const listing = this.listing ?? this.beginPart(line, isHex ? 'proc' : 'list');
     const service = this.serviceOf(line, listing);
     this.service = service ?? 'skipped';
     if (service) listing.services.push(service);
@@ -194,7 +217,7 @@ class Reader {
   private readServiceFlag(words: string[], service: ListedService, isHex: boolean, line: Line): void {
     const word = words.shift()!;
     const flags = /^\((.*)\)$/.exec(word);
-    if (flags) service.schedulerFlags = readSchedulerFlags(flags[1]!, (c) => this.complain(line, c, 'warning'));
+    if (flags) service.schedulerFlags = readSchedulerFlags(flags[1]!, (c) => this.complain(line, c));
     else if (word === 'ops') service.onePacket = true;
     else if (word === 'pe' && words.length > 0) service.engine = words.shift()!;
     else if (word === 'persistent' && /^\d+$/.test(words[0] ?? '')) {
@@ -208,29 +231,24 @@ class Reader {
     } else if (word === 'mask' && words.length > 0) {
       const length = readMask(words.shift()!, service.family ?? 4);
       if (typeof length === 'number') service.length = length;
-      else this.complain(line, length, 'warning');
-    } else this.complain(line, { code: 'unknown-flag', error: `'${word}' is not a flag of a virtual server that is known`, part: word }, 'warning');
+      else this.complain(line, length);
+    } else this.complain(line, { code: 'unknown-flag', error: `'${word}' is not a flag of a virtual server that is known`, part: word });
   }
 
   // The mask of IPv6 is a number from 1 to 128 that the kernel prints as if it were an address: 40000000 is /64 (on a big-endian one, 00000040).
   private readHexMask(text: string, service: ListedService, line: Line): void {
     const six = /^(?:([0-9A-F]{2})0{6}|0{6}([0-9A-F]{2}))$/.exec(text);
-    const plen = six ? Number.parseInt(six[1] ?? six[2]!, 16) : 0;
-    const four = readHexEnd(`${text}:0000`);
-    const isSix = service.family === 6 || (service.family === undefined && plen >= 1 && plen <= 128);
+    const length6 = six ? Number.parseInt(six[1] ?? six[2]!, 16) : 0;
+    const isSix = length6 >= 1 && length6 <= 128;
     service.family ??= isSix ? 6 : 4;
-    const length = isSix ? (plen >= 1 && plen <= 128 ? plen : undefined) : isComplaint(four) ? undefined : readMask(dotted(text), 4);
-    if (typeof length === 'number') service.length = length;
-    else
-      this.complain(
-        line,
-        { code: 'bad-mask', error: `'${text}' is not a mask of leading ones: the whole address is taken to tell clients apart`, part: text },
-        'warning',
-      );
+    const mask = service.family === 4 ? readHexAddr(text) : undefined;
+    const length = service.family === 6 ? (isSix ? length6 : undefined) : mask !== undefined ? maskLength(mask) : undefined;
+    if (length === undefined) this.complain(line, badMask(text));
+    else service.length = length;
   }
 
   private readServer(line: Line): void {
-    const listing = this.listing ?? this.begin('list', false);
+    const listing = this.listing ?? this.beginPart(line);
     if (this.service === 'skipped') return;
     const service = this.service;
     const words = line.text.replace('->', '').trim().split(/\s+/);
@@ -254,7 +272,8 @@ class Reader {
   /** What ipvsadm or cat say instead of a listing. */
   private readMessage(line: Line): void {
     const t = line.text;
-    if (/^Can't initialize ipvs: Protocol not available|\/proc\/net\/ip_vs: No such file/.test(t)) this.isAbsent = true;
+    // ENOPROTOOPT: the module is not there, and could not be loaded
+    if (/^Can't initialize ipvs: Protocol not available|\/proc\/net\/ip_vs\w*'?: No such file/.test(t)) this.isAbsent = true;
     else if (!/^Are you sure that IP Virtual Server is built|^modprobe: /.test(t)) {
       this.complain(line, {
         code: 'unreadable-ipvsadm',
@@ -273,8 +292,8 @@ function isOtherHead(t: string): boolean {
   );
 }
 
-function dotted(hex: string): string {
-  return hex.replace(/../g, (pair) => `${Number.parseInt(pair, 16)}.`).slice(0, -1);
+function isOtherLine(t: string): boolean {
+  return /^[\s\d~]|^CPU |^[A-Z]+ +\d+ +\d+ /.test(t);
 }
 
 function serverOf(words: readonly string[], form: Exclude<Form, 'rules'>, line: Line): ListedServer | Complaint {
@@ -283,13 +302,13 @@ function serverOf(words: readonly string[], form: Exclude<Form, 'rules'>, line: 
   const end = form === 'proc' ? readHexEnd(where) : readEnd(where);
   if (isComplaint(end)) return end;
   if (end.port === undefined || values.length < columns.length)
-    return { code: 'truncated-server', error: 'the line is cut off', part: words.at(-1)!, hint: 'capture `ipvsadm -Sn`' };
+    return { code: 'truncated-server', error: 'the line is cut off', part: where, hint: 'capture `ipvsadm -Sn`' };
   const server: ListedServer = { addr: end.addr, port: end.port, line };
   for (const [i, column] of columns.entries()) {
     const word = values[i]!;
     if (column === 'other') continue;
     if (column === 'forwarding') {
-      const forwarding = FORWARDING[word];
+      const forwarding = FORWARDING.get(word);
       if (!forwarding) return { code: 'unknown-forwarding', error: `'${word}' is not a forwarding method that is known`, part: word };
       server.forwarding = forwarding;
     } else if (column === 'tunnel') {
@@ -305,7 +324,7 @@ function serverOf(words: readonly string[], form: Exclude<Form, 'rules'>, line: 
 // fwd_tun_info() of ipvsadm: ipip, gue:6080:+c, gre:-c
 function tunnelOf(text: string): ServerTunnel | Complaint {
   const [type = '', ...rest] = text.split(':');
-  const checksum = type === 'ipip' ? 'none' : CHECKSUM[rest.at(-1) ?? ''];
+  const checksum = type === 'ipip' ? 'none' : CHECKSUM.get(rest.at(-1) ?? '');
   if ((type !== 'ipip' && type !== 'gue' && type !== 'gre') || !checksum)
     return { code: 'unknown-tunnel', error: `'${text}' is not a tunnel that is known`, part: text };
   return { type, checksum, ...(type === 'gue' && /^\d+$/.test(rest[0] ?? '') && { port: Number(rest[0]) }) };

@@ -40,23 +40,17 @@ function protocolOf(name: string): number | undefined {
 
 type Entry = Pick<IpvsConnection, 'client' | 'virtual' | 'server' | 'state' | 'template' | 'expires'>;
 
-function truncated(words: readonly string[]): Complaint {
-  return {
-    code: 'truncated-connection',
-    error: 'the entry is cut off: it names no client, virtual server and real server',
-    part: words.at(-1) ?? '',
-  };
-}
+const TRUNCATED: Complaint = { code: 'truncated-connection', error: 'the entry is cut off', part: '' };
 
 // TCP 14:59  ESTABLISHED 10.0.0.5:40000  10.96.0.1:443  10.1.0.1:6443, and with --persistent-conn the engine and its data
 function fromIpvsadm(words: readonly string[]): Entry | Complaint {
   const [, expire = '', state = '', ...rest] = words;
-  if (rest.length < 3) return truncated(words);
+  if (rest.length < 3) return TRUNCATED;
   const ends: IpvsEnd[] = [];
   for (const word of rest.slice(0, 3)) {
     const end = readEnd(word);
     if (isComplaint(end)) return end;
-    if (end.port === undefined) return truncated(words);
+    if (end.port === undefined) return TRUNCATED;
     ends.push({ addr: end.addr, port: end.port });
   }
   const [minutes, seconds] = expire.split(':');
@@ -68,7 +62,7 @@ function fromProc(words: readonly string[]): Entry | Complaint {
   const ends: IpvsEnd[] = [];
   for (let i = 1; i < 7; i += 2) {
     const [host, service] = [words[i], words[i + 1]];
-    if (host === undefined || service === undefined) return truncated(words);
+    if (host === undefined || service === undefined) return TRUNCATED;
     const addr = readHexAddr(host);
     if (addr === undefined) return { code: 'bad-address', error: `'${host}' is not an address in hexadecimal`, part: host };
     if (!/^[0-9A-F]{4}$/.test(service)) return { code: 'bad-address', error: `'${service}' is not a port in hexadecimal`, part: service };
@@ -76,7 +70,7 @@ function fromProc(words: readonly string[]): Entry | Complaint {
   }
   const [state, origin, after] = words.slice(7);
   const expires = origin === 'LOCAL' || origin === 'SYNC' ? after : origin;
-  return state === undefined || !/^\d+$/.test(expires ?? '') ? truncated(words) : entryOf(ends, state, Number(expires));
+  return state === undefined || !/^\d+$/.test(expires ?? '') ? TRUNCATED : entryOf(ends, state, Number(expires));
 }
 
 function entryOf(ends: readonly IpvsEnd[], state: string, expires: number): Entry {

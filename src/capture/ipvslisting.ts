@@ -1,5 +1,5 @@
-// What one listing of IPVS shows. Each form of listing shows only a part, so every field but the names may be absent;
-// ipvs.ts puts the parts together.
+// One listing of IPVS: what it shows, how it writes addresses, and how it is sorted. Each form shows only a part, so every field
+// but the names may be absent; ipvs.ts puts the parts together.
 import { isError, parseAddr, parseV6, type Addr, type Family } from '../net/addr.ts';
 import { parsePort } from '../net/proto.ts';
 import type { ForwardingMethod, ServerTunnel } from '../model/ipvs.ts';
@@ -106,4 +106,42 @@ export function readHexEnd(text: string): { readonly addr: Addr; readonly port: 
 export function readHexAddr(text: string): Addr | undefined {
   const addr = parseAddr(/^[0-9A-F]{8}$/i.test(text) ? text.replace(/../g, (pair) => `${Number.parseInt(pair, 16)}.`).slice(0, -1) : text);
   return isError(addr) ? undefined : addr;
+}
+
+/**
+ * Reports whether a listing of `ipvsadm -L` stands in an order that its sorting does not give: it is then the kernel's (--nosort, or an
+ * ipvsadm before 1.25). `-S` always sorts, and what looks like it in another order may have been written by hand.
+ */
+export function isUnsorted({ form, services }: Listing): boolean {
+  return form !== 'rules' && (isDescending(services, compareServices) || services.some((s) => isDescending(s.servers, compareServers)));
+}
+
+function isDescending<T>(list: readonly T[], order: (a: T, b: T) => number): boolean {
+  return list.some((b, i) => i > 0 && order(list[i - 1]!, b) > 0 && order(b, list[i - 1]!) < 0);
+}
+
+// ipvs_cmp_services() and ipvs_cmp_dests() of libipvs subtract into an int: 192.0.2.1 goes before 10.0.0.1.
+function compareServices(a: ListedService, b: ListedService): number {
+  const AF = { 4: 2, 6: 10 };
+  return (
+    ((a.mark ?? 0) - (b.mark ?? 0)) | 0 ||
+    AF[a.family ?? 4] - AF[b.family ?? 4] ||
+    (a.proto ?? 0) - (b.proto ?? 0) ||
+    (a.addr === undefined || b.addr === undefined ? 0 : compareAddr(a.addr, b.addr)) ||
+    (a.port ?? 0) - (b.port ?? 0)
+  );
+}
+
+function compareServers(a: ListedServer, b: ListedServer): number {
+  return compareAddr(a.addr, b.addr) || a.port - b.port;
+}
+
+function compareAddr(a: Addr, b: Addr): number {
+  const [x, y] = [wordsOfAddr(a), wordsOfAddr(b)];
+  for (let i = 0; i < (typeof a === 'number' ? 1 : 4); i++) if (x[i] !== y[i]) return (x[i]! - y[i]!) | 0;
+  return 0;
+}
+
+function wordsOfAddr(addr: Addr): readonly number[] {
+  return typeof addr === 'number' ? [addr, 0, 0, 0] : addr;
 }

@@ -5,49 +5,54 @@ import type { ServerTunnel } from '../model/ipvs.ts';
 import type { Line } from './source.ts';
 import { isComplaint, readEnd, type Complaint, type ListedServer, type ListedService, type Listing, type ServiceName } from './ipvslisting.ts';
 
-const LONG: Readonly<Record<string, string>> = {
-  '--add-service': '-A',
-  '--add-server': '-a',
-  '--tcp-service': '-t',
-  '--udp-service': '-u',
-  '--fwmark-service': '-f',
-  '--ipv6': '-6',
-  '--scheduler': '-s',
-  '--persistent': '-p',
-  '--netmask': '-M',
-  '--ops': '-o',
-  '--sched-flags': '-b',
-  '--real-server': '-r',
-  '--gatewaying': '-g',
-  '--ipip': '-i',
-  '--masquerading': '-m',
-  '--weight': '-w',
-  '--u-threshold': '-x',
-  '--l-threshold': '-y',
-};
+const LONG = new Map<string, string>([
+  ['--add-service', '-A'],
+  ['--add-server', '-a'],
+  ['--tcp-service', '-t'],
+  ['--udp-service', '-u'],
+  ['--fwmark-service', '-f'],
+  ['--ipv6', '-6'],
+  ['--scheduler', '-s'],
+  ['--persistent', '-p'],
+  ['--netmask', '-M'],
+  ['--ops', '-o'],
+  ['--sched-flags', '-b'],
+  ['--real-server', '-r'],
+  ['--gatewaying', '-g'],
+  ['--ipip', '-i'],
+  ['--masquerading', '-m'],
+  ['--weight', '-w'],
+  ['--u-threshold', '-x'],
+  ['--l-threshold', '-y'],
+]);
 const VALUED = new Set(['-t', '-u', '--sctp-service', '-f', '-s', '-M', '--pe', '-r', '-w', '-x', '-y', '--tun-type', '--tun-port']);
 const BARE = new Set(['-6', '-o', '-g', '-i', '-m', '--tun-nocsum', '--tun-csum', '--tun-remcsum']);
 const PROTO: Readonly<Record<string, number>> = { '-t': TCP, '-u': UDP, '--sctp-service': SCTP };
 const CHECKSUM = { '--tun-nocsum': 'none', '--tun-csum': 'checksum', '--tun-remcsum': 'remote' } as const;
 /** ip_vs.h: IP_VS_SVC_F_SCHED1 to 3, and the names that sh and mh give the first two. */
-const FLAGS: Readonly<Record<string, 1 | 2 | 3>> = {
-  'flag-1': 1,
-  'sh-fallback': 1,
-  'mh-fallback': 1,
-  'flag-2': 2,
-  'sh-port': 2,
-  'mh-port': 2,
-  'flag-3': 3,
-};
+const FLAGS = new Map<string, 1 | 2 | 3>([
+  ['flag-1', 1],
+  ['sh-fallback', 1],
+  ['mh-fallback', 1],
+  ['flag-2', 2],
+  ['sh-port', 2],
+  ['mh-port', 2],
+  ['flag-3', 3],
+]);
 
 /** The scheduler flags of `-b` and of `-L`, without those that are not known. ipvsadm prints of sh and mh only their own two: nothing at all stands for flag-3. */
 export function readSchedulerFlags(text: string, complain: (c: Complaint) => void): (1 | 2 | 3)[] {
   if (text === '') return [3];
   return text.split(',').flatMap((name) => {
-    const flag = FLAGS[name];
+    const flag = FLAGS.get(name);
     if (flag === undefined) complain({ code: 'unknown-flag', error: `'${name}' is not a scheduler flag that is known`, part: name });
     return flag ?? [];
   });
+}
+
+/** What a mask is that clients cannot be grouped by. */
+export function badMask(text: string): Complaint {
+  return { code: 'bad-mask', error: `'${text}' is not a mask of leading ones: the whole address is taken to tell clients apart`, part: text };
 }
 
 /** The prefix length of a persistence mask: dotted for IPv4, a number for IPv6. */
@@ -55,35 +60,39 @@ export function readMask(text: string, family: Family): number | Complaint {
   if (family === 6 && /^\d{1,3}$/.test(text) && Number(text) >= 1 && Number(text) <= 128) return Number(text);
   const mask = family === 4 ? parseV4(text) : undefined;
   const length = mask === undefined || isError(mask) ? undefined : maskLength(mask);
-  return (
-    length ?? { code: 'bad-mask', error: `'${text}' is not a mask of leading ones: the whole address is taken to tell clients apart`, part: text }
-  );
+  return length ?? badMask(text);
 }
 
 interface Options {
   readonly words: ReadonlyMap<string, string>;
   readonly unknown: readonly string[];
+  /** The one that lacks its value: the line is cut off there. */
+  readonly cut?: string;
 }
 
 function optionsOf(words: readonly string[]): Options {
   const read = new Map<string, string>();
   const unknown: string[] = [];
+  let cut: string | undefined;
+  const isValue = (word: string | undefined): word is string => word !== undefined && !/^-(?!\d)/.test(word);
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!;
-    const eq = word.startsWith('--') ? word.indexOf('=') : -1;
-    const name = LONG[eq < 0 ? word : word.slice(0, eq)] ?? (eq < 0 ? word : word.slice(0, eq));
-    const next = eq < 0 ? words[i + 1] : word.slice(eq + 1);
-    const isGiven = next !== undefined && (eq >= 0 || !/^-(?!\d)/.test(next));
-    const takes = (VALUED.has(name) || name === '-b' || (name === '-p' && /^\d/.test(next ?? ''))) && isGiven;
-    if (!VALUED.has(name) && !BARE.has(name) && name !== '-b' && name !== '-p') {
+    const [, spelled = word, inline] = /^(--[\w-]+)=(.*)$/.exec(word) ?? [];
+    const name = LONG.get(spelled) ?? spelled;
+    const next = words[i + 1];
+    if (BARE.has(name)) read.set(name, '');
+    else if (inline !== undefined) read.set(name, inline);
+    else if (VALUED.has(name) || name === '-b' || (name === '-p' && /^\d/.test(next ?? ''))) {
+      if (isValue(next)) i++;
+      else if (name !== '-b') cut = name;
+      read.set(name, isValue(next) ? next : '');
+    } else if (name === '-p') read.set(name, '');
+    else {
       unknown.push(word);
-      while (i + 1 < words.length && !/^-(?!\d)/.test(words[i + 1]!)) i++; // what it was given
-      continue;
+      while (isValue(words[i + 1])) i++; // what it was given
     }
-    read.set(name, takes ? next : '');
-    if (takes && eq < 0) i++;
   }
-  return { words: read, unknown };
+  return { words: read, unknown, ...(cut !== undefined && { cut }) };
 }
 
 function nameOf(options: ReadonlyMap<string, string>): ServiceName | Complaint {
@@ -102,43 +111,49 @@ function nameOf(options: ReadonlyMap<string, string>): ServiceName | Complaint {
   return { code: 'unknown-service', error: 'neither -t, -u, --sctp-service nor -f says for what it is', part: '', hint: 'capture `ipvsadm -Sn`' };
 }
 
-/** Reads one line of `ipvsadm -S` into the listing. A service that cannot be read is in `skipped`, so that its servers do not complain too. */
-export function readRule(line: Line, listing: Listing, skipped: Set<string>): void {
-  const { source } = listing;
-  const complain = (c: Complaint, severity: 'error' | 'warning' = 'error'): void => {
+/** Reads one line of `ipvsadm -S` into the listing. `seen` are the services so far; the servers of one that was skipped do not complain too. */
+export function readRule(line: Line, listing: Listing, seen: Map<string, ListedService | 'skipped'>): void {
+  const complain = (c: Complaint): void => {
     listing.isWhole = false;
-    source.report(severity, c.code, c.error, line, { part: c.part, ...(c.hint && { hint: c.hint }) });
+    listing.source.report('error', c.code, c.error, line, { part: c.part, ...(c.hint && { hint: c.hint }) });
   };
   const [command = '', ...words] = line.text.trim().split(/\s+/);
-  const { words: options, unknown } = optionsOf(words);
-  for (const word of unknown) {
-    if (/^--\w+-service$/.test(word)) continue; // told below
-    complain(
-      { code: 'unknown-option', error: `'${word}' is not an option of ipvsadm that is known`, part: word, hint: 'the rest of the line is used' },
-      'warning',
-    );
-  }
+  const { words: options, unknown, cut } = optionsOf(words);
+  const isService = (LONG.get(command) ?? command) === '-A';
   const name = nameOf(options);
-  const identity = words.slice(0, options.has('-f') && words[2] === '-6' ? 3 : 2).join(' ');
-  if (isComplaint(name)) {
-    if (!skipped.has(identity)) complain({ ...name, part: name.part || (words[0] ?? '') });
-    skipped.add(identity);
-    return;
-  }
-  if ((LONG[command] ?? command) === '-A') {
-    listing.services.push(serviceOf(name, options, line, complain));
-    return;
-  }
-  const service = listing.services.findLast((s) => keyOf(s) === keyOf(name));
-  if (!service) {
+  const said = words.slice(0, 2).join(' ');
+  const key = isComplaint(name) ? said : keyOf(name);
+  for (const word of unknown) {
+    if (isComplaint(name) && word === words[0]) continue; // told as a service that is not known
     complain({
-      code: 'no-such-service',
-      error: 'a real server of a virtual server that is not listed before it',
-      part: identity,
-      hint: 'capture all of `ipvsadm -Sn`',
+      code: 'unknown-option',
+      error: `'${word}' is not an option of ipvsadm that is known`,
+      part: word,
+      hint: 'the rest of the line is used',
     });
-    return;
   }
+  if (isComplaint(name)) {
+    if (seen.get(key) !== 'skipped') complain({ ...name, part: name.part || (words[0] ?? '') });
+    seen.set(key, 'skipped');
+  } else if (cut !== undefined) {
+    complain({ code: 'truncated-rule', error: `the line is cut off after ${cut}`, part: cut, hint: 'capture all of `ipvsadm -Sn`' });
+    if (isService) seen.set(key, 'skipped');
+  } else if (isService) {
+    const service = serviceOf(name, options, line, complain);
+    listing.services.push(service);
+    seen.set(key, service);
+  } else {
+    const service = seen.get(key);
+    if (service === 'skipped') return;
+    if (service) addServer(service, options, line, complain);
+    else {
+      const error = 'a real server of a virtual server that is not listed before it';
+      complain({ code: 'no-such-service', error, part: said, hint: 'capture all of `ipvsadm -Sn`' });
+    }
+  }
+}
+
+function addServer(service: ListedService, options: ReadonlyMap<string, string>, line: Line, complain: (c: Complaint) => void): void {
   const server = serverOf(service, options, line);
   if (!isComplaint(server)) service.servers.push(server);
   else {

@@ -65,12 +65,9 @@ const SIGNS: readonly (readonly [FileKind, RegExp])[] = [
   ],
   [
     'ipvsadm',
-    /^IP Virtual Server version|^Prot LocalAddress:Port|^\s+-> \S+:\w+\s+(?:Masq|Route|Tunnel|Local)\s+\S+|^Can't initialize ipvs:|^cat: \/proc\/net\/ip_vs\b/,
+    /^IP Virtual Server version|^Prot LocalAddress:Port|^\s+-> \S+:\w+\s+(?:Masq|Route|Tunnel|Local)\s+\S+|^Can't initialize ipvs:|^cat: .*\/proc\/net\/ip_vs/,
   ],
-  [
-    'ipvsadm',
-    /^-[Aa] (?:-[tuf]|--(?:tcp|udp|sctp|fwmark)-service) \S+ (?:-6 )?-[sr] |^Timeout \(tcp tcpfin udp\):|^(?:master|backup) sync daemon \(/,
-  ],
+  ['ipvsadm', /^-[Aa] -\S+ \S+|^--add-ser(?:vice|ver) -|^Timeout \(tcp tcpfin udp\):|^(?:master|backup) sync daemon \(/],
   ['ipvsadm', /^\s+(?:Total )?Total Incoming Outgoing\s+Incoming|^prot port +usecnt name/],
   ['iptables-table', /^Chain \S+ \((?:policy [A-Z]+|\d+ references)/],
   ['iptables-list', /^(?:\[\d+:\d+\] )?-A \S+ /],

@@ -39,6 +39,8 @@ export interface Entry {
   readonly loose: Undetermined;
   /** Where the translated address was not captured: what it is. */
   readonly anyAddr: { src?: UnknownAddress; dst?: UnknownAddress };
+  /** The interface that MASQUERADE bound it to, where this walk did. */
+  masqueradedBy?: string | undefined;
   /** Of TCP: as captured, and as segments change it. */
   tcp?: TcpState;
   readonly at?: Span;
@@ -72,6 +74,14 @@ export class ConntrackTable {
     // of its own on its other side, and only that one can have come when the tuple was there already.
     const isReply = zone.side === undefined && (original === reply || !original.zone.side);
     return isReply ? { entry: reply, direction: 'reply' } : { entry: original, direction: 'original' };
+  }
+
+  /** A captured connection that a packet with any source port of a range may belong to. */
+  among(tuple: Tuple, [lo, hi]: readonly [number, number]): ConntrackEntry | undefined {
+    return this.ns.conntrack.find(
+      ({ orig: o }) =>
+        o.proto === tuple.proto && o.dport === tuple.dport && o.sport >= lo && o.sport <= hi && equal(o.src, tuple.src) && equal(o.dst, tuple.dst),
+    );
   }
 
   /** Another connection that answers to this reply tuple already: nf_conntrack_tuple_taken(). */

@@ -19,6 +19,7 @@ import type { Namespace } from '../model/host.ts';
 import type { Chain, Hook, Pred, Statement, Table } from '../model/ruleset.ts';
 import { NOT, type Choices } from './choice.ts';
 import { meetErrorFromClient, meetReply, meetRequest, type Handled, type Meeting } from './ipvs.ts';
+import { isSince } from './kernel.ts';
 import { isNat } from './nat.ts';
 
 const PRIORITY = { raw: -300, conntrack: -200, mangle: -150, dstnat: -100, filter: 0, security: 50, srcnat: 100, confirm: 0x7fffffff } as const;
@@ -38,6 +39,11 @@ const IPVS: Readonly<Partial<Record<Hook, readonly (readonly [number, (m: Meetin
     [100, meetReply],
   ],
 };
+
+/** ip_vs_register_hooks(): since 5.9 only families that have services; a kernel that is not known is taken to be a newer one. */
+function balances({ ipvs, kernel }: Namespace, family: Family): boolean {
+  return ipvs !== undefined && (ipvs.services.some((s) => s.family === family) || isSince(kernel, 5, 9) === false);
+}
 
 interface BaseChain {
   readonly table: Table;
@@ -68,7 +74,7 @@ export function stagesAt(ns: Namespace, hook: Hook, family: Family, conntrack: b
       stages.push({ kind: 'nat', priority: manip === 'dst' ? PRIORITY.dstnat : PRIORITY.srcnat, manip, chains: inOrder(ns, nat, choices) });
     if (hook === 'INPUT' || hook === 'POSTROUTING') stages.push({ kind: 'confirm', priority: PRIORITY.confirm });
   }
-  if (ns.ipvs) for (const [priority, meet] of IPVS[hook] ?? []) stages.push({ kind: 'ipvs', priority, meet });
+  if (balances(ns, family)) for (const [priority, meet] of IPVS[hook] ?? []) stages.push({ kind: 'ipvs', priority, meet });
   return settleTies(
     ns,
     stages.toSorted((a, b) => a.priority - b.priority),

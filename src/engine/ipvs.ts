@@ -10,10 +10,10 @@ import { CT_STATE, type Hook } from '../model/ruleset.ts';
 import type { Step } from '../model/trace.ts';
 import type { Choices } from './choice.ts';
 import type { Connection } from './conntrack.ts';
+import { chunkOf, reuse } from './ipvsreuse.ts';
 import type { Balanced, Ends, IpvsTable } from './ipvstable.ts';
 import { endpoint, unspecified } from './nat.ts';
 import type { Directed } from './pred.ts';
-import { runsSince } from './release.ts';
 import { mtuOf, place, routeOutput, type Refusal, type Router, type Way } from './routing.ts';
 import { schedule } from './scheduler.ts';
 import { setting } from './sysctl.ts';
@@ -37,7 +37,7 @@ export interface Meeting {
 /** What IPVS made of a packet. */
 export type Handled =
   /** Nothing: it goes on as it was. */
-  | { readonly kind: 'passed'; readonly step?: Step }
+  | { readonly kind: 'passed'; readonly step?: Step; readonly marked?: true }
   | { readonly kind: 'refused'; readonly refusal: Refusal; readonly step?: Step }
   /** It stays in its hook: the server is this host, or it is a reply. */
   | { readonly kind: 'kept'; readonly packet: Packet; readonly connection: Balanced; readonly step: Step; readonly reroute?: true }
@@ -56,6 +56,9 @@ export type Handled =
 const PASSED: Handled = { kind: 'passed' };
 const FTP_DATA = 20;
 const FTP = 21;
+/** Protocols that IPVS knows besides TCP, UDP and SCTP. */
+const ESP = 50;
+const AH = 51;
 const SYN = 2;
 const RST = 4;
 /** SCTP chunk types. */
@@ -70,95 +73,22 @@ function isBalanced(proto: number): boolean {
 export function meetRequest(m: Meeting): Handled {
   const { packet, table } = m;
   if (isError(packet)) return meetErrorFromClient(m);
-  if (!isBalanced(packet.proto)) return PASSED;
+  if (!isBalanced(packet.proto)) {
+    const isKnown = packet.proto === ESP || packet.proto === AH;
+    return !isKnown && setting(m.ns, 'net.ipv4.vs.ignore_tunneled', 0).value !== 0 ? { kind: 'passed', marked: true } : PASSED;
+  }
   const ends = endsOf(packet);
   const isOpen = packet.undetermined?.src !== undefined || packet.undetermined?.sport !== undefined;
   const known = table.of(ends, isOpen);
   if (isOpen && !known && table.hasClient(ends.client.addr))
     m.choices.assume(`the source of the packet is none that IPVS of ${place(m.ns)} holds a connection of (its port is not known)`);
   const fate = known && reuse(m, known);
-  if (known && fate?.do === 'drop') return { kind: 'refused', refusal: dropped(fate.why, known.at), step: told(m, known, fate.why) };
+  if (known && fate?.do === 'drop') {
+    const step: Step = { ...told(m, known, fate.brief), did: 'refused', text: known.text ?? '', cure: fate.cure };
+    return { kind: 'refused', refusal: dropped(fate.why, known.at), step };
+  }
   if (known && fate?.do === 'keep') return transmit(m, known, fate.why);
   return begin(m, ends, packet, fate?.why);
-}
-
-type Fate = { readonly do: 'keep' | 'drop' | 'anew'; readonly why: string };
-
-/** Whether a packet stays with the connection that the table has for it. */
-function reuse(m: Meeting, known: Balanced): Fate {
-  const { ns, packet, router } = m;
-  const name = connectionName(known);
-  if (!known.at) return { do: 'keep', why: 'its connection began with an earlier packet' };
-  const expireNodest = setting(ns, 'net.ipv4.vs.expire_nodest_conn', 0);
-  let anew: string | undefined;
-  if (startsConnection(packet)) {
-    const hasMode = hasReuseMode(m);
-    const mode = hasMode ? setting(ns, 'net.ipv4.vs.conn_reuse_mode', 1).value : 0;
-    // since 5.16 a server without weight loses its connections whatever the mode is; before 4.1 there was none
-    const byWeight = expireNodest.value !== 0 && known.real?.weight === 0 && (!hasMode || mode !== 0 || runsSince(ns, 5, 16, router));
-    if (byWeight) anew = `its server has weight 0 and ${expireNodest.key} is ${expireNodest.value}`;
-    else if (mode !== 0 && expectsAnother(known, mode)) anew = `it is ${known.state} and net.ipv4.vs.conn_reuse_mode is ${mode}`;
-    if (anew !== undefined && isHeld(m, known)) {
-      m.table.expire(known);
-      return {
-        do: 'drop',
-        why: `the SYN uses the port of ${name} again: ${anew}, so IPVS gives it up, but conntrack still holds it and the SYN is dropped; the client's next try, a second later, gets a new server`,
-      };
-    }
-    if (anew !== undefined) {
-      m.table.expire(known);
-      return { do: 'anew', why: `the SYN uses the port of ${name} again: ${anew}, so it is scheduled anew` };
-    }
-  }
-  if (known.real) {
-    const stale = startsConnection(packet) ? `the SYN uses the port of ${name} again, and stays with its server` : `it belongs to ${name}`;
-    return { do: 'keep', why: stale };
-  }
-  // IP_VS_DEST_F_AVAILABLE: the server, or the whole service, was taken out of the table
-  const left = known.expires === undefined ? '' : ` (${known.expires} s from the capture)`;
-  if (expireNodest.value === 0 || !runsSince(ns, 5, 9, router)) {
-    const until = expireNodest.value === 0 ? `until it expires${left}` : 'this time, and makes it expire';
-    return { do: 'drop', why: `it belongs to ${name}, whose server is no longer in the table: IPVS drops it silently, ${until}` };
-  }
-  m.table.expire(known);
-  const gone = `${name} has a server that is no longer in the table, and ${expireNodest.key} is ${expireNodest.value}`;
-  return isHeld(m, known)
-    ? { do: 'drop', why: `${gone}: conntrack still holds the connection, and the packet is dropped; the next one gets a new server` }
-    : { do: 'anew', why: `${gone}: it is scheduled anew` };
-}
-
-/** is_new_conn(): only TCP and SCTP show that a connection begins. */
-function startsConnection(p: Packet): boolean {
-  if (p.proto === TCP) return ((p.flags ?? 0) & SYN) !== 0;
-  return p.proto === SCTP && chunkOf(p) === INIT;
-}
-
-/** The first chunk of an SCTP packet; one without payload is taken to begin an association. */
-function chunkOf(p: Packet): number {
-  return p.payload?.[0] ?? INIT;
-}
-
-/** is_new_conn_expected() */
-function expectsAnother(c: Balanced, mode: number): boolean {
-  if (c.controlled) return false;
-  if (c.proto === SCTP) return c.state === 'CLOSED';
-  if (c.proto !== TCP) return false;
-  const oneSided = c.method !== undefined && c.method !== 'masq';
-  return c.state === 'TIME_WAIT' || c.state === 'CLOSE' || ((mode & 2) !== 0 && c.state === 'FIN_WAIT' && oneSided);
-}
-
-/** conn_reuse_mode came with Linux 4.1, and Red Hat took it back to 3.10: where settings were captured, they tell. */
-function hasReuseMode({ ns, router }: Meeting): boolean {
-  if (ns.sysctls['net.ipv4.vs.conn_reuse_mode']) return true;
-  const settings = Object.keys(ns.sysctls).some((key) => key.startsWith('net.ipv4.vs.'));
-  return !settings && (runsSince(ns, 4, 1, router) || /^3\.10\.0-(?:9[5-9]\d|1\d{3})\..*el7/.test(ns.kernel ?? ''));
-}
-
-/** ip_vs_conn_uses_old_conntrack(), since 5.9; ip_vs_conn_uses_conntrack() before: then any entry, also a new one. */
-function isHeld(m: Meeting, c: Balanced): boolean {
-  const { ns, connection, router } = m;
-  if (!connection || !('entry' in connection) || !hasReuseMode(m)) return false;
-  return runsSince(ns, 5, 9, router) ? connection.entry.confirmed : c.tracked;
 }
 
 /** tcp_conn_schedule(), udp_conn_schedule(), sctp_conn_schedule(): picks a server for a new connection, or leaves the packet alone. */
@@ -197,7 +127,7 @@ function begin(m: Meeting, ends: Ends, p: Packet, because: string | undefined): 
 /** A server by the client's template, else by the scheduler. */
 function pick({ ns, table, choices }: Meeting, service: VirtualServer, ends: Ends, p: Packet): { real?: RealServer; why: string } {
   const template = service.persistence && table.template(service, ends.proto, ends.client.addr, ends.virtual);
-  const kept = template && table.serverOf(service, template.server);
+  const kept = template && table.serverOf(service, template.server, template.at);
   // ip_vs_check_template()
   const isQuiet = kept?.weight === 0 && setting(ns, 'net.ipv4.vs.expire_quiescent_template', 0).value !== 0;
   if (template && kept && !isQuiet) return { real: kept, why: `the client had this server before (template '${template.text}')` };
@@ -225,7 +155,12 @@ function pick({ ns, table, choices }: Meeting, service: VirtualServer, ends: End
 /** ip_vs_leave(): a service that has no server for the packet. */
 function leave(m: Meeting, service: VirtualServer, ends: Ends, about: boolean, lack: string): Handled {
   const { ns, packet, out } = m;
-  if (setting(ns, 'net.ipv4.vs.cache_bypass', 0).value !== 0 && service.mark !== undefined && out?.kind !== 'local' && !about) {
+  if (
+    setting(ns, 'net.ipv4.vs.cache_bypass', 0).value !== 0 &&
+    service.mark !== undefined &&
+    (packet.family === 6 || out?.kind !== 'local') &&
+    !about
+  ) {
     const bypass = { ...ends, server: ends.virtual, method: 'bypass' as const, service, controlled: false, tracked: false, onePacket: false };
     return transmit(m, bypass, 'it has no server, and net.ipv4.vs.cache_bypass lets the packet pass by');
   }
@@ -448,8 +383,4 @@ function rewriting(before: Packet, after: Packet, manip: 'src' | 'dst'): Pick<Ip
 
 function endText(end: IpvsEnd): string {
   return formatEndpoint(end.addr, end.port);
-}
-
-function connectionName(c: Balanced): string {
-  return `the connection ${endText(c.client)} -> ${endText(c.virtual)} -> ${endText(c.server)} (${c.state ?? 'new'})`;
 }

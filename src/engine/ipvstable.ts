@@ -1,9 +1,10 @@
 // The virtual servers of one network namespace and their connections, as one walk changes them. net/netfilter/ipvs/ip_vs_conn.c, ip_vs_ctl.c
-import { and, equal, familyOf, formatAddr, prefixMask, type Addr, type Family } from '../net/addr.ts';
+import { and, equal, familyOf, formatAddr, formatEndpoint, prefixMask, type Addr, type Family } from '../net/addr.ts';
 import { TCP } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { Namespace } from '../model/host.ts';
 import type { ForwardingMethod, IpvsConnection, IpvsEnd, RealServer, VirtualServer } from '../model/ipvs.ts';
+import type { Choices } from './choice.ts';
 
 /** Protocol 0 stands for a firewall mark in a template. */
 const IP = 0;
@@ -34,18 +35,21 @@ export interface Balanced extends Ends {
   /** As captured: ESTABLISHED, TIME_WAIT, ... */
   readonly state?: string;
   readonly expires?: number;
+  readonly text?: string;
   readonly at?: Span;
 }
 
 /** Services and connections: the captured ones, and those that the walk has begun. */
 export class IpvsTable {
   private readonly ns: Namespace;
+  private readonly choices: Choices;
   private readonly begun: Balanced[] = [];
   private readonly gone = new Set<IpvsConnection>();
   private readonly index: Index;
 
-  constructor(ns: Namespace) {
+  constructor(ns: Namespace, choices: Choices) {
     this.ns = ns;
+    this.choices = choices;
     this.index = indexOf(ns);
   }
 
@@ -109,23 +113,26 @@ export class IpvsTable {
     if (line) this.gone.add(line);
   }
 
-  /** The server of a service that an entry names: ip_vs_lookup_dest(). */
-  serverOf(service: VirtualServer | undefined, end: IpvsEnd): RealServer | undefined {
-    return (
-      service?.servers.find((r) => equal(r.addr, end.addr) && r.port === end.port) ??
-      service?.servers.find((r) => equal(r.addr, end.addr) && r.port === 0)
-    );
+  /** The server of a service that the entry at `at` names: ip_vs_lookup_dest(). A persistent service of every port, or of a mark, keeps the client's port: any server of the address may be it. */
+  serverOf(service: VirtualServer | undefined, end: IpvsEnd, at: Span): RealServer | undefined {
+    const here = service?.servers.filter((r) => equal(r.addr, end.addr)) ?? [];
+    const exact = here.find((r) => r.port === end.port);
+    const keepsPort = service?.persistence !== undefined && (service.mark !== undefined || service.port === 0);
+    if (!keepsPort) return exact ?? here.find((r) => r.port === 0);
+    if (here.length < 2) return here[0];
+    const options = here.map((r) => ({ value: r, what: `the entry is of real server ${formatEndpoint(r.addr, r.port)}`, at: r.at }));
+    return this.choices.choose(`ipvs:${at.file}:${at.line}`, options);
   }
 
   private open(line: IpvsConnection): Balanced {
-    const { proto, client, virtual, server, state, expires, at } = line;
+    const { proto, client, virtual, server, state, expires, text, at } = line;
     // the mark of the connection is not shown: where its own service has not that server, one of a mark may
     const services = [
       this.service(line.family, 0, proto, virtual),
       ...(this.ns.ipvs?.services ?? []).filter((s) => s.mark !== undefined && s.family === line.family),
     ].filter((s) => s !== undefined);
-    const service = services.find((s) => this.serverOf(s, server)) ?? services.find((s) => s.mark === undefined);
-    const real = this.serverOf(service, server);
+    const service = services.find((s) => this.serverOf(s, server, at)) ?? services.find((s) => s.mark === undefined);
+    const real = this.serverOf(service, server, at);
     return {
       proto,
       client,
@@ -139,6 +146,7 @@ export class IpvsTable {
       onePacket: false,
       state,
       ...(expires !== undefined && { expires }),
+      text,
       at,
     };
   }

@@ -1,19 +1,29 @@
 // One packet's visit to one network namespace: the hooks in their order, with conntrack, NAT and routing in between.
 // ip_rcv() ... ip_forward() ... ip_output(), net/ipv4/ip_*.c; net/ipv6/ip6_*.c
-import { equal, familyOf, formatAddr, isZeronet, type Addr } from '../net/addr.ts';
+import { equal, formatAddr, isZeronet, type Addr } from '../net/addr.ts';
 import { TCP } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { Namespace } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
-import { ADDR_TYPE, CT_STATE, CT_STATUS, type Hook, type Pred } from '../model/ruleset.ts';
+import { CT_STATE, CT_STATUS, type Hook, type Pred } from '../model/ruleset.ts';
 import type { OutcomeKind, Step } from '../model/trace.ts';
 import { walkChain, type Visitor } from './chain.ts';
 import { NOT, type Choices } from './choice.ts';
-import { prescribe, supposeState, track, type Connection, type ConntrackTable, type Direction, type Entry, type Manip } from './conntrack.ts';
-import { Fib, localKey } from './fib.ts';
+import {
+  prescribe,
+  supposeState,
+  track,
+  tupleOf,
+  type Connection,
+  type ConntrackTable,
+  type Direction,
+  type Entry,
+  type Manip,
+} from './conntrack.ts';
+import { Fib } from './fib.ts';
 import { clashed, misplaced, stopOf } from './ending.ts';
 import { stagesAt, tracksConnections, translatesAddresses } from './hooks.ts';
-import { directed, meetReply, trackedAfter, type Handled, type Meeting } from './ipvs.ts';
+import { meetReply, trackedAfter, type Handled, type Meeting } from './ipvs.ts';
 import type { IpvsTable } from './ipvstable.ts';
 import type { Learned } from './learned.ts';
 import type { LiveSets } from './liveset.ts';
@@ -21,9 +31,10 @@ import { looksAtMarks } from './marks.ts';
 import { BOUND_ELSEWHERE, masqueradeAddress, mayBeBoundElsewhere } from './masquerade.ts';
 import { bind, endpoint, loopbackOf, translate, translateError, type NatStatement } from './nat.ts';
 import { rangeOf } from './natrange.ts';
-import type { DeviceField, Sight, SupposedName, Tracked } from './pred.ts';
-import { martianBeforeHooks, mtuOf, place, routeInput, routeOutput, rpfilterMatch, unforwardable, type Router, type Way } from './routing.ts';
+import type { DeviceField, Sight, SupposedName } from './pred.ts';
+import { clampedMss, martianBeforeHooks, mtuOf, place, routeInput, routeOutput, unforwardable, type Router, type Way } from './routing.ts';
 import { carryOut, type Passing } from './statement.ts';
+import { sightOf } from './sight.ts';
 import { setting } from './sysctl.ts';
 import type { Carried } from './tunnel.ts';
 import { foreignChain, missingRules, missingServers } from './unseen.ts';
@@ -257,7 +268,10 @@ export class Visit implements Visitor, Router {
     const { ns, hook, packet, iif, out, connection, choices } = this;
     const handled = meet({ ns, table: this.walk.ipvs(ns), hook, packet, iif, out, connection, router: this, choices });
     if (handled.step) this.steps.push(handled.step);
-    if (handled.kind === 'passed') return undefined;
+    if (handled.kind === 'passed') {
+      this.balanced = handled.marked ?? false;
+      return undefined;
+    }
     if (handled.kind === 'refused') return handled.refusal;
     const toServer = meet !== meetReply;
     this.balanced = true;
@@ -367,7 +381,7 @@ export class Visit implements Visitor, Router {
         { value: false, what: `${NOT}${what}`, ...(old.at && { at: old.at }) },
       ]);
     };
-    const found = track(this.walk.connections(this.ns), this.packet, zoneFor(this.zone, this.packet.mark), loose, begins);
+    const found = track(this.walk.connections(this.ns), this.asTracked(), zoneFor(this.zone, this.packet.mark), loose, begins);
     const state = prescribed ?? supposeState(found, this.packet, this.choices);
     const why = prescribed === undefined ? 'supposed' : 'prescribed by the question';
     this.connection = state === undefined ? found : prescribe(found, state, why);
@@ -376,6 +390,15 @@ export class Visit implements Visitor, Router {
     if ('entry' in c) {
       this.steps.push({ step: 'conntrack', hook: this.hook, state: name, direction: c.direction, ...(c.entry.at && { at: c.entry.at }) });
     } else this.steps.push({ step: 'conntrack', hook: this.hook, state: name, why: c.why });
+  }
+
+  /** A tunnel's source port is a hash of what it carries: its packet may be of a connection that conntrack holds. */
+  private asTracked(): Packet {
+    const range = this.tunnel === undefined ? undefined : this.packet.undetermined?.sport;
+    const held = range && this.walk.connections(this.ns).among(tupleOf(this.packet), range);
+    if (!held) return this.packet;
+    const what = `the packet that carries it is the first of its flow (its source port is none that conntrack of ${place(this.ns)} holds)`;
+    return this.decide(`flow:${this.visit}`, what) ? this.packet : { ...this.packet, sport: held.orig.sport };
   }
 
   /** nf_nat_inet_fn(): binds a new connection once per manipulation, then rewrites as the bindings say. */
@@ -409,15 +432,9 @@ export class Visit implements Visitor, Router {
       // without address translation nothing moves a port that is taken
       if (!isOn) entry.bound[manip] = true;
       if (!entry.bound[manip]) clash = bind(table, entry, manip, undefined, undefined).clash;
-    } else if (
-      manip === 'src' &&
-      this.hook === 'POSTROUTING' &&
-      direction === 'original' &&
-      mayBeBoundElsewhere(this.ns, entry, masqueradeAddress(this.ns, this.packet, this.oif, this.out?.via))
-    ) {
-      const same = `the connection that has the source ${formatAddr(entry.reply.dst)} got it from SNAT, or has left by ${this.oif} before`;
-      if (!this.decide(`oif:${this.visit}`, same))
-        return { kind: 'refused', outcome: 'dropped', why: BOUND_ELSEWHERE, ...(entry.at && { at: entry.at }) };
+    } else if (manip === 'src' && this.hook === 'POSTROUTING' && direction === 'original') {
+      const elsewhere = this.boundElsewhere(entry);
+      if (elsewhere) return elsewhere;
     }
     const before = this.packet;
     const after = translate(before, entry, direction, manip);
@@ -438,8 +455,18 @@ export class Visit implements Visitor, Router {
         why: clash ? 'another connection holds this tuple, so the kernel moved the port' : (cause?.by ?? 'the connection is translated'),
       });
     }
-    // nf_nat_ipv4_out() and _local_fn(): a destination changed in OUTPUT is routed again
-    return this.hook === 'OUTPUT' && after && formatAddr(after.dst) !== formatAddr(before.dst) ? this.reroute() : undefined;
+    // nf_nat_ipv4_local_fn() routes again where the tuples differ: also where IPVS, not NAT, has changed the destination
+    const [to, answers] = direction === 'original' ? [entry.orig.dst, entry.reply.src] : [entry.reply.dst, entry.orig.src];
+    return this.hook === 'OUTPUT' && isOn && !equal(to, answers) ? this.reroute() : undefined;
+  }
+
+  /** nf_nat_oif_changed(): what was masqueraded may leave by that interface alone. */
+  private boundElsewhere(entry: Entry): Stop | undefined {
+    const refused: Stop = { kind: 'refused', outcome: 'dropped', why: BOUND_ELSEWHERE, ...(entry.at && { at: entry.at }) };
+    if (entry.masqueradedBy !== undefined) return entry.masqueradedBy === this.oif ? undefined : refused;
+    if (!mayBeBoundElsewhere(this.ns, entry, masqueradeAddress(this.ns, this.packet, this.oif, this.out?.via))) return undefined;
+    const same = `the connection that has the source ${formatAddr(entry.reply.dst)} got it from SNAT, or has left by ${this.oif} before`;
+    return this.decide(`oif:${this.visit}`, same) ? undefined : refused;
   }
 
   /** nf_nat_icmp_reply_translation(), nf_nat_ipv4_local_fn(). */
@@ -460,6 +487,7 @@ export class Visit implements Visitor, Router {
     const wanted: Manip = statement.kind === 'snat' || statement.kind === 'masquerade' ? 'src' : statement.kind === 'netmap' ? manip : 'dst';
     if (wanted !== manip) return misplaced(by, at);
     const { ns, packet, hook, iif, oif } = this;
+    if (statement.kind === 'masquerade') c.entry.masqueradedBy = oif;
     const range = rangeOf(statement, c.entry, manip, { ns, packet, hook, iif, oif, via: this.out?.via });
     if ('refused' in range) return { kind: 'refused', outcome: 'dropped', why: range.refused, at };
     bind(this.walk.connections(this.ns), c.entry, manip, range, { at, by });
@@ -475,43 +503,9 @@ export class Visit implements Visitor, Router {
   }
 
   sight(supposed: ReadonlyMap<Pred, boolean>): Sight {
-    const ns = this.ns;
-    return {
-      visit: this.visit,
-      ownMac: () => ns.links.find((l) => l.name === this.iif)?.mac,
-      packet: this.packet,
-      hook: this.hook,
-      // INPUT knows no output device, OUTPUT no input device; POSTROUTING knows both for forwarded packets (P9)
-      iif: this.iif,
-      oif: this.hook === 'PREROUTING' || this.hook === 'INPUT' ? '' : this.oif,
-      physin: this.physin,
-      physout: this.physout,
-      tracked: this.tracked(),
-      ipvs: this.balanced ? directed(this.walk.ipvs(ns), this.packet) : ns.ipvs ? undefined : 'unknown',
-      supposed,
-      set: (name) => this.walk.sets(ns).get(name),
-      setsRefused: ns.setsRefused,
-      supposedNames: (field) => this.devices[field],
-      addressType: (side, device) => this.addressType(side, device),
-      reversePath: (pred) => rpfilterMatch(ns, this.packet, this.iif, pred, this),
-    };
-  }
-
-  private addressType(side: 'src' | 'dst', device: string | undefined): { type: number; at?: Span } | undefined {
-    const unknown = this.packet.undetermined?.[side];
-    if (unknown && unknown.owner !== place(this.ns)) return undefined;
-    const addr = this.packet[side];
-    const found = unknown ? undefined : Fib.of(this.ns, familyOf(addr)).addressType(addr, device);
-    if (found) return found;
-    const own = unknown ? true : this.choices.recall(localKey(place(this.ns), addr));
-    return own === false ? { type: ADDR_TYPE.UNICAST } : own === true && device === undefined ? { type: ADDR_TYPE.LOCAL } : undefined;
-  }
-
-  private tracked(): Tracked {
-    const c = this.connection;
-    // before conntrack has looked, xt_conntrack finds nothing and calls that INVALID (ORACLE: true for every packet in raw)
-    if (!c) return { state: CT_STATE.INVALID };
-    return 'entry' in c ? c : { state: c.state };
+    const { ns, visit, packet, hook, iif, oif, physin, physout, connection, balanced, devices, choices } = this;
+    const of = { ns, visit, packet, hook, iif, oif, physin, physout, connection, balanced, devices, choices };
+    return sightOf(of, { sets: this.walk.sets(ns), servers: this.walk.ipvs(ns), router: this }, supposed);
   }
 
   marksMatter(): boolean {
@@ -522,18 +516,10 @@ export class Visit implements Visitor, Router {
     this.devices[field].push({ glob, matches });
   }
 
-  /** tcpmss_mangle_packet(), net/netfilter/xt_TCPMSS.c: the lesser MTU of the ways there and back, less both headers. */
-  private clampedMss(): number | undefined {
-    const there = this.out && mtuOf(this.ns, this.out)?.mtu;
-    const back = this.ns.links.find((l) => l.name === this.iif)?.mtu;
-    const least = Math.min(there ?? Infinity, back ?? Infinity);
-    return Number.isFinite(least) ? least - (this.packet.family === 4 ? 40 : 60) : undefined;
-  }
-
   apply(statement: Passing): string | undefined {
     const effect = carryOut(statement, this.packet, this.connection);
     if (statement.kind === 'tcpmss' && (this.packet.flags ?? 0) & 2) {
-      const bytes = statement.mss === 'clamp' ? this.clampedMss() : statement.mss;
+      const bytes = statement.mss === 'clamp' ? clampedMss(this.ns, this.packet.family, this.out, this.iif) : statement.mss;
       if (bytes !== undefined)
         this.choices.assume(`the answer comes in segments of at most ${bytes} bytes: TCPMSS of ${place(this.ns)} says so in the SYN`);
     }

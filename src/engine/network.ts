@@ -53,7 +53,7 @@ function roundTrip(world: World, question: Question, choices: Choices, options: 
     },
     ipvs: (n) => {
       let table = balancers.get(n);
-      if (!table) balancers.set(n, (table = new IpvsTable(n)));
+      if (!table) balancers.set(n, (table = new IpvsTable(n, choices)));
       return table;
     },
     nextVisit: () => String(visits++),

@@ -321,3 +321,11 @@ export function mtuOf(ns: Namespace, way: Way, ofDevice = false): { mtu: number;
   const link = ns.links.find((l) => l.name === way.device);
   return link && { mtu: link.mtu, at: link.at };
 }
+
+/** tcpmss_mangle_packet(), net/netfilter/xt_TCPMSS.c: the lesser MTU of the ways there and back, less both headers. */
+export function clampedMss(ns: Namespace, family: 4 | 6, out: Way | undefined, iif: string | undefined): number | undefined {
+  const there = out && mtuOf(ns, out)?.mtu;
+  const back = ns.links.find((l) => l.name === iif)?.mtu;
+  const least = Math.min(there ?? Infinity, back ?? Infinity);
+  return Number.isFinite(least) ? least - (family === 4 ? 40 : 60) : undefined;
+}

@@ -80,11 +80,12 @@ interface Table {
 
 function tableOf(service: VirtualServer, from: NewConnection): Table | undefined {
   const { family, scheduler, schedulerFlags } = service;
-  const fallback = schedulerFlags.includes(1);
-  const withPort = schedulerFlags.includes(2);
-  const port = withPort && [TCP, UDP, SCTP].includes(from.proto) ? from.clientPort : 0;
+  const fallback = schedulerFlags?.includes(1) ?? false;
+  const withPort = schedulerFlags?.includes(2) ?? false;
+  const hashesPort = withPort && [TCP, UDP, SCTP].includes(from.proto);
+  const port = schedulerFlags === undefined ? undefined : hashesPort ? from.clientPort : 0;
   const client = from.client !== undefined && port !== undefined ? (fold(from.client, family) + port) >>> 0 : undefined;
-  const by = `by the client's address${withPort ? ' and port' : ''}`;
+  const by = `by the client's address${withPort ? ' and port' : schedulerFlags === undefined ? ', and perhaps its port (no listing shows its flags)' : ''}`;
   switch (scheduler) {
     case 'sh': {
       const isWeighted = isSince(from.kernel, 3, 3) !== false;

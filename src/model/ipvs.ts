@@ -43,8 +43,8 @@ export interface VirtualServer {
   readonly mark?: number;
   /** rr, wrr, lc, wlc, lblc, lblcr, dh, sh, mh, sed, nq, fo, ovf, twos, or a name that is not known. */
   readonly scheduler: string;
-  /** Scheduler flags: flag-1 (sh-fallback, mh-fallback), flag-2 (sh-port, mh-port), flag-3. */
-  readonly schedulerFlags: readonly (1 | 2 | 3)[];
+  /** Scheduler flags: flag-1 (sh-fallback, mh-fallback), flag-2 (sh-port, mh-port), flag-3. Absent where no listing shows them. */
+  readonly schedulerFlags?: readonly (1 | 2 | 3)[];
   /** `ops`: each UDP packet is scheduled anew. */
   readonly onePacket: boolean;
   /** `-p`: seconds that a client keeps its server (absent where only /proc/net/ip_vs shows it, in ticks), and the prefix length that makes clients the same one. */

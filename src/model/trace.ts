@@ -81,10 +81,12 @@ export type Step =
   | (AtHook & {
       readonly step: 'ipvs';
       readonly did: ForwardingMethod | 'refused' | 'passed';
-      /** The virtual server as captured. */
+      /** The virtual server as captured, or the connection entry that decided. */
       readonly text: string;
       readonly server?: string;
       readonly why: string;
+      /** What to do about a packet that was refused. */
+      readonly cure?: string;
       /** Where it rewrote one side of the packet. */
       readonly manip?: 'src' | 'dst';
       readonly from?: string;

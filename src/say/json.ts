@@ -164,6 +164,7 @@ function stepJson(s: Step): Json {
         text: s.text,
         server: s.server,
         why: s.why,
+        cure: s.cure,
         manip: s.manip,
         from: s.from,
         to: s.to,

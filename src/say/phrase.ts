@@ -204,7 +204,10 @@ function emptyChains(t: Trace): { readonly node: string; readonly step: Extract<
 function ruleText(t: Trace, at: Span): string | undefined {
   const step = t.hops
     .flatMap((h) => h.steps)
-    .find((s): s is Extract<Step, { step: 'rule' }> => s.step === 'rule' && s.at.file === at.file && s.at.line === at.line);
+    .find(
+      (s): s is Extract<Step, { step: 'rule' | 'ipvs' }> =>
+        (s.step === 'rule' || s.step === 'ipvs') && s.at?.file === at.file && s.at.line === at.line,
+    );
   return step?.text;
 }
 
@@ -226,13 +229,8 @@ export function advice(c: Course): string | undefined {
       return `give ${place(ended)} a route to ${asker}, or have its source translated before it reaches ${from}`;
   }
   const last = (c.trace.reply && ended !== outcome ? c.trace.reply : c.trace).hops.at(-1)?.steps.at(-1);
-  if (ended.kind === 'dropped' && last?.step === 'ipvs') return staleConnection(ended);
+  if (last?.step === 'ipvs' && last.cure !== undefined) return last.cure;
   return ADVICE[ended.kind]?.(ended);
-}
-
-/** An entry of IPVS's own table stands in the way. */
-function staleConnection(o: Outcome): string {
-  return `try from another source port (it is the entry ${location(o.at)} that is in the way), or wait until the entry has expired; sysctl -w net.ipv4.vs.expire_nodest_conn=1 on ${place(o)} makes IPVS give up entries of servers that are gone`;
 }
 
 /** What would have to be otherwise for a near miss to match. */

@@ -6,8 +6,12 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readBundle } from '../../src/capture/bundle.ts';
 import { readIpset } from '../../src/capture/ipset.ts';
+import { readIpvs } from '../../src/capture/ipvs.ts';
 import { parseSave, printSave, readSave } from '../../src/iptables-parser/index.ts';
+import type { ServerTunnel, VirtualServer } from '../../src/model/ipvs.ts';
 import type { IpSet } from '../../src/model/ruleset.ts';
+import { formatAddr, formatEndpoint, maskOf, type Addr } from '../../src/net/addr.ts';
+import { TCP, UDP } from '../../src/net/proto.ts';
 import { plain } from './captured.ts';
 
 interface Text {
@@ -26,6 +30,11 @@ const texts: Text[] = ['test/captures', 'scenarios']
     return { path: file.slice(repository.length + 1).replace(/\.gz$/, ''), bytes: file.endsWith('.gz') ? gunzipSync(bytes) : bytes };
   });
 const saves = texts.filter((t) => /^\*(filter|nat|raw|mangle|security)$/m.test(t.bytes.toString()) && !t.path.endsWith('.sh'));
+// those that tell whole virtual servers
+const ipvs = texts.filter(
+  (t) => /ipvsadm-(Sn|Ln|Ln-nosort|Ln-tun-info|Ln-t|list|save)\.txt$/.test(t.path) && /^(?:-A|TCP|UDP|SCTP|FWM) /m.test(t.bytes.toString()),
+);
+const IPIP: ServerTunnel = { type: 'ipip', checksum: 'none' };
 const ipsets = texts.filter((t) => /ipset-(save|list)/.test(t.path));
 
 function read({ path, bytes }: Text): unknown {
@@ -41,11 +50,44 @@ function printSets(sets: readonly IpSet[]): string {
     .join('');
 }
 
+/** As `ipvsadm -Sn` would print what was read, and with the thresholds that it leaves out. */
+function printIpvs(services: readonly VirtualServer[]): string {
+  const end = (at: { readonly addr: Addr; readonly port: number }): string => formatEndpoint(at.addr, at.port);
+  const flags = ['flag-1', 'flag-2', 'flag-3'];
+  const tunnel = ({ type, port, checksum }: ServerTunnel): string[] => [
+    `--tun-type ${type}`,
+    ...(port === undefined ? [] : [`--tun-port ${port}`]),
+    ...(type === 'ipip' ? [] : [{ none: '--tun-nocsum', checksum: '--tun-csum', remote: '--tun-remcsum' }[checksum]]),
+  ];
+  const method = { masq: '-m', direct: '-g', tunnel: '-i', local: '-g', bypass: '-g' };
+  return services
+    .flatMap((s) => {
+      const kind = s.proto === TCP ? '-t' : s.proto === UDP ? '-u' : '--sctp-service';
+      const name = s.mark !== undefined ? `-f ${s.mark}${s.family === 6 ? ' -6' : ''}` : `${kind} ${end({ addr: s.addr!, port: s.port! })}`;
+      const mask = s.family === 6 ? String(s.persistence?.length) : formatAddr(maskOf(4, s.persistence?.length ?? 32));
+      const words = [
+        ...(s.persistence ? [`-p ${s.persistence.seconds} -M ${mask}`] : []),
+        ...(s.engine ? [`--pe ${s.engine}`] : []),
+        ...(s.onePacket ? ['-o'] : []),
+        ...(s.schedulerFlags!.length > 0 ? [`-b ${s.schedulerFlags!.map((n) => flags[n - 1]).join(',')}`] : []),
+      ];
+      const servers = s.servers.map((r) =>
+        [`-a ${name} -r ${end(r)} ${method[r.forwarding]} -w ${r.weight} -x ${r.upper} -y ${r.lower}`, ...(r.tunnel ? tunnel(r.tunnel) : [])].join(
+          ' ',
+        ),
+      );
+      return [[`-A ${name} -s ${s.scheduler}`, ...words].join(' '), ...servers];
+    })
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
 describe('every capture', () => {
   it('is there', () => {
     expect(texts.length).toBeGreaterThan(100);
     expect(saves.length).toBeGreaterThan(8);
     expect(ipsets.length).toBeGreaterThan(5);
+    expect(ipvs.length).toBeGreaterThan(6);
   });
 
   it.each(saves.map((t) => [t.path, t] as const))('%s: rules read, printed and read again are the same', (path, { bytes }) => {
@@ -63,6 +105,19 @@ describe('every capture', () => {
     const again = readIpset(printSets(whole), path);
     expect(again.findings.filter((f) => f.severity === 'error')).toEqual([]);
     expect(plain(again.sets)).toEqual(plain(whole));
+  });
+
+  it.each(ipvs.map((t) => [t.path, t] as const))('%s: virtual servers read, printed and read again are the same', (path, { bytes }) => {
+    const once = readIpvs([{ path, text: bytes.toString(), lists: 'servers' }]).ipvs?.services ?? [];
+    const again = readIpvs([{ path, text: printIpvs(once), lists: 'servers' }]);
+    const shown = once.map((s) => ({
+      ...plain(s),
+      inKernelOrder: s.servers.length < 2,
+      servers: s.servers.map((r) => ({ tunnel: r.forwarding === 'tunnel' ? IPIP : undefined, ...plain(r), active: undefined, inactive: undefined })),
+    }));
+    expect(once.length).toBeGreaterThan(0);
+    expect(again.findings).toEqual([]);
+    expect(plain(again.ipvs?.services)).toEqual(plain(shown));
   });
 
   it('read twice is the same', () => {

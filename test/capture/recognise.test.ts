@@ -52,11 +52,33 @@ const KINDS: Readonly<Record<string, string>> = {
   'iptables-legacy-save.txt': 'iptables-save',
   'iptables-t-nat-S.txt': 'iptables-list',
   'iptables-version.txt': 'version',
+  'ipvsadm-L.txt': 'ipvsadm',
+  'ipvsadm-Lc.txt': 'ipvs-connections',
+  'ipvsadm-Ln-nosort.txt': 'ipvsadm',
+  'ipvsadm-Ln-persistent-conn.txt': 'ipvsadm',
+  'ipvsadm-Ln-rate.txt': 'ipvsadm',
+  'ipvsadm-Ln-stats-exact.txt': 'ipvsadm',
+  'ipvsadm-Ln-stats.txt': 'ipvsadm',
+  'ipvsadm-Ln-t.txt': 'ipvsadm',
+  'ipvsadm-Ln-thresholds.txt': 'ipvsadm',
+  'ipvsadm-Ln-timeout.txt': 'ipvsadm',
+  'ipvsadm-Ln-tun-info.txt': 'ipvsadm',
+  'ipvsadm-Ln.txt': 'ipvsadm',
+  'ipvsadm-Lnc-persistent-conn.txt': 'ipvs-connections',
+  'ipvsadm-Lnc.txt': 'ipvs-connections',
+  'ipvsadm-S.txt': 'ipvsadm',
+  'ipvsadm-Sn.txt': 'ipvsadm',
   'nf_conntrack.txt': 'conntrack',
   'pod-a-ip-addr.json': 'addr',
   'pod-a-ip-addr.txt': 'addr',
   'pod-a-ip-route.json': 'route',
   'pod-a-ip-route.txt': 'route',
+  'proc-net-ip_vs.txt': 'ipvsadm',
+  'proc-net-ip_vs_app.txt': 'ipvsadm',
+  'proc-net-ip_vs_conn.txt': 'ipvs-connections',
+  'proc-net-ip_vs_conn_sync.txt': 'ipvs-connections',
+  'proc-net-ip_vs_stats.txt': 'ipvsadm',
+  'proc-net-ip_vs_stats_percpu.txt': 'ipvsadm',
   'proc-sys.txt': 'sysctl',
   'sysctl.txt': 'sysctl',
   'uname.txt': 'uname',
@@ -105,6 +127,10 @@ describe('a capture is recognised', () => {
 
   it('by its name where it is empty', () => {
     expect(recognise('a/ip-neigh.txt', '')).toMatchObject({ kind: 'empty', named: 'neigh' });
+    expect(recognise('ipvsadm-save.txt', '')).toMatchObject({ kind: 'empty', named: 'ipvsadm' });
+    expect(recognise('proc-net-ip_vs.txt', '')).toMatchObject({ kind: 'empty', named: 'ipvsadm' });
+    expect(recognise('ipvsadm-connections.txt', '')).toMatchObject({ kind: 'empty', named: 'ipvs-connections' });
+    expect(recognise('proc-net-ip_vs_conn.txt', '')).toMatchObject({ kind: 'empty', named: 'ipvs-connections' });
     expect(recognise('conntrack.txt', '\n')).toMatchObject({ kind: 'empty', named: 'conntrack' });
     expect(recognise('ip-neigh.json', '[]\n')).toMatchObject({ kind: 'neigh' });
     expect(recognise('ip6-route.txt', '')).toMatchObject({ kind: 'empty', named: 'route', family: 6 });

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readConntrack } from '../../src/capture/conntrack.ts';
 import { readIpset } from '../../src/capture/ipset.ts';
+import { readIpvs, type IpvsReading } from '../../src/capture/ipvs.ts';
 import { readLinks } from '../../src/capture/links.ts';
 import { readNamespace } from '../../src/capture/namespace.ts';
 import { readNeighbours } from '../../src/capture/neighbours.ts';
@@ -15,8 +16,13 @@ import { bundleOf, plain } from './captured.ts';
 const tools = bundleOf('tools').filter((f) => !f.path.endsWith('.sh'));
 const files = [...tools, ...bundleOf('kube-proxy-1.26-ipvs').filter((f) => f.text.length < 50_000)];
 
-function readAll(text: string): Finding[] {
-  return [readIpset, readLinks, readRoutes, readRules, readNeighbours, readSysctls, readConntrack].flatMap((read) => read(text, 'f').findings);
+function readIpvsText(text: string, path: string): IpvsReading {
+  return readIpvs([{ path, text, lists: 'servers' }]);
+}
+
+function readAll(text: string): readonly Finding[] {
+  const readers = [readIpset, readLinks, readRoutes, readRules, readNeighbours, readSysctls, readConntrack, readIpvsText];
+  return readers.flatMap((read): readonly Finding[] => read(text, 'f').findings);
 }
 
 describe('any damage to a capture', () => {
@@ -58,6 +64,22 @@ describe('any damage to a capture', () => {
         'create',
         'nexthop',
         'src=1.1.1.1',
+        'TCP',
+        'FWM',
+        '->',
+        '-A',
+        '-a',
+        '-t',
+        '-f',
+        '-6',
+        '-b',
+        '-r',
+        '10.0.0.1:80',
+        '0A000001:0050',
+        '00:10',
+        'Masq',
+        'persistent',
+        'IP Virtual Server version',
         'inet',
         '1:',
         '-',

@@ -111,8 +111,8 @@ describe('what the kernel picked (test/ipvs/picks.txt)', () => {
       const before = servers.map((s) => ({ ...s, weight: Number(/<(\d+)/.exec(s.text)?.[1] ?? s.weight) }));
       for (const [tuple = '', pick] of items(group)) {
         const from = connection(group, tuple);
-        const word = (fold(from.client!, family) + (schedulerFlags.includes(2) ? from.clientPort! : 0)) >>> 0;
-        const found = inMaglevTable(before, family, word, (s) => !s.text.includes('<'), schedulerFlags.includes(1));
+        const word = (fold(from.client!, family) + (schedulerFlags!.includes(2) ? from.clientPort! : 0)) >>> 0;
+        const found = inMaglevTable(before, family, word, (s) => !s.text.includes('<'), schedulerFlags!.includes(1));
         expect(found.server, `${group.head} ${tuple}`).toBe(pick === '-' ? undefined : before[Number(pick)]);
         if (found.server && found.server !== found.home) fallbacks++;
       }

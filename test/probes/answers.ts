@@ -76,12 +76,19 @@ export function answersFor(world: World, t: Trace): readonly string[] {
 /** nf_reject_verify_csum(), nf_ip_checksum(): what else is rejected in IPv4 has to sum up without a pseudo header, or gets no answer. */
 const SUMS = new Set([1, 6, 17, 47, 50, 51, 132, 136]);
 
+/** ip_vs_leave(), __ip_vs_get_out_rt(): also to a socket of this host. A real server without a route is a failed link. */
+const IPVS_ANSWERS: Readonly<Record<4 | 6, Partial<Record<Trace['outcome']['kind'], string>>>> = {
+  4: { 'no-server': '3/3', 'ttl-exceeded': '11/0', 'too-big': '3/4', 'no-route': '3/1', prohibited: '3/1', blackhole: '3/1', martian: '3/1' },
+  6: { 'no-server': '1/4', 'ttl-exceeded': '3/0', 'too-big': '2/0', 'no-route': '1/3', prohibited: '1/3', blackhole: '1/3', martian: '1/3' },
+};
+
 /** The kind of answer that an outcome stands for; nothing for silence. */
 function claimed(t: Trace): string | undefined {
   const { family } = t.final;
   const steps = t.hops.at(-1)!.steps;
   const local = steps.some((s) => s.step === 'enter' && s.local);
   const { outcome } = t;
+  if (steps.at(-1)!.step === 'ipvs') return IPVS_ANSWERS[family][outcome.kind];
   switch (outcome.kind) {
     case 'rejected': {
       const rule = steps.findLast((s) => s.step === 'rule');
@@ -191,6 +198,14 @@ export function comesHome(sent: Packet, s: Sighting): boolean {
   return frame.dst === asked.src && ends(about) === ends(asked);
 }
 
+/** Reports whether IPVS took the packet out of its hook and sent it on by itself: OUTPUT again, or a tunnel. */
+function isStolen(t: Trace): boolean {
+  const steps = t.hops.flatMap((h) => h.steps);
+  const at = steps.findIndex((s) => s.step === 'ipvs' && s.manip !== 'src' && s.did !== 'passed' && s.did !== 'refused');
+  const next = steps[at + 1];
+  return at >= 0 && next !== undefined && ((next.step === 'route' && next.purpose === 'reroute') || next.step === 'encapsulate');
+}
+
 /** The error that the sending socket meets at once: ip_local_out() hands back what the hooks and routes of OUTPUT said. */
 export function errorFor(t: Trace, shot: Shot): string | undefined {
   if (!shot.local) return undefined;
@@ -199,6 +214,13 @@ export function errorFor(t: Trace, shot: Shot): string | undefined {
   // a connection's segment is sent by itself: tcp_connect() looks at the first route only
   const segment = (shot.proto ?? 'tcp') === 'tcp' && !shot.raw;
   if (segment && (last.step !== 'route' || last.purpose !== 'output')) return undefined;
+  // what IPVS sends, or cannot send, it steals: the socket is told nothing
+  if (isStolen(t)) return undefined;
+  if (last.step === 'ipvs')
+    return last.hook === 'OUTPUT' &&
+      (t.outcome.kind === 'no-server' || (t.outcome.kind === 'dropped' && !/^real server|^a packet from/.test(t.outcome.why)))
+      ? 'EPERM'
+      : undefined;
   switch (t.outcome.kind) {
     case 'dropped':
     case 'rejected': {

@@ -75,12 +75,20 @@ function lacking(context: TestContext): (problem: Error) => never {
   };
 }
 
+/** Where claims are tried: the kernel of this machine, or a guest's. */
+interface Ground {
+  readonly describe: (title: string, tests: () => void) => void;
+  readonly open: () => Node;
+}
+
+const HERE: Ground = { describe: describeKernel, open: openNode };
+
 /** A group of claims, skipped with its reason where the kernel cannot be asked. */
-export function describeClaims(title: string, tests: (c: Claims) => void): void {
-  describeKernel(title, () => {
+export function describeClaims(title: string, tests: (c: Claims) => void, { describe, open }: Ground = HERE): void {
+  describe(title, () => {
     let node: Node | undefined;
     beforeAll(() => {
-      node = openNode();
+      node = open();
     });
     afterAll(async () => {
       await node?.close();

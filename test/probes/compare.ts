@@ -27,6 +27,8 @@ export interface Told {
     /** What an ICMP error quotes, where that can be seen. */
     readonly about?: string;
   };
+  /** The packet that it left in, without what nobody can know of it. */
+  readonly carrier?: string;
   /** What the socket that sends it is told: ENETUNREACH, ... */
   readonly error?: string;
   /** What its sender hears of it; several where the kernel rations its answers. */
@@ -61,12 +63,19 @@ export function seen(s: Sighting): Told {
   const stray = s.answers.length === 0 && s.frames.length > 0 ? { stray: JSON.stringify(s.frames) } : {};
   const base = { rules, fate, answers: [answerOf(s)], ...stray, ...(s.error !== undefined && { error: s.error }) };
   if (!s.last) return base;
-  const { src, dst, ttl, inner } = s.last;
+  // an error quotes a packet, anything else carries it
+  const carried = s.last.type === undefined ? s.last.inner : undefined;
+  const { src, dst, ttl, inner } = carried ?? s.last;
+  if (carried) return { ...base, carrier: carrierOf(s.last), final: { src, dst, ...portsOf(carried), ttl, mark: s.mark } };
   return { ...base, final: { src, dst, ...portsOf(s.last), ttl, mark: s.mark, ...(inner && { about: quoted({ ...inner, ...portsOf(inner) }) }) } };
 }
 
 function portsOf({ sport, dport, id }: Header): { readonly sport?: number; readonly dport?: number } {
   return sport !== undefined ? { sport, dport: dport! } : id !== undefined ? { sport: id } : {};
+}
+
+function carrierOf({ src, dst, proto, ttl, dport }: Pick<Header, 'src' | 'dst' | 'proto' | 'ttl' | 'dport'>): string {
+  return `protocol ${proto} ${src} > ${dst}${dport === undefined ? '' : `:${dport}`} ttl ${ttl}`;
 }
 
 function quoted(p: { readonly src: string; readonly dst: string; readonly sport?: number; readonly dport?: number }): string {
@@ -82,7 +91,11 @@ function told(world: World, shot: Shot, t: Trace): Told {
   const fate = fateOf(t);
   const error = errorFor(t, shot);
   const base = { rules, fate, answers: answersFor(world, t), ...(error !== undefined && { error }) };
-  return fate === 'gone' ? base : { ...base, final: finalOf(t.final) };
+  if (fate === 'gone') return base;
+  const last = t.hops.at(-1)!.steps.at(-1)!;
+  if (t.hops.at(-1)!.tunnel === undefined || last.step !== 'leave') return { ...base, final: finalOf(t.final) };
+  const { src, dst, mark, ...rest } = last.packet;
+  return { ...base, carrier: carrierOf({ ...rest, src: formatAddr(src), dst: formatAddr(dst) }), final: { ...finalOf(t.final), mark } };
 }
 
 function finalOf(p: Packet): NonNullable<Told['final']> {
@@ -117,7 +130,7 @@ function fateOf(t: Trace): string {
 
 /** Reports whether a course is what the kernel did; where netwhy leaves a value open, the kernel's must be possible. */
 function agrees(course: Told, kernel: Told, p: Packet): boolean {
-  if (course.fate !== kernel.fate || course.rules.join() !== kernel.rules.join()) return false;
+  if (course.carrier !== kernel.carrier || course.fate !== kernel.fate || course.rules.join() !== kernel.rules.join()) return false;
   if (course.error !== kernel.error || !kernel.answers.every((seen) => course.answers.some((a) => isAnswer(a, seen)))) return false;
   const [a, b] = [course.final, kernel.final];
   if (!a || !b) return !a && !b;
@@ -180,8 +193,16 @@ export interface Comparison {
   readonly shot: Shot;
   readonly kernel: Told;
   readonly courses: readonly Told[];
+  readonly traces: readonly Trace[];
   /** The course that the kernel took, or undefined: they disagree. */
   readonly taken?: Trace;
+}
+
+/** What the tools would have printed just before a packet. */
+export function filesBefore(files: Readonly<Record<string, string>>, s: Sighting): Readonly<Record<string, string>> {
+  const { conntrack, servers, connections, saved } = s;
+  const now = { 'conntrack.txt': conntrack, 'proc-net-ip_vs.txt': servers, 'proc-net-ip_vs_conn.txt': connections };
+  return { ...files, ...saved, ...Object.fromEntries(Object.entries(now).flatMap(([name, text]) => (text === undefined ? [] : [[name, text]]))) };
 }
 
 /** Asks netwhy for the packet that the kernel was seen to handle. */
@@ -205,7 +226,7 @@ export function judge(world: World, shot: Shot, sighting: Sighting): Comparison 
   const tells = ({ trace: t }: { readonly trace: Trace }): boolean =>
     fateOf(t) === kernel.fate || (t.outcome.kind === 'reply-lost' && kernel.fate !== 'gone');
   const answered = at >= 0 && trace(world, asked).courses.some(tells);
-  return { shot, kernel, courses, ...(answered && { taken: traces[at]! }) };
+  return { shot, kernel, courses, traces, ...(answered && { taken: traces[at]! }) };
 }
 
 /** Loads the node, reads it through its tools, and compares the packets; each meets the connections of those before it. */
@@ -219,9 +240,11 @@ export async function compare(
   tally.loads++;
   const files = await node.capture();
   const sightings = await node.packets(shots, how.fresh ? { fresh: true } : { list: shots.length > 1 });
+  let now = files;
   let world = worldOf(files);
   return sightings.map((sighting, i) => {
-    if (sighting.conntrack !== undefined) world = worldOf({ ...files, 'conntrack.txt': sighting.conntrack });
+    const changed = filesBefore(now, sighting);
+    if (sighting.conntrack !== undefined) world = worldOf((now = changed));
     return judge(world, shots[i]!, sighting);
   });
 }
@@ -231,7 +254,7 @@ export function line(t: Told): string {
   const end =
     t.final &&
     ` ${t.final.src}${t.final.sport === undefined ? '' : `:${t.final.sport}`} > ${t.final.dst}${t.final.dport === undefined ? '' : `:${t.final.dport}`}`;
-  return `${t.rules.length > 0 ? `${t.rules.join(', ')} ` : ''}-> ${t.fate}${end ?? ''}${t.final ? ` ttl ${t.final.ttl}` : ''}${t.final?.about === undefined ? '' : ` about ${t.final.about}`}${t.final?.mark ? ` mark 0x${t.final.mark.toString(16)}` : ''}${t.error ? ` (${t.error})` : ''}${t.answers.join() === SILENCE ? '' : ` [${t.answers.join(' or ')}]`}${t.stray === undefined ? '' : ` and stray ${t.stray}`}`;
+  return `${t.rules.length > 0 ? `${t.rules.join(', ')} ` : ''}-> ${t.fate}${end ?? ''}${t.final ? ` ttl ${t.final.ttl}` : ''}${t.final?.about === undefined ? '' : ` about ${t.final.about}`}${t.carrier === undefined ? '' : ` in ${t.carrier}`}${t.final?.mark ? ` mark 0x${t.final.mark.toString(16)}` : ''}${t.error ? ` (${t.error})` : ''}${t.answers.join() === SILENCE ? '' : ` [${t.answers.join(' or ')}]`}${t.stray === undefined ? '' : ` and stray ${t.stray}`}`;
 }
 
 /** What to print of a disagreement. */

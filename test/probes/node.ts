@@ -10,6 +10,8 @@ export interface Device {
   readonly kind?: string;
   readonly mac?: string;
   readonly mtu?: number;
+  /** false: it stays down, as kube-ipvs0 does. */
+  readonly up?: false;
 }
 
 /** Rules and sets, as the tools print them. */
@@ -19,6 +21,8 @@ export interface Ruleset {
   readonly nft?: string;
   readonly legacy6?: string;
   readonly nft6?: string;
+  /** Lines of `ipvsadm -R`; a guest's kernel has it. */
+  readonly ipvs?: string;
   /** Which backend is loaded before the other (legacy). */
   readonly first?: 'legacy' | 'nft';
 }
@@ -66,6 +70,8 @@ export interface Shot {
   readonly raw?: true;
   /** The packet that an ICMP error is about. */
   readonly inner?: Shot;
+  /** Lines of `ipvsadm -R` that are run before it. */
+  readonly edit?: string;
 }
 
 export interface Header {
@@ -110,6 +116,11 @@ export interface Sighting {
   readonly error?: string;
   /** `conntrack -L` just before. */
   readonly conntrack?: string;
+  /** /proc/net/ip_vs and ip_vs_conn just before, where the node has them. */
+  readonly servers?: string;
+  readonly connections?: string;
+  /** What `ipvsadm` prints, by file, where the packet's edit had changed it. */
+  readonly saved?: Readonly<Record<string, string>>;
 }
 
 /** How packets are sent. */
@@ -127,8 +138,8 @@ export interface How {
 export interface Node {
   load(load: Load): Promise<void>;
   rules(rules: Ruleset): Promise<void>;
-  /** Replaces the rules and sets that are there. */
-  swap(rules: Ruleset): Promise<void>;
+  /** Replaces the rules and sets that are there; sets sysctls, in a guest. */
+  swap(rules: Ruleset & Pick<Load, 'sysctls'>): Promise<void>;
   packets(shots: readonly Shot[], how?: How): Promise<readonly Sighting[]>;
   /** What the tools print now, by file name. */
   capture(only?: readonly string[]): Promise<Readonly<Record<string, string>>>;
@@ -156,17 +167,31 @@ export function openNode(): Node {
   });
   child.stdin.on('error', () => {}); // told by 'close'
 
-  async function call<T>(message: object): Promise<T> {
-    if (ended) throw new Error(`probe.py is gone: ${complaint.trim()}`);
-    const line = await new Promise<string>((resolve, reject) => {
+  const exchange = (message: object): Promise<string> =>
+    new Promise((resolve, reject) => {
+      if (ended) {
+        reject(new Error(`probe.py is gone: ${complaint.trim()}`));
+        return;
+      }
       waiting.push({ resolve, reject });
       child.stdin.write(`${JSON.stringify(message)}\n`);
     });
-    const reply = JSON.parse(line) as { readonly answer: T; readonly error?: string };
+
+  return nodeOf(exchange, async () => {
+    if (!ended) child.stdin.end(`${JSON.stringify({ op: 'quit' })}\n`);
+    const timer = setTimeout(() => child.kill('SIGKILL'), 5000);
+    await gone;
+    clearTimeout(timer);
+  });
+}
+
+/** A node behind whatever carries messages to probe.py, and its answers back. */
+export function nodeOf(exchange: (message: object) => Promise<string>, close: () => Promise<void>): Node {
+  async function call<T>(message: object): Promise<T> {
+    const reply = JSON.parse(await exchange(message)) as { readonly answer: T; readonly error?: string };
     if (reply.error !== undefined) throw new Error(reply.error);
     return reply.answer;
   }
-
   return {
     load: (load) => call({ op: 'load', ...load }),
     rules: (rules) => call({ op: 'rules', ...rules }),
@@ -175,11 +200,6 @@ export function openNode(): Node {
     capture: (only) => call({ op: 'capture', ...(only && { only }) }),
     forget: () => call({ op: 'forget' }),
     run: (command, given) => call({ op: 'run', command, given }),
-    close: async () => {
-      if (!ended) child.stdin.end(`${JSON.stringify({ op: 'quit' })}\n`);
-      const timer = setTimeout(() => child.kill('SIGKILL'), 5000);
-      await gone;
-      clearTimeout(timer);
-    },
+    close,
   };
 }

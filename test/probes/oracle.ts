@@ -9,7 +9,7 @@ import { stringify } from 'yaml';
 import { kernelMissing } from '../oracle/kernel.ts';
 import { line } from './compare.ts';
 import { compareAll, disagreement, makeCase, PACKETS, Player, subjectsOf } from './machine.ts';
-import { openNode, type Shot } from './node.ts';
+import { openNode, type Node, type Shot } from './node.ts';
 import { replay, shrink, type Replayed, type Suspect } from './shrink.ts';
 
 /** What a worker has to do: cases `from`, `from + 1`, ... below `to`, whole grounds of them. */
@@ -22,7 +22,7 @@ interface Task {
 }
 
 /** What the kernel did and netwhy said when they disagreed. */
-interface Disagreement extends Suspect {
+export interface Disagreement extends Suspect {
   readonly at: number;
   readonly told: readonly string[];
 }
@@ -169,17 +169,17 @@ export function figures(r: Run): string {
 }
 
 /** Makes a disagreement small and tells it; with a folder, writes it there as a scenario. */
-export async function explain(suspect: Disagreement, title: string, folder?: string): Promise<string> {
-  const node = openNode();
+export async function explain(suspect: Disagreement, title: string, folder?: string, open: () => Node = openNode): Promise<string> {
+  const node = open();
   try {
     const small = await shrink(node, suspect);
     if (!small)
       return [`${title}: it did not happen again alone`, ...suspect.shots.map((s) => `packet  ${JSON.stringify(s)}`), ...suspect.told].join('\n');
     const found = await replay(node, small);
     if (folder !== undefined) writeScenario(folder, title, small, found);
-    const { ipset, legacy, legacy6, nft, nft6, devs: _, ...rest } = small.load;
-    const texts = Object.entries({ ipset, legacy, nft, legacy6, nft6 }).flatMap(([name, text]) =>
-      text === undefined ? [] : [`${name}:`, ...text.split('\n').filter((l) => /^(?:-A|add|create|\*|:\S+ DROP)/.test(l))],
+    const { ipset, legacy, legacy6, nft, nft6, ipvs, devs: _, ...rest } = small.load;
+    const texts = Object.entries({ ipset, ipvs, legacy, nft, legacy6, nft6 }).flatMap(([name, text]) =>
+      text === undefined ? [] : [`${name}:`, ...text.split('\n').filter((l) => /^(?:-A|-a|add|create|\*|:\S+ DROP)/.test(l))],
     );
     return [
       `${title}${folder === undefined ? '' : `, written to ${folder}`}`,

@@ -3,7 +3,7 @@
 
 `probe.py` reads one JSON object a line and answers each with one:
 
-  {"op": "load", "devs": [{"name", "addrs"?: ["10.0.0.1/24"], "kind"?: "tap"|"dummy"..., "mac"?, "mtu"?, "arp"?: true}],
+  {"op": "load", "devs": [{"name", "addrs"?: ["10.0.0.1/24"], "kind"?: "tap"|"dummy"..., "mac"?, "mtu"?, "arp"?: true, "up"?: false}],
    "ip"?: [lines of `ip -batch`, "-6 ..." for `ip -6`], "sysctls"?: {"net.ipv4.ip_forward": 1}, "ipset"?, "legacy"?, "nft"?, "legacy6"?, "nft6"?:
    texts, "first"?: "nft" (loaded before legacy), "conntrack"?: true (on even where no rule asks for it)}    a new namespace with that in it
   {"op": "rules", ...the same, devices excepted}                                               rules only, into the same namespace
@@ -25,10 +25,12 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import functools
 import glob
 import json
 import os
 import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -74,8 +76,14 @@ LISTINGS = {'iptables-legacy-save.txt': 'iptables-legacy-save', 'iptables-nft-sa
             'ip-neigh.txt': 'ip neigh'}
 
 
+@functools.cache
+def whole_path(tool):
+    return shutil.which(tool) or tool
+
+
 def run(*command, given=None, check=True):
-    done = subprocess.run(command, input=given, capture_output=True, text=True)
+    # a whole path and no descriptors to close: then Python spawns instead of forking, which is dear in a guest
+    done = subprocess.run((whole_path(command[0]), *command[1:]), input=given, capture_output=True, text=True, close_fds=False)
     if check and done.returncode:
         raise RuntimeError('%s: %s' % (' '.join(command), (done.stderr or done.stdout).strip()[:800]))
     return done.stdout
@@ -90,11 +98,14 @@ def sysctl(key, value):
         file.write(str(value))
 
 
-def sysctls():
+SETTINGS = ('ipv4/ip_*', 'ipv4/fib_*', 'netfilter/nf_conntrack_tcp_*', 'bridge/*') + tuple('ipv4/conf/*/' + k for k in MATTER + MATTER4) + \
+    tuple('ipv6/conf/*/' + k for k in MATTER)
+
+
+def sysctls(patterns=SETTINGS):
     """As `sysctl -a` prints them: in a name, a dot and a slash change places."""
     lines = []
-    for pattern in ('ipv4/ip_*', 'ipv4/fib_*', 'netfilter/nf_conntrack_tcp_*', 'bridge/*') + tuple('ipv4/conf/*/' + k for k in MATTER + MATTER4) + \
-            tuple('ipv6/conf/*/' + k for k in MATTER):
+    for pattern in patterns:
         for file in sorted(glob.glob('/proc/sys/net/' + pattern)):
             with contextlib.suppress(OSError), open(file) as opened:
                 lines.append('%s = %s' % (file[10:].replace('/', '\0').replace('.', '/').replace('\0', '.'), opened.read().strip()))
@@ -130,6 +141,8 @@ def settle(addresses):
 
 
 DCCP, ESP, AH = 33, 50, 51
+# What carries whole packets, and so many bytes before them.
+CARRIERS, GUE = {4: 0, 41: 0, 47: 4, 17: 12}, 6080
 PROTOCOLS.update(dccp=DCCP, ah=AH)
 # Whole headers of protocols that packet.build() leaves bare: GRE; a DCCP request; an SPI and a number.
 BARE = {47: b'\0\0\x08\0' + b'\0' * 20, ESP: struct.pack('!II', 0x100, 1) + b'\0' * 16, AH: struct.pack('!BBHII12x', 59, 4, 0, 0x100, 1)}
@@ -223,7 +236,7 @@ class Node:
             lines.append('link add %s type %s' % (name, kind))
         if 'mtu' in d:
             lines.append('link set %s mtu %d' % (name, d['mtu']))
-        return lines + ['link set %s up' % name] + ['addr add %s dev %s%s' % (a, name, ' nodad' if ':' in a else '') for a in d.get('addrs', [])]
+        return lines + (['link set %s up' % name] if d.get('up', True) else []) + ['addr add %s dev %s%s' % (a, name, ' nodad' if ':' in a else '') for a in d.get('addrs', [])]
 
     def load(self, m):
         self.fresh()
@@ -357,6 +370,9 @@ class Node:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if (plain or 'src' in p) and not p.get('raw'):
                 s.bind((p.get('src', '::' if v6 else '0.0.0.0'), p['sport'] if plain else 0))
+            if p.get('raw') and 'src' in p:
+                with contextlib.suppress(OSError):                       # routes are looked up for the socket's source, not the header's
+                    s.bind((p['src'], 0))
             to = (p['dst'], p.get('dport', 80) if plain else 0)
             if p.get('raw'):
                 s.sendto(packet_bytes(p), to)
@@ -442,7 +458,7 @@ class Node:
 
 
 def sequenced(data):
-    """parse(), with the sequence number of a TCP packet, the ports of DCCP, and what an ICMP error is about."""
+    """parse(), with the sequence number of a TCP packet, the ports of DCCP, and what an ICMP error is about or a tunnel carries."""
     found = parse(data)
     if not found:
         return found
@@ -455,6 +471,9 @@ def sequenced(data):
         found['id'] = struct.unpack('!H', rest[4:6])[0]
     if (found['role'] == 'error' or found['proto'] == 1 and found.get('type') == 5) and len(rest) >= 8 + (48 if data[0] >> 4 == 6 else 28):
         found['inner'] = sequenced(rest[8:])
+    if found['proto'] in CARRIERS and (found['proto'] != 17 or found.get('dport') == GUE):
+        carried = sequenced(rest[CARRIERS[found['proto']] + (4 if found['proto'] == 47 and rest[0] & 0x80 else 0):])
+        return {**found, 'inner': carried} if carried else found
     return found
 
 

@@ -1,5 +1,5 @@
 // A disagreement made small: rules, sets, members, options, routes, settings and packets are left out while it stays one.
-import { judge, worldOf, type Comparison } from './compare.ts';
+import { filesBefore, judge, worldOf, type Comparison } from './compare.ts';
 import { renewal } from './machine.ts';
 import type { Load, Node, Shot } from './node.ts';
 import { isOwn } from './story.ts';
@@ -24,7 +24,7 @@ export async function replay(node: Node, { load, shots, prior }: Suspect): Promi
   const files = await node.capture();
   const seen = await node.packets(shots, { list: true, ...(prior && { insert: prior }), ...renewal(load) });
   const sighting = seen.at(-1)!;
-  const now = { ...files, 'conntrack.txt': sighting.conntrack! };
+  const now = seen.reduce(filesBefore, files);
   return { files: now, comparison: judge(worldOf(now), shots.at(-1)!, sighting) };
 }
 
@@ -38,7 +38,7 @@ async function differs(node: Node, suspect: Suspect): Promise<boolean> {
   }
 }
 
-const TEXTS = ['legacy', 'nft', 'legacy6', 'nft6', 'ipset'] as const;
+const TEXTS = ['legacy', 'nft', 'legacy6', 'nft6', 'ipset', 'ipvs'] as const;
 
 /** The smallest found; undefined when it does not happen again. */
 export async function shrink(node: Node, suspect: Suspect): Promise<Suspect | undefined> {
@@ -71,11 +71,11 @@ export async function shrink(node: Node, suspect: Suspect): Promise<Suspect | un
     for (let step = 1 << Math.floor(Math.log2(Math.max(1, linesOf().length))); step >= 1; step >>= 1) {
       for (let i = linesOf().length; i >= 0; i -= step) {
         const lines = linesOf();
-        const rest = lines.filter((l, k) => k < i || k >= i + step || !/^(?:-A|add) /.test(l));
+        const rest = lines.filter((l, k) => k < i || k >= i + step || !/^(?:-A|-a|add) /.test(l));
         if (rest.length < lines.length) await attempt({ ...small.load, [key]: rest.join('\n') });
       }
     }
-    if (!linesOf().some((l) => /^(?:-A|add) |^:\S+ DROP/.test(l)) && small.load[key] !== undefined) {
+    if (!linesOf().some((l) => /^(?:-A|-a|add) |^:\S+ DROP/.test(l)) && small.load[key] !== undefined) {
       const { [key]: _, ...load } = small.load;
       await attempt(load);
     }
@@ -103,7 +103,7 @@ export async function shrink(node: Node, suspect: Suspect): Promise<Suspect | un
       }
     }
     for (const [n, shot] of small.shots.entries()) {
-      for (const option of ['tos', 'ttl', 'mark', 'uid', 'mac', 'flags'] as const) {
+      for (const option of ['tos', 'ttl', 'mark', 'uid', 'mac', 'flags', 'edit'] as const) {
         if (shot[option] === undefined) continue;
         const { [option]: _, ...rest } = small.shots[n]!;
         await attempt(small.load, small.shots.with(n, rest));

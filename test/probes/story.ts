@@ -44,7 +44,7 @@ export interface Story {
   readonly steps: readonly Step[];
   /** It meets the connections of the story before. */
   readonly after: boolean;
-  readonly error: (typeof ERRORS)[number];
+  readonly error: readonly [number, number, number, number];
   /** Errors come from the end itself, not from somebody on the way. */
   readonly byEnd: boolean;
   /** `conntrack -I` makes an entry like this beforehand. */
@@ -199,7 +199,8 @@ function farEnd(load: Load, { fate, device, last }: Sighting): Pick<Shot, 'iif' 
   return { local: true, raw: true };
 }
 
-function answerTo(load: Load, shot: Shot, sighting: Sighting, flags: string, seq = 1000): Shot | undefined {
+/** What the far end says to a packet that it got. */
+export function answerTo(load: Load, shot: Shot, sighting: Sighting, flags: string, seq = 1000): Shot | undefined {
   const from = farEnd(load, sighting);
   const { last } = sighting;
   if (!from || !last || shot.type !== undefined) return undefined;
@@ -215,7 +216,7 @@ function answerTo(load: Load, shot: Shot, sighting: Sighting, flags: string, seq
 }
 
 /** An ICMP error by the end that the packet reached, or somebody on its way there. */
-function errorAbout(load: Load, { error, byEnd }: Story, sighting: Sighting): Shot | undefined {
+export function errorAbout(load: Load, { error, byEnd }: Pick<Story, 'error' | 'byEnd'>, sighting: Sighting): Shot | undefined {
   const from = farEnd(load, sighting);
   const { last, fate } = sighting;
   if (!from || !last) return undefined;
