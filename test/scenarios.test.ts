@@ -15,6 +15,9 @@ const names = readdirSync(folder, { withFileTypes: true })
 /** Scenarios about what a tool could not print, and the files that hold its complaint. */
 const UNREADABLE: Readonly<Record<string, readonly string[]>> = { 'ipset-revision': ['node2/ipset-list.txt'] };
 
+/** Networks without a fault. */
+const HEALTHY: ReadonlySet<string> = new Set(['calico-ipip', 'flannel-vxlan', 'ipvs-baseline', 'ipvs-mark-drop-present', 'ipvs-conn-reuse-6.1']);
+
 /** The question's name as a file name. */
 function slug(name: string): string {
   return name
@@ -55,6 +58,11 @@ describe.each(names)('%s', (name) => {
   it('nothing in the captures is beyond reading', () => {
     const errors = loaded.world.findings.filter((f) => f.severity === 'error');
     expect(errors.map((f) => f.at?.file)).toEqual(UNREADABLE[name] ?? []);
+  });
+
+  it.runIf(HEALTHY.has(name))('where nothing is wrong nothing is found', () => {
+    expect(loaded.world.findings.filter((f) => f.severity !== 'note')).toEqual([]);
+    each((q, answer) => expect(answer.verdict, q.name).toBe('yes'));
   });
 
   it('packets and replies end as the scenario says', () => {

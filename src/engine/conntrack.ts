@@ -164,17 +164,23 @@ function sourceKey(t: Tuple, zone: Zone): string {
   return `${zone.side ? 0 : zone.id}|${zoneId(zone, 'original')}|${t.proto}|${String(t.src)}|${t.sport}`;
 }
 
-/** ip_vs_update_conntrack(): IPVS makes an entry expect the server's reply, and rewrites the packets itself: that is no DNAT. */
-function isBalanced(ns: Namespace, { orig, reply }: ConntrackEntry): boolean {
-  if (!ns.ipvs) return false;
+/**
+ * ip_vs_update_conntrack(): IPVS makes an entry expect the server's reply, and rewrites the packets itself: that is no DNAT. Its own table tells,
+ * or, where that was not captured, its virtual server of that address.
+ */
+function isBalanced({ ipvs, sysctls }: Namespace, { orig, reply }: ConntrackEntry): boolean {
+  if (!ipvs) return false;
   const is = (end: { readonly addr: Addr; readonly port: number }, addr: Addr, port: number): boolean => end.port === port && equal(end.addr, addr);
-  const { services, connections = [] } = ns.ipvs;
-  return (
-    services.some(
-      (s) =>
-        (s.mark !== undefined || (s.proto === orig.proto && s.addr !== undefined && equal(s.addr, orig.dst))) &&
-        s.servers.some((r) => is(r, reply.src, r.port === 0 ? 0 : reply.sport)),
-    ) || connections.some((c) => c.proto === orig.proto && is(c.client, orig.src, orig.sport) && is(c.virtual, orig.dst, orig.dport))
+  if (ipvs.connections)
+    return ipvs.connections.some(
+      (c) =>
+        c.proto === orig.proto && is(c.client, orig.src, orig.sport) && is(c.virtual, orig.dst, orig.dport) && is(c.server, reply.src, reply.sport),
+    );
+  if (sysctls['net.ipv4.vs.conntrack']?.value === '0') return false;
+  return ipvs.services.some(
+    (s) =>
+      (s.mark !== undefined || (s.proto === orig.proto && s.addr !== undefined && equal(s.addr, orig.dst))) &&
+      s.servers.some((r) => equal(r.addr, reply.src) && (r.port === 0 || r.port === reply.sport)),
   );
 }
 

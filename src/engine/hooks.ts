@@ -144,11 +144,17 @@ function needsConntrack(s: Statement): boolean {
   return isNat(s) || s.kind === 'copy' || s.kind === 'ct' || (s.kind === 'set' && s.field === 'ctmark');
 }
 
+function isVdir(pred: Pred): boolean {
+  const p = pred.kind === 'not' ? pred.of : pred;
+  return p.kind === 'in' && p.field === 'ctdir';
+}
+
 function mentionsConntrack(pred: Pred): boolean {
   switch (pred.kind) {
     case 'all':
     case 'any':
-      return pred.of.some(mentionsConntrack);
+      // ipvs_mt_check() asks for no conntrack: --vdir looks at what there is
+      return pred.of.some((p) => mentionsConntrack(p) && !(isVdir(p) && pred.of.some((q) => q.kind === 'ipvs')));
     case 'not':
       return mentionsConntrack(pred.of);
     case 'in':

@@ -270,10 +270,23 @@ export function meetReply(m: Meeting): Handled {
   if (!isBalanced(packet.proto) || packet.undetermined?.src || packet.undetermined?.dst) return PASSED;
   const { client, virtual } = endsOf(packet);
   const c = table.answering(packet.proto, client, virtual);
-  if (!c) return PASSED;
+  if (!c) return isUnasked(m, client) ? unasked(m, client) : PASSED;
   if (c.method !== undefined && c.method !== 'masq') return { kind: 'kept', packet, connection: c, step: told(m, c, 'the reply of its server') };
   const back: Packet = { ...packet, src: c.virtual.addr, sport: c.virtual.port };
   return replied(m, back, c, `the reply of ${endText(c.server)} gets the address back that was asked`);
+}
+
+/** nat_icmp_send: a server that answers without having been asked is told so, unless it breaks the connection off itself. */
+function isUnasked({ ns, packet, table }: Meeting, from: IpvsEnd): boolean {
+  if (setting(ns, 'net.ipv4.vs.nat_icmp_send', 0).value === 0 || !table.isServer(packet.proto, from)) return false;
+  return packet.proto === TCP ? ((packet.flags ?? 0) & RST) === 0 : packet.proto !== SCTP || chunkOf(packet) !== ABORT;
+}
+
+function unasked({ ns, hook }: Meeting, from: IpvsEnd): Handled {
+  const { at } = setting(ns, 'net.ipv4.vs.nat_icmp_send', 0);
+  const why = `${endText(from)} is a real server, and no connection is known that it answers: it gets ICMP port unreachable (net.ipv4.vs.nat_icmp_send is on)`;
+  const step: Step = { step: 'ipvs', hook, did: 'refused', text: 'net.ipv4.vs.nat_icmp_send', why, ...(at && { at }) };
+  return { kind: 'refused', refusal: { kind: 'refused', outcome: 'rejected', why, ...(at && { at }) }, step };
 }
 
 function replied(m: Meeting, back: Packet, c: Balanced, why: string): Handled {
@@ -292,7 +305,7 @@ export function meetErrorFromClient(m: Meeting): Handled {
   const ends = { proto: quoted.proto, client, virtual };
   const known = table.of(ends);
   if (known) {
-    if (packet.family === 6 && m.hook === 'OUTPUT' && known.method !== 'masq') return PASSED;
+    if (packet.family === 6 && m.hook === 'OUTPUT' && (known.method ?? 'masq') !== 'masq') return PASSED;
     return transmit(m, known, 'it is about a reply of its server');
   }
   if (setting(ns, 'net.ipv4.vs.schedule_icmp', 0).value === 0) return PASSED;

@@ -37,7 +37,7 @@ export function reuse(m: Meeting, known: Balanced): Fate {
         : `let it be tried again; conntrack -D -s ${formatEndpoint(known.client.addr, undefined)} --sport ${known.client.port} on ${place(ns)} takes the old connection away`,
     };
   }
-  if (known.real)
+  if (known.real || known.method === 'bypass')
     return {
       do: 'keep',
       why: startsConnection(packet) ? `the SYN uses the port of ${name} again, and stays with its server` : `it belongs to ${name}`,

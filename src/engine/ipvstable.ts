@@ -1,5 +1,5 @@
 // The virtual servers of one network namespace and their connections, as one walk changes them. net/netfilter/ipvs/ip_vs_conn.c, ip_vs_ctl.c
-import { and, equal, familyOf, formatAddr, formatEndpoint, prefixMask, type Addr, type Family } from '../net/addr.ts';
+import { and, equal, familyOf, formatAddr, formatEndpoint, isZeronet, prefixMask, type Addr, type Family } from '../net/addr.ts';
 import { TCP } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { Namespace } from '../model/host.ts';
@@ -102,6 +102,13 @@ export class IpvsTable {
     return this.index.templates.get(key);
   }
 
+  /** ip_vs_has_real_service(): whether an end is that of a real server which gets rewritten packets. */
+  isServer(proto: number, end: IpvsEnd): boolean {
+    return (this.ns.ipvs?.services ?? []).some(
+      (s) => (s.mark !== undefined || s.proto === proto) && s.servers.some((r) => r.forwarding === 'masq' && sameEnd(r, end)),
+    );
+  }
+
   begin(connection: Balanced): void {
     // ops entries are not hashed: ip_vs_conn_hash()
     if (!connection.onePacket) this.begun.push(connection);
@@ -124,6 +131,14 @@ export class IpvsTable {
     return this.choices.choose(`ipvs:${at.file}:${at.line}`, options);
   }
 
+  /** Of a service that is gone nobody knows the mask of its templates: one that fits under some mask tells. */
+  private isControlled({ proto, client, virtual }: IpvsConnection): boolean {
+    const lengths = Array.from({ length: familyOf(client.addr) === 4 ? 33 : 129 }, (_, n) => n);
+    return [...this.index.templates.values()].some(
+      (t) => t.proto === proto && equal(t.virtual.addr, virtual.addr) && lengths.some((n) => equal(masked(client.addr, n), t.client.addr)),
+    );
+  }
+
   private open(line: IpvsConnection): Balanced {
     const { proto, client, virtual, server, state, expires, text, at } = line;
     // the mark of the connection is not shown: where its own service has not that server, one of a mark may
@@ -138,10 +153,12 @@ export class IpvsTable {
       client,
       virtual,
       server,
-      method: real?.forwarding,
+      method: real ? real.forwarding : isNobody(server) ? 'bypass' : undefined,
       ...(real && { real }),
       ...(service && { service }),
-      controlled: service?.persistence !== undefined && this.template(service, proto, client.addr, virtual) !== undefined,
+      controlled: service
+        ? service.persistence !== undefined && this.template(service, proto, client.addr, virtual) !== undefined
+        : this.isControlled(line),
       tracked: Number(this.ns.sysctls['net.ipv4.vs.conntrack']?.value ?? 0) !== 0,
       onePacket: false,
       state,
@@ -150,6 +167,11 @@ export class IpvsTable {
       at,
     };
   }
+}
+
+/** What net.ipv4.vs.cache_bypass let pass has no server. */
+function isNobody(end: IpvsEnd): boolean {
+  return end.port === 0 && isZeronet(end.addr);
 }
 
 /** The key of a client's template: ip_vs_sched_persist(). */

@@ -232,8 +232,11 @@ export class Visit implements Visitor, Router {
     const tooBig = this.tooBig(way, six);
     if (tooBig) return tooBig;
     this.packet = { ...this.packet, ttl: this.packet.ttl - 1 };
-    const stopped = this.runHook('FORWARD') ?? this.postrouting() ?? (six ? this.tooBig(way) : undefined);
-    return stopped ?? this.leave();
+    const stopped = this.runHook('FORWARD');
+    if (stopped) return stopped;
+    // IPVS may have routed a reply to this host
+    if (this.out?.kind === 'local') return this.depart();
+    return this.postrouting() ?? (six ? this.tooBig(way) : undefined) ?? this.leave();
   }
 
   /** br_nf_pre_routing_finish(): what is redirected to another port of the bridge it came from is bridged there, not routed. */

@@ -124,13 +124,6 @@ export function scenariosOf(kernel: 'guest' | 'host'): string[] {
     .toSorted();
 }
 
-/** Questions of which, or of whose answers, the observer sees the first rules only, and why. */
-const HALF_SEEN: Readonly<Record<string, string>> = {
-  'calico-ipip: a pod to its own service': 'what goes back out of the device it came in by is traced in the guest up to PREROUTING only',
-  'ipvs-baseline: a pod to a service that it is a part of': 'so is the answer to a pod from itself',
-  'ipvs-baseline: a pod to a service that it is the whole of': 'so is the answer to a pod from itself',
-};
-
 const DROPS = 'ip_vs_in() of 4.1 to 5.8, which Red Hat took back to 3.10, drops a SYN that it schedules anew while vs.conntrack is 1';
 const EXPIRES = 'ip_vs_in() before 5.9 drops what belongs to a server that is gone, and only makes the entry expire';
 /** Questions of captures from another kernel than the guest's, and what that one does; the guest's does otherwise, and lets the packet through. */
@@ -174,26 +167,20 @@ export function describeAgreement(ask: (claim: string, tests: () => void) => voi
         const seen = courseOfPasses(observation.requests, random);
         // Where the engine followed several courses, the kernel took one of them.
         const courses = traces.map((t) => courseOfTrace(t, inGuest));
-        const half = HALF_SEEN[`${name}: ${question.name}`];
         // Where sets are unknown the engine supposes, and the rules that follow are supposed as well.
         const supposed = traces.some((t) =>
           [t, t.reply].some((w) => w?.hops.some((h) => h.steps.some((s) => s.step === 'rule' && s.truth === 'unknown'))),
         );
-        const cut = (course: Course, whole: Course): Course =>
-          supposed
-            ? { ...course, rules: [...whole.rules] }
-            : half === undefined
-              ? course
-              : { ...course, rules: course.rules.slice(0, whole.rules.length) };
-        const found = courses.findIndex((c) => JSON.stringify(cut(c, seen)) === JSON.stringify(seen));
-        expect(found === -1 && courses.length > 1 ? courses : cut(courses[Math.max(found, 0)]!, seen), half).toEqual(seen);
+        const as = (course: Course, told: Course): Course => (supposed ? { ...course, rules: told.rules } : course);
+        const found = courses.findIndex((c) => JSON.stringify(as(c, seen)) === JSON.stringify(seen));
+        expect(found === -1 && courses.length > 1 ? courses : as(courses[Math.max(found, 0)]!, seen)).toEqual(seen);
         const trace = traces[found];
         const answers = observation.replies;
         const unsent = trace?.reply?.outcome.kind === 'no-route' && trace.reply.hops.length === 1; // by a socket that has no route for it
         if (trace?.reply === undefined || unsent) expect(answers.map((p) => p.namespace)).toEqual([]);
         else {
           const back = courseOfPasses(answers, trace.reply.final.undetermined !== undefined);
-          expect(cut(courseOfTrace(trace.reply, inGuest), back), half).toEqual(back);
+          expect(as(courseOfTrace(trace.reply, inGuest), back)).toEqual(back);
         }
       });
     }

@@ -8,6 +8,19 @@ import struct
 from packet import ANSWER, ASK, build as build_packet, flag_bits, protocol
 
 
+SCTP = 132
+
+
+def listener(family, kind):
+    """A socket for a service, or None: this kernel may not have SCTP."""
+    try:
+        return socket.socket(family, socket.SOCK_DGRAM if kind == 'udp' else socket.SOCK_STREAM, SCTP if kind == 'sctp' else 0)
+    except OSError:
+        if kind != 'sctp':
+            raise
+        return None
+
+
 def ask(q):
     """A packet from a socket of the namespace we are in."""
     v6 = ':' in q['dst']
@@ -15,7 +28,11 @@ def ask(q):
     proto = protocol(q['proto'])
     raw = proto not in (6, 17) or 'flags' in q and flag_bits(q['flags']) != 2 or 'ttl' in q or 'tos' in q
     uid = q.get('uid')
-    if raw and not v6:
+    stream = listener(family, 'sctp') if proto == SCTP and not {'flags', 'ttl', 'tos'} & set(q) else None
+    if stream is not None:
+        # Bound to one address it tells of no other.
+        s, raw, q = stream, False, {**q, 'src': q.get('src') or chosen(q, family)}
+    elif raw and not v6:
         s = socket.socket(family, socket.SOCK_RAW, 255)              # IPPROTO_RAW: the header is ours
     elif raw:
         s = socket.socket(family, socket.SOCK_RAW, proto)
@@ -52,17 +69,17 @@ def ask(q):
 
 
 def send_raw(s, q, v6):
-    if 'src' not in q:
-        probe = socket.socket(s.family, socket.SOCK_DGRAM)           # the kernel's choice, as a socket would get it
-        try:
-            if 'mark' in q:
-                probe.setsockopt(socket.SOL_SOCKET, 36, q['mark'])
-            probe.connect((q['dst'], 9))
-            q = {**q, 'src': probe.getsockname()[0]}
-        finally:
-            probe.close()
-    data = build_packet(q)
+    data = build_packet(q if 'src' in q else {**q, 'src': chosen(q, s.family)})
     s.sendto(data[40:] if v6 else data, (q['dst'], 0))
+
+
+def chosen(q, family):
+    """The kernel's choice of a source, as a socket gets it."""
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        if 'mark' in q:
+            probe.setsockopt(socket.SOL_SOCKET, 36, q['mark'])
+        probe.connect((q['dst'], 9))
+        return probe.getsockname()[0]
 
 
 def inject(namespace, q):

@@ -36,7 +36,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-from asking import abort, ask, inject, reply, said  # noqa: E402
+from asking import listener, abort, ask, inject, reply, said  # noqa: E402
 from netlink import NFNLGRP_NFTRACE, Netlink  # noqa: E402
 from packet import flag_bits  # noqa: E402
 from walk import collect, drain, ends, finish, related  # noqa: E402
@@ -329,13 +329,15 @@ class Network:
             with namespace.entered():
                 for kind, numbers in ports.items():
                     for port in numbers:
-                        s = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_STREAM if kind == 'tcp' else socket.SOCK_DGRAM)
+                        s = listener(socket.AF_INET6 if v6 else socket.AF_INET, kind)
+                        if s is None:
+                            continue
                         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                         if kind == 'udp':
                             s.setsockopt(*((socket.IPPROTO_IPV6, 49, 1) if v6 else (socket.IPPROTO_IP, 8, 1)))     # RECVPKTINFO
                         s.bind(('::' if v6 else '0.0.0.0', port))
                         s.setblocking(False)
-                        if kind == 'tcp':
+                        if kind != 'udp':
                             s.listen(8)
                         opened.append(s)
         return opened

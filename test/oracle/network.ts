@@ -68,7 +68,7 @@ export interface Shot {
   readonly gid?: number;
   readonly device?: string;
   /** Ports on which every namespace answers. */
-  readonly listen?: { readonly tcp?: readonly number[]; readonly udp?: readonly number[] };
+  readonly listen?: Readonly<Partial<Record<'tcp' | 'udp' | 'sctp', readonly number[]>>>;
   /** Connections of earlier packets stay known. */
   readonly keep?: boolean;
 }

@@ -10,7 +10,7 @@ import type { InterfaceAddress, Link, Namespace, Route, RoutingRule, World } fro
 import { Scenario, type ScenarioQuestion } from '../../src/model/scenario.ts';
 import type { OutcomeKind, Question } from '../../src/model/trace.ts';
 import { formatAddr, formatPrefix } from '../../src/net/addr.ts';
-import { ICMP, ICMPV6, TCP, UDP } from '../../src/net/proto.ts';
+import { ICMP, ICMPV6, SCTP, TCP, UDP } from '../../src/net/proto.ts';
 import { openGuestNetwork, takesGuest } from './guest-scenario.ts';
 import {
   openNetwork,
@@ -273,7 +273,7 @@ function shotOf(q: Question, ports: readonly number[]): Shot {
     ...(p.uid !== undefined && { uid: p.uid }),
     ...(p.flags !== undefined && p.flags !== 2 && { flags: p.flags }),
     ...((p.proto === ICMP || p.proto === ICMPV6) && p.icmp && { type: p.icmp.type, code: p.icmp.code }),
-    listen: { ...(p.proto === TCP && { tcp: listen }), ...(p.proto === UDP && { udp: listen }) },
+    listen: { ...(p.proto === TCP && { tcp: listen }), ...(p.proto === UDP && { udp: listen }), ...(p.proto === SCTP && { sctp: listen }) },
   };
 }
 
@@ -344,6 +344,7 @@ function endOfWay(passes: readonly Pass[], { requests, replies, errors, counters
       if (counted(last.namespace, /NoRoutes$/)) return ['no-route'];
       if (counted(last.namespace, /^IPReversePathFilter$/)) return ['martian'];
       if (complained?.type === 11) return ['ttl-exceeded'];
+      if (complained?.type === 3 && complained.code === 3) return ['no-server'];
       if (complained?.type === 3) return complained.code === 4 ? ['too-big'] : complained.code === 13 ? ['prohibited'] : ['no-route'];
       return ['martian', 'blackhole', 'dropped', 'not-for-us', 'loop'];
   }

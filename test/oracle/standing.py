@@ -52,6 +52,11 @@ class Place(network.Namespace):
             self.wire.setsockopt(socket.SOL_SOCKET, 35, 1)           # SO_TIMESTAMPNS
             self.wire.setblocking(False)
             self.devices = dict(socket.if_nameindex())
+            self.ports = {}                                          # of bridges
+            for line in self.run('ip', '-o', 'link', 'show').splitlines():
+                words = line.split()
+                if 'master' in words:
+                    self.ports.setdefault(words[words.index('master') + 1], []).append(words[1].rstrip(':').split('@')[0])
 
     def seen(self):
         """(moment, device, outgoing, header) of what waits in the packet socket."""
@@ -69,8 +74,13 @@ class Place(network.Namespace):
         for kind, family, body in self.trace.messages(False):
             event = read_log(family, body, self.rules_in) if kind == LOG_MESSAGE else None
             # The rule that begins the trace is seen where a traced packet comes by once more: what IPVS sends to its server.
-            if event is not None and not (enters(event) and event.get('number', OURS) < OURS):
+            # And a redirect is sent in the middle of the walk of the packet that it is about.
+            if event is not None and not (enters(event) and event.get('number', OURS) < OURS) and not is_redirect(parse(event['header'])):
                 yield event
+
+
+def is_redirect(header):
+    return header is not None and header['proto'] == 1 and header.get('type') == 5
 
 
 def header_of(data):
@@ -182,11 +192,15 @@ def begins(event):
 def settle(walk, place, waiting, moment):
     """How a walk ended, and when it was: as its packet was seen on a device, or right after the walk before it."""
     def take(device, outgoing):
+        # A frame that stays in a bridge is seen on its ports alone.
+        return taken([device], outgoing) or taken(place.ports.get(device, []), outgoing) or (None, None)
+
+    def taken(devices, outgoing):
         for i, (at, name, out, header) in enumerate(waiting):
-            if name == device and out == outgoing and header['role'] == walk['entered']['role'] and header['proto'] == walk['entered']['proto']:
+            if name in devices and out == outgoing and header['role'] == walk['entered']['role'] and header['proto'] == walk['entered']['proto']:
                 del waiting[i]
                 return at, header
-        return None, None
+        return None
 
     last = walk.pop('last')
     if walk['local']:
