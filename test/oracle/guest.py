@@ -171,8 +171,7 @@ class Guest(probe.Node):
             elif e['chain'] == 'OUTPUT':
                 made.setdefault(probe.ends(e['header']), {**e['header'], 'oif': e.get('oif')})
         out, heard = [f for f in frames if not self.is_answer(f)], [h for h in heard if not self.is_answer(h)]
-        answers, back = ([], []) if heard else (list(made.values()), [f for f in frames if self.is_answer(f)])
-        answer = {'fate': 'local' if heard else 'sent' if out else 'gone', 'answers': answers, 'frames': out[1 if not heard else 0:] + back,
+        answer = {'fate': 'local' if heard else 'sent' if out else 'gone', 'answers': [] if heard else list(made.values()), 'frames': out[0 if heard else 1:],
                   'mark': mine[-1].get('mark', 0) if mine else 0,
                   'path': [{'by': 'legacy', **{k: e[k] for k in ('family', 'table', 'chain', 'kind', 'number')}, 'mark': e.get('mark', 0)}
                            for e in mine if e['kind'] == 'rule']}

@@ -79,8 +79,26 @@ const SUMS = new Set([1, 6, 17, 47, 50, 51, 132, 136]);
 
 /** ip_vs_leave(), __ip_vs_get_out_rt(): also to a socket of this host. A real server without a route is a failed link. */
 const IPVS_ANSWERS: Readonly<Record<4 | 6, Partial<Record<Trace['outcome']['kind'], string>>>> = {
-  4: { 'no-server': '3/3', 'ttl-exceeded': '11/0', 'too-big': '3/4', 'no-route': '3/1', prohibited: '3/1', blackhole: '3/1', martian: '3/1' },
-  6: { 'no-server': '1/4', 'ttl-exceeded': '3/0', 'too-big': '2/0', 'no-route': '1/3', prohibited: '1/3', blackhole: '1/3', martian: '1/3' },
+  4: {
+    'no-server': '3/3',
+    rejected: '3/3',
+    'ttl-exceeded': '11/0',
+    'too-big': '3/4',
+    'no-route': '3/1',
+    prohibited: '3/1',
+    blackhole: '3/1',
+    martian: '3/1',
+  },
+  6: {
+    'no-server': '1/4',
+    rejected: '1/4',
+    'ttl-exceeded': '3/0',
+    'too-big': '2/0',
+    'no-route': '1/3',
+    prohibited: '1/3',
+    blackhole: '1/3',
+    martian: '1/3',
+  },
 };
 
 /** The kind of answer that an outcome stands for; nothing for silence. */
@@ -221,7 +239,9 @@ export function errorFor(t: Trace, shot: Shot): string | undefined {
   if (isStolen(t)) return undefined;
   if (last.step === 'ipvs')
     return last.hook === 'OUTPUT' &&
-      (t.outcome.kind === 'no-server' || (t.outcome.kind === 'dropped' && !/^real server|^a packet from/.test(t.outcome.why)))
+      (t.outcome.kind === 'no-server' ||
+        t.outcome.kind === 'rejected' ||
+        (t.outcome.kind === 'dropped' && !/^real server|^a packet from/.test(t.outcome.why)))
       ? 'EPERM'
       : undefined;
   switch (t.outcome.kind) {
