@@ -59,15 +59,18 @@ export function isAnswer(told: string, seen: string): boolean {
 /** What the sender hears if the packet takes this course. More than one where the kernel rations its answers. */
 export function answersFor(world: World, t: Trace): readonly string[] {
   const [ns] = world.namespaces;
-  const p = t.final;
-  const steps = t.hops.at(-1)!.steps;
-  const iif = steps.find((s) => s.step === 'enter')?.device;
+  const { steps, tunnel } = t.hops.at(-1)!;
+  const enter = steps.find((s) => s.step === 'enter');
+  // the answer to a packet that carries another is about itself
+  const p = tunnel === undefined ? t.final : enter!.packet;
+  const iif = enter?.device;
   const last = steps.at(-1)!;
   // ip_rt_send_redirect(): how often, and whether at all, is a matter of settings that netwhy tells nothing of
   if (last.step === 'leave' && last.device === iif && p.family === 4) return [SILENCE, icmp(ns!, p, '5/1', iif)];
   const kind = claimed(t);
   if (kind === undefined) return [SILENCE];
-  const taken = steps.some((s) => s.step === 'route' && s.purpose === 'input' && s.result === 'for this host');
+  const way = steps.findLast((s) => s.step === 'route');
+  const taken = way?.purpose === 'input' && way.result === 'for this host';
   const told = kind === RESET ? reset(ns!, p) : icmp(ns!, p, kind, iif, taken);
   // ip_error(): errors of routes are rationed by the second and sender
   const rationed = p.family === 4 && (t.outcome.kind === 'no-route' || t.outcome.kind === 'prohibited');
