@@ -142,11 +142,12 @@ export function makeShot(d: Dice, scene: Scene, at: number): Shot {
     ...(ported && { sport: d.chance(92) ? 2000 + at : d.pick([20, 1023, 40000]) }),
     ...(flags !== undefined && { flags }),
   };
+  const marking = mark !== undefined && d.chance(30) ? { mark } : d.chance(8) ? { mark: 0x4000 } : undefined;
   if (sender.local)
     return {
       ...base,
-      ...(mark !== undefined && d.chance(30) && { mark }),
-      ...(d.chance(8) && { mark: 0x4000 }),
+      // a marked socket may be routed to where no source fits
+      ...(marking && { ...marking, src: sender.src ?? t.addr('192.168.21.20') }),
       // what makes its own header has to know its source
       ...((flags !== undefined || target.proto === 'sctp' || target.proto === 'gre') && {
         raw: true as const,

@@ -88,8 +88,8 @@ function nextShot(load: Load, story: Story, step: Step, been: Partial<Record<Ste
   const { first, other } = story;
   const there = been.first!;
   const end = inside(there.sighting);
-  // after a reset, what is within the window is a riddle
-  const over = been.reset !== undefined || been['answer-reset'] !== undefined;
+  // after a reset, as a socket of this host sends one, what is within the window is a riddle
+  const over = been.reset !== undefined || been['answer-reset'] !== undefined || (first.local && been.answer !== undefined);
   switch (step) {
     case 'again':
     case 'edit-again':
@@ -218,8 +218,9 @@ export function isUnsure({ kernel, courses, traces }: Comparison): boolean {
   return traces.some((t, i) => t.outcome.kind === 'cannot-tell' && courses[i]!.rules.every((r, k) => kernel.rules[k] === r));
 }
 
-/** The packet with a number, with those of its connection before it. */
+/** The packet with a number, with those of its connection before it, and the services as they were by then. */
 export function suspectOf({ load, seen }: Played, at: number): Suspect {
   const from = seen.findLastIndex((s, i) => i <= at && s.begins);
-  return { load, shots: seen.slice(from, at + 1).map((s) => s.shot) };
+  const edits = seen.slice(0, from).flatMap((s) => s.shot.edit ?? []);
+  return { load: { ...load, ipvs: [load.ipvs, ...edits].join('') }, shots: seen.slice(from, at + 1).map((s) => s.shot) };
 }
