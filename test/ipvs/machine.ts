@@ -88,6 +88,8 @@ function nextShot(load: Load, story: Story, step: Step, been: Partial<Record<Ste
   const { first, other } = story;
   const there = been.first!;
   const end = inside(there.sighting);
+  // after a reset, what is within the window is a riddle
+  const over = been.reset !== undefined || been['answer-reset'] !== undefined;
   switch (step) {
     case 'again':
     case 'edit-again':
@@ -107,9 +109,9 @@ function nextShot(load: Load, story: Story, step: Step, been: Partial<Record<Ste
     }
     case 'ack':
     case 'edit-ack':
-      return segment(story, there, 'ACK') ?? first;
+      return (over ? undefined : segment(story, there, 'ACK')) ?? first;
     case 'fin':
-      return segment(story, there, 'FIN,ACK');
+      return over ? undefined : segment(story, there, 'FIN,ACK');
     case 'reset':
       return segment(story, there, 'RST');
     case 'error':

@@ -155,14 +155,16 @@ class Guest(probe.Node):
 
     def result(self, problem):
         events, frames, heard = [], [], []
-        for _ in range(20):
+        for turn in range(20):
             heard += self.hear()
             more, out = self.collect()
             events, frames = events + more, frames + out
-            if problem or frames or heard or not any(e.get('oif') == 'lo' for e in more):
+            # what goes by lo comes back a little later
+            if problem or frames or heard or turn and not more and (not events or events[-1].get('oif') != 'lo'):
                 break
             time.sleep(0.0002)
-        events += self.collect()[0]                      # what led there may have been told a little later
+        more, out = self.collect()
+        events, frames = events + more, frames + out
         events = [e for e in events if not e['header']['dst'].startswith('ff02::')]
         mine, made = [], {}
         for e in events:
@@ -171,8 +173,7 @@ class Guest(probe.Node):
             elif e['chain'] == 'OUTPUT':
                 made.setdefault(probe.ends(e['header']), {**e['header'], 'oif': e.get('oif')})
         out, heard = [f for f in frames if not self.is_answer(f)], [h for h in heard if not self.is_answer(h)]
-        answers, back = ([], []) if heard else (list(made.values()), [f for f in frames if self.is_answer(f)])
-        answer = {'fate': 'local' if heard else 'sent' if out else 'gone', 'answers': answers, 'frames': out[1 if not heard else 0:] + back,
+        answer = {'fate': 'local' if heard else 'sent' if out else 'gone', 'answers': [] if heard else list(made.values()), 'frames': out[0 if heard else 1:],
                   'mark': mine[-1].get('mark', 0) if mine else 0,
                   'path': [{'by': 'legacy', **{k: e[k] for k in ('family', 'table', 'chain', 'kind', 'number')}, 'mark': e.get('mark', 0)}
                            for e in mine if e['kind'] == 'rule']}
@@ -189,6 +190,8 @@ class Guest(probe.Node):
     def is_answer(self, header):
         """Reports whether a packet is none that was asked about: the kernel answers with errors, resets, and echoes."""
         p, number = self.asked, header['proto']
+        if number not in ERRORS and 'inner' in header:
+            return self.is_answer(header['inner'])       # IPVS may put it into a tunnel
         asked = protocol(p.get('proto', 'tcp'))
         if number == 6 and header.get('flags', 0) & 4:
             return asked == 6 and not flag_bits(p.get('flags', 'SYN')) & 4

@@ -59,15 +59,18 @@ export function isAnswer(told: string, seen: string): boolean {
 /** What the sender hears if the packet takes this course. More than one where the kernel rations its answers. */
 export function answersFor(world: World, t: Trace): readonly string[] {
   const [ns] = world.namespaces;
-  const p = t.final;
-  const steps = t.hops.at(-1)!.steps;
-  const iif = steps.find((s) => s.step === 'enter')?.device;
+  const { steps, tunnel } = t.hops.at(-1)!;
+  const enter = steps.find((s) => s.step === 'enter');
+  // the answer to a packet that carries another is about itself
+  const p = tunnel === undefined ? t.final : enter!.packet;
+  const iif = enter?.device;
   const last = steps.at(-1)!;
   // ip_rt_send_redirect(): how often, and whether at all, is a matter of settings that netwhy tells nothing of
   if (last.step === 'leave' && last.device === iif && p.family === 4) return [SILENCE, icmp(ns!, p, '5/1', iif)];
   const kind = claimed(t);
   if (kind === undefined) return [SILENCE];
-  const taken = steps.some((s) => s.step === 'route' && s.purpose === 'input' && s.result === 'local');
+  const way = steps.findLast((s) => s.step === 'route');
+  const taken = way?.purpose === 'input' && way.result === 'for this host';
   const told = kind === RESET ? reset(ns!, p) : icmp(ns!, p, kind, iif, taken);
   // ip_error(): errors of routes are rationed by the second and sender
   const rationed = p.family === 4 && (t.outcome.kind === 'no-route' || t.outcome.kind === 'prohibited');
@@ -79,8 +82,26 @@ const SUMS = new Set([1, 6, 17, 47, 50, 51, 132, 136]);
 
 /** ip_vs_leave(), __ip_vs_get_out_rt(): also to a socket of this host. A real server without a route is a failed link. */
 const IPVS_ANSWERS: Readonly<Record<4 | 6, Partial<Record<Trace['outcome']['kind'], string>>>> = {
-  4: { 'no-server': '3/3', 'ttl-exceeded': '11/0', 'too-big': '3/4', 'no-route': '3/1', prohibited: '3/1', blackhole: '3/1', martian: '3/1' },
-  6: { 'no-server': '1/4', 'ttl-exceeded': '3/0', 'too-big': '2/0', 'no-route': '1/3', prohibited: '1/3', blackhole: '1/3', martian: '1/3' },
+  4: {
+    'no-server': '3/3',
+    rejected: '3/3',
+    'ttl-exceeded': '11/0',
+    'too-big': '3/4',
+    'no-route': '3/1',
+    prohibited: '3/1',
+    blackhole: '3/1',
+    martian: '3/1',
+  },
+  6: {
+    'no-server': '1/4',
+    rejected: '1/4',
+    'ttl-exceeded': '3/0',
+    'too-big': '2/0',
+    'no-route': '1/3',
+    prohibited: '1/3',
+    blackhole: '1/3',
+    martian: '1/3',
+  },
 };
 
 /** The kind of answer that an outcome stands for; nothing for silence. */
@@ -221,7 +242,9 @@ export function errorFor(t: Trace, shot: Shot): string | undefined {
   if (isStolen(t)) return undefined;
   if (last.step === 'ipvs')
     return last.hook === 'OUTPUT' &&
-      (t.outcome.kind === 'no-server' || (t.outcome.kind === 'dropped' && !/^real server|^a packet from/.test(t.outcome.why)))
+      (t.outcome.kind === 'no-server' ||
+        t.outcome.kind === 'rejected' ||
+        (t.outcome.kind === 'dropped' && !/^real server|^a packet from/.test(t.outcome.why)))
       ? 'EPERM'
       : undefined;
   switch (t.outcome.kind) {

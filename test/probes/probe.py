@@ -141,8 +141,8 @@ def settle(addresses):
 
 
 DCCP, ESP, AH = 33, 50, 51
-# What carries whole packets, and so many bytes before them.
-CARRIERS, GUE = {4: 0, 41: 0, 47: 4, 17: 12}, 6080
+# What carries whole packets, and so many bytes before them: UDP only if it is GUE, whose second byte is the protocol.
+CARRIERS, GUE = {4: 0, 41: 0, 47: 4, 17: 12}, (b'\0\x04\0\0', b'\0\x29\0\0')
 PROTOCOLS.update(dccp=DCCP, ah=AH)
 # Whole headers of protocols that packet.build() leaves bare: GRE; a DCCP request; an SPI and a number.
 BARE = {47: b'\0\0\x08\0' + b'\0' * 20, ESP: struct.pack('!II', 0x100, 1) + b'\0' * 16, AH: struct.pack('!BBHII12x', 59, 4, 0, 0x100, 1)}
@@ -471,7 +471,7 @@ def sequenced(data):
         found['id'] = struct.unpack('!H', rest[4:6])[0]
     if (found['role'] == 'error' or found['proto'] == 1 and found.get('type') == 5) and len(rest) >= 8 + (48 if data[0] >> 4 == 6 else 28):
         found['inner'] = sequenced(rest[8:])
-    if found['proto'] in CARRIERS and (found['proto'] != 17 or found.get('dport') == GUE):
+    if found['proto'] in CARRIERS and (found['proto'] != 17 or rest[8:12] in GUE):
         carried = sequenced(rest[CARRIERS[found['proto']] + (4 if found['proto'] == 47 and rest[0] & 0x80 else 0):])
         return {**found, 'inner': carried} if carried else found
     return found
