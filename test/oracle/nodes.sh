@@ -142,7 +142,7 @@ capture() { # NODE: `netwhy capture` on the node as if it were alone on its mach
     if [ -e "$f" ]; then { head -n 3 "$f" && tail -n +4 "$f" | sed -e ':a' -e 'N' -e '$!ba' -e 's/\n  ->/\x01  ->/g' | sort | tr '\001' '\n'; } >/run/sorted && cat /run/sorted >"$f"; fi
   done
   for f in "$folder"/ipvsadm-connections.txt; do
-    if [ -e "$f" ]; then { head -n 2 "$f" && tail -n +3 "$f" | sed -E 's/ [0-9]+:[0-9]+ ( +TIME_WAIT)/ 01:50 \1/; s/ [0-9]+:[0-9]+ ( +ESTABLISHED)/ 14:50 \1/' | sort; } >/run/sorted && cat /run/sorted >"$f"; fi
+    if [ -e "$f" ]; then { head -n 2 "$f" && tail -n +3 "$f" | sed -E 's/ [0-9]+:[0-9]+ ( +TIME_WAIT)/ 01:50 \1/; s/ [0-9]+:[0-9]+ ( +ESTABLISHED)/ 14:50 \1/; s/ [0-9]+:[0-9]+ ( +SYN_RECV)/ 00:50 \1/' | sort; } >/run/sorted && cat /run/sorted >"$f"; fi
   done
   find "$folder" -type f -exec chmod 644 {} + -o -type d -exec chmod 755 {} +
 }
