@@ -159,7 +159,7 @@ function leave(m: Meeting, service: VirtualServer, ends: Ends, about: boolean, l
   if (
     setting(ns, 'net.ipv4.vs.cache_bypass', 0).value !== 0 &&
     service.mark !== undefined &&
-    (packet.family === 6 || out?.kind !== 'local') &&
+    isUnicast(ns, packet) &&
     !about
   ) {
     const bypass = { ...ends, server: ends.virtual, method: 'bypass' as const, service, controlled: false, tracked: false, onePacket: false };
