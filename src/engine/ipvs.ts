@@ -155,13 +155,8 @@ function pick({ ns, table, choices }: Meeting, service: VirtualServer, ends: End
 
 /** ip_vs_leave(): a service that has no server for the packet. */
 function leave(m: Meeting, service: VirtualServer, ends: Ends, about: boolean, lack: string): Handled {
-  const { ns, packet, out } = m;
-  if (
-    setting(ns, 'net.ipv4.vs.cache_bypass', 0).value !== 0 &&
-    service.mark !== undefined &&
-    isUnicast(ns, packet) &&
-    !about
-  ) {
+  const { ns, packet } = m;
+  if (setting(ns, 'net.ipv4.vs.cache_bypass', 0).value !== 0 && service.mark !== undefined && isUnicast(ns, packet) && !about) {
     const bypass = { ...ends, server: ends.virtual, method: 'bypass' as const, service, controlled: false, tracked: false, onePacket: false };
     return transmit(m, bypass, 'it has no server, and net.ipv4.vs.cache_bypass lets the packet pass by');
   }
