@@ -60,10 +60,11 @@ describe.each(names)('%s', (name) => {
     expect(errors.map((f) => f.at?.file)).toEqual(UNREADABLE[name] ?? []);
   });
 
-  it.runIf(HEALTHY.has(name))('where nothing is wrong nothing is found', () => {
-    expect(loaded.world.findings.filter((f) => f.severity !== 'note')).toEqual([]);
-    each((q, answer) => expect(answer.verdict, q.name).toBe('yes'));
-  });
+  if (HEALTHY.has(name))
+    it('where nothing is wrong nothing is found', () => {
+      expect(loaded.world.findings.filter((f) => f.severity !== 'note')).toEqual([]);
+      each((q, answer) => expect(answer.verdict, q.name).toBe('yes'));
+    });
 
   it('packets and replies end as the scenario says', () => {
     each((q, answer) => {

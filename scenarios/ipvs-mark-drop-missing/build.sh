@@ -133,4 +133,10 @@ beside() {
   fi
 }
 
+captured='worker node2 master'
+if [ -n "$complaint" ]; then
+  # The report's own try: it stays in the table of connections for a minute.
+  settle
+  on worker python3 -c 'import socket; s = socket.socket(); s.setblocking(False); s.bind(("0.0.0.0", 33890)); s.connect_ex(("10.96.0.1", 443))'
+fi
 finish "$@"

@@ -118,7 +118,7 @@ function remedy(e: LogEvidence, ns: Namespace | undefined): string {
     case 'sysctl-refused':
       return e.needs === undefined
         ? `set it on the node: sysctl -w ${e.key}=...`
-        : `the kernel acts as it does without that setting; update it to ${e.needs} or later`;
+        : `the program goes by the version alone: where sysctl ${e.key} is there all the same (Red Hat has it in 3.10), set it by hand; else update to ${e.needs} or later`;
     case 'set-revision':
       return 'use an image with a newer ipset, which knows the sets of this kernel; list the sets with the ipset of the node itself';
     case 'not-authorised': {

@@ -1,15 +1,16 @@
 // What IPVS does to a packet at its places in the hooks: a request goes to a real server, a reply gets its virtual address back,
 // an ICMP error about either is treated like it. ip_vs_in_hook(), ip_vs_out_hook(), net/netfilter/ipvs/ip_vs_core.c
-import { familyOf, formatAddr, formatEndpoint, isLoopback, type Addr } from '../net/addr.ts';
+import { familyOf, formatAddr, formatEndpoint, isLoopback, isMulticast, type Addr } from '../net/addr.ts';
 import { formatProtocol, ICMP, ICMPV6, SCTP, TCP, UDP } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { Namespace } from '../model/host.ts';
 import type { ForwardingMethod, IpvsEnd, RealServer, VirtualServer } from '../model/ipvs.ts';
 import type { Packet } from '../model/packet.ts';
-import { CT_STATE, type Hook } from '../model/ruleset.ts';
+import { ADDR_TYPE, CT_STATE, type Hook } from '../model/ruleset.ts';
 import type { Step } from '../model/trace.ts';
 import type { Choices } from './choice.ts';
 import type { Connection } from './conntrack.ts';
+import { Fib } from './fib.ts';
 import { chunkOf, reuse } from './ipvsreuse.ts';
 import type { Balanced, Ends, IpvsTable } from './ipvstable.ts';
 import { endpoint, unspecified } from './nat.ts';
@@ -154,13 +155,8 @@ function pick({ ns, table, choices }: Meeting, service: VirtualServer, ends: End
 
 /** ip_vs_leave(): a service that has no server for the packet. */
 function leave(m: Meeting, service: VirtualServer, ends: Ends, about: boolean, lack: string): Handled {
-  const { ns, packet, out } = m;
-  if (
-    setting(ns, 'net.ipv4.vs.cache_bypass', 0).value !== 0 &&
-    service.mark !== undefined &&
-    (packet.family === 6 || out?.kind !== 'local') &&
-    !about
-  ) {
+  const { ns, packet } = m;
+  if (setting(ns, 'net.ipv4.vs.cache_bypass', 0).value !== 0 && service.mark !== undefined && isUnicast(ns, packet) && !about) {
     const bypass = { ...ends, server: ends.virtual, method: 'bypass' as const, service, controlled: false, tracked: false, onePacket: false };
     return transmit(m, bypass, 'it has no server, and net.ipv4.vs.cache_bypass lets the packet pass by');
   }
@@ -181,6 +177,12 @@ function missed({ table, hook }: Meeting, ends: Ends): Handled {
   const names = others.map((s) => `${formatProtocol(s.proto ?? 0)} ${s.port}`);
   const why = `no virtual server for ${formatProtocol(ends.proto)} ${endText(ends.virtual)}: of this address there ${names.length === 1 ? 'is' : 'are'} ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', ...' : ''}`;
   return { kind: 'passed', step: { step: 'ipvs', hook, did: 'passed', text: others[0]!.text, why, at: others[0]!.at } };
+}
+
+/** ip_vs_addr_is_unicast(): IPv4 asks for the type of the address, IPv6 does not even ask whether it is local. */
+function isUnicast(ns: Namespace, { family, dst }: Packet): boolean {
+  const type = family === 6 ? undefined : Fib.of(ns, 4).addressType(dst);
+  return type ? (type.type & ADDR_TYPE.UNICAST) !== 0 : !isMulticast(dst);
 }
 
 /** Sends a packet of a connection to its server: cp->packet_xmit(). */
@@ -321,8 +323,8 @@ function meetErrorFromServer(m: Meeting): Handled {
   const c = table.answering(quoted.proto, server, client);
   if (!c) return PASSED;
   if (c.method !== undefined && c.method !== 'masq') return { kind: 'kept', packet, connection: c, step: told(m, c, 'it is about a request') };
-  // handle_response_icmp() sums ICMPv6 without its pseudo header, which never fits: only what conntrack has verified gets through
-  if (packet.family === 6 && (!m.connection || m.connection.state === CT_STATE.UNTRACKED))
+  // handle_response_icmp() sums ICMPv6 without its pseudo header, which never fits: only what conntrack has verified, in PREROUTING, gets through
+  if (packet.family === 6 && (m.hook === 'OUTPUT' || !m.connection || m.connection.state === CT_STATE.UNTRACKED))
     return {
       kind: 'refused',
       refusal: dropped('IPVS takes the checksum of an ICMPv6 error for wrong that conntrack has not verified', c.real?.at),

@@ -458,9 +458,7 @@ export class Visit implements Visitor, Router {
         why: clash ? 'another connection holds this tuple, so the kernel moved the port' : (cause?.by ?? 'the connection is translated'),
       });
     }
-    // nf_nat_ipv4_local_fn() routes again where the tuples differ: also where IPVS, not NAT, has changed the destination
-    const [to, answers] = direction === 'original' ? [entry.orig.dst, entry.reply.src] : [entry.reply.dst, entry.orig.src];
-    return this.hook === 'OUTPUT' && isOn && !equal(to, answers) ? this.reroute() : undefined;
+    return isOn ? this.routeAgain(entry, direction) : undefined;
   }
 
   /** nf_nat_oif_changed(): what was masqueraded may leave by that interface alone. */
@@ -480,7 +478,13 @@ export class Visit implements Visitor, Router {
       return { kind: 'refused', outcome: 'dropped', why: 'NAT drops ICMP redirects about translated connections', ...(at && { at }) };
     }
     this.packet = translateError(before, entry, direction, manip) ?? before;
-    return this.hook === 'OUTPUT' && formatAddr(this.packet.dst) !== formatAddr(before.dst) ? this.reroute() : undefined;
+    return this.routeAgain(entry, direction);
+  }
+
+  /** nf_nat_ipv4_local_fn() routes again where the tuples differ: also where IPVS, not NAT, has changed the destination. */
+  private routeAgain({ orig, reply }: Entry, direction: Direction): Stop | undefined {
+    const isChanged = direction === 'original' ? !equal(orig.dst, reply.src) : !equal(reply.dst, orig.src);
+    return this.hook === 'OUTPUT' && isChanged ? this.reroute() : undefined;
   }
 
   /** Carries out a NAT target on the packet's connection. */

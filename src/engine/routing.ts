@@ -243,6 +243,7 @@ function validateSource(ns: Namespace, p: Packet, iif: string | undefined, out: 
   if (mode !== 0 || !check.ok)
     router.note({ step: 'route', purpose: 'source', result: check.ok ? 'believed' : 'martian', text: check.saw, ...(check.at && { at: check.at }) });
   if (check.ok) return undefined;
+  if (check.isOwn) return refuse(`${formatAddr(p.src)} is an address of ${place(ns)} itself, and came in by ${iif}: martian source`, check.at);
   if (mode === 0) return refuse(`${check.saw} on ${place(ns)}, so a packet from it that comes in by ${iif} is a martian`, check.at);
   return refuse(`${filter.key} = ${mode} on ${iif} of ${place(ns)}: ${check.saw}, so the source ${formatAddr(p.src)} is not believed`, filter.at);
 }
@@ -255,7 +256,7 @@ function reversePath(
   out: string | undefined,
   router: Router,
   mode: number,
-): { ok: boolean; saw: string; at?: Span } {
+): { ok: boolean; saw: string; at?: Span; isOwn?: boolean } {
   const mark = eitherOf(ns, iif, 'src_valid_mark').value ? p.mark : 0;
   // fib4_rules_early_flow_dissect(): the ports take part, swapped like the addresses
   const ports = { ...(p.dport !== undefined && { sport: p.dport }), ...(p.sport !== undefined && { dport: p.sport }) };
@@ -270,7 +271,7 @@ function reversePath(
   const { route } = result;
   const at = route.at.line > 0 ? { at: route.at } : {};
   if (route.type !== 'unicast' && !(route.type === 'local' && eitherOf(ns, iif, 'accept_local').value))
-    return { ok: false, saw: `the way back to ${src} is '${route.text}'`, ...at };
+    return { ok: false, saw: `the way back to ${src} is '${route.text}'`, ...at, isOwn: route.type === 'local' };
   if (route.nextHops.some((h) => h.device === iif)) return { ok: true, saw: `the way back to ${src} is ${iif}`, ...at };
   // `no_addr` goes to last_resort: a device without an address is held to the strict rule in loose mode too
   const bare = ns.captured.addresses !== undefined && !ns.addresses.some((a) => a.device === iif && typeof a.addr === 'number');

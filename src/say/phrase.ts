@@ -228,6 +228,9 @@ export function advice(c: Course): string | undefined {
     if (!translated && ended.kind === 'no-route')
       return `give ${place(ended)} a route to ${asker}, or have its source translated before it reaches ${from}`;
   }
+  const sender = c.trace.hops[0];
+  if (outcome.kind === 'martian' && !c.trace.translated.src && sender && place(sender) !== place(outcome) && outcome.why.includes('is an address of'))
+    return `have the source translated before it leaves ${place(sender)}: ${place(outcome)} takes ${formatAddr(c.trace.final.src)} for its own`;
   const last = (c.trace.reply && ended !== outcome ? c.trace.reply : c.trace).hops.at(-1)?.steps.at(-1);
   if (last?.step === 'ipvs' && last.cure !== undefined) return last.cure;
   return ADVICE[ended.kind]?.(ended);

@@ -124,7 +124,7 @@ export function scenariosOf(kernel: 'guest' | 'host'): string[] {
     .toSorted();
 }
 
-const DROPS = 'ip_vs_in() of 4.1 to 5.8, which Red Hat took back to 3.10, drops a SYN that it schedules anew while vs.conntrack is 1';
+const DROPS = 'ip_vs_in() of 4.6 to 5.8, which Red Hat took back to 3.10, drops a SYN that it schedules anew while vs.conntrack is 1';
 const EXPIRES = 'ip_vs_in() before 5.9 drops what belongs to a server that is gone, and only makes the entry expire';
 /** Questions of captures from another kernel than the guest's, and what that one does; the guest's does otherwise, and lets the packet through. */
 const OTHER_KERNEL: Readonly<Record<string, string>> = {

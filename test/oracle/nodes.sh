@@ -137,6 +137,13 @@ capture() { # NODE: `netwhy capture` on the node as if it were alone on its mach
   find "$folder" \( -name ip-neigh.txt -o -name bridge-fdb.txt \) -exec sh -c 'for f; do sort -o "$f" "$f"; done' sh {} +
   find "$folder" -name '*-save.txt' -exec sed -i -E '/^#/d; s/ \[[0-9]+:[0-9]+\]$/ [0:0]/' {} +
   find "$folder" -name uname.txt -exec sed -i -E 's/ ([0-9.]+)-[^ ]+ #1 .* x86_64/ \1 #1 SMP x86_64/' {} +
+  for f in "$folder"/proc-net-ip_vs.txt; do
+    # Services stand in the order of a hash; the servers of each in the order in which they are picked.
+    if [ -e "$f" ]; then { head -n 3 "$f" && tail -n +4 "$f" | sed -e ':a' -e 'N' -e '$!ba' -e 's/\n  ->/\x01  ->/g' | sort | tr '\001' '\n'; } >/run/sorted && cat /run/sorted >"$f"; fi
+  done
+  for f in "$folder"/ipvsadm-connections.txt; do
+    if [ -e "$f" ]; then { head -n 2 "$f" && tail -n +3 "$f" | sed -E 's/ [0-9]+:[0-9]+ ( +TIME_WAIT)/ 01:50 \1/; s/ [0-9]+:[0-9]+ ( +ESTABLISHED)/ 14:50 \1/; s/ [0-9]+:[0-9]+ ( +SYN_RECV)/ 00:50 \1/' | sort; } >/run/sorted && cat /run/sorted >"$f"; fi
+  done
   find "$folder" -type f -exec chmod 644 {} + -o -type d -exec chmod 755 {} +
 }
 
