@@ -265,12 +265,18 @@ export function undecided(pred: Pred, s: Sight): Open | undefined {
       // what was supposed of the device is remembered with the device
       return { leaf: pred, claim: `the ${DEVICES[pred.field]} is ${pred.glob}` };
     case 'member': {
-      const values = pred.by.map((side) => sideName(s.packet, side)).join();
+      const seen = pred.by.map((side) => sideName(s.packet, side));
+      // without its type nobody knows which values a set asks for
+      const values = s.set(pred.set) || seen.length === 1 ? seen.join() : `${[...new Set(seen)].join()} (by ${pred.by.join()})`;
       const more = pred.packets || pred.bytes ? ' with such counters' : pred.nomatch ? ' as nomatch' : '';
       const key = `${s.visit}:set:${pred.set}:${values}:${pred.nomatch ?? false}`;
       // a question about counters counts the packet: asked again it may be answered otherwise
       const counts = pred.packets !== undefined || pred.bytes !== undefined;
-      return { leaf: pred, ...(!counts && { key }), claim: `${values} is in ${pred.set}${more} (${testSet(pred, s).saw})` };
+      return {
+        leaf: pred,
+        ...(!counts && { key }),
+        claim: `${values} is in ${pred.set}${more} (${testSet(pred, s).saw})`,
+      };
     }
     case 'addrtype': {
       const device = pred.limit && s[pred.limit];

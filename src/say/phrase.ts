@@ -222,8 +222,16 @@ export function advice(c: Course): string | undefined {
     const empty = emptyChains(c.trace).find((e) => e.step.did.includes(' KUBE-SERVICES,'));
     if (!translated && empty)
       return `find out why kube-proxy on ${empty.node} has no rules in KUBE-SERVICES (its log; a refused iptables-restore?): they would have had the source translated`;
-    const miss = c.nearMisses.find((m) => m.then.some((s) => s.kind === 'masquerade' || s.kind === 'snat'));
-    if (!translated && miss)
+    // the reply must come back to whoever translated the destination
+    const turned = c.trace.translated.dst?.steps[0];
+    const isPassedBy = turned && !(c.trace.reply?.hops.some((h) => place(h) === place(turned)) ?? true);
+    const miss = c.nearMisses.find(
+      (m) => m.then.some((s) => s.kind === 'masquerade' || s.kind === 'snat') && (!isPassedBy || place(m) === place(turned)),
+    );
+    const isRefused = ended.kind === 'dropped' || ended.kind === 'rejected';
+    if (!translated && isPassedBy && !miss)
+      return `have the source translated on ${place(turned)}, which translated the destination: then the reply comes back by it`;
+    if (!translated && miss && !isRefused)
       return `${remedy(miss)}, so that ${place(miss)} translates the source; or give ${placeThatLost(c)} a route to ${asker} through ${place(miss)}`;
     if (!translated && ended.kind === 'no-route')
       return `give ${place(ended)} a route to ${asker}, or have its source translated before it reaches ${from}`;

@@ -141,21 +141,24 @@ function variant(c: Course, fate: readonly Course[]): string[] {
 }
 
 function minimal(fate: readonly Course[]): string[] {
-  const more = fate.length > MOST_WAYS ? [`... and ${fate.length - MOST_WAYS} more ways`] : [];
-  const ways = fate.slice(0, MOST_WAYS).flatMap((c) => {
-    const { trace } = c;
-    const chance = trace.probability > 1 - 1e-9 ? '' : ` probability ${probability(trace.probability)}`;
-    const lines = [`${path(trace.hops)}: ${trace.reply ? requestEnd(trace) : trace.outcome.kind}${exit(trace)}${chance}`];
-    const { src, dst } = trace.translated;
-    for (const s of dst?.steps ?? []) lines.push(`  ${place(s)} dst ${s.from} -> ${s.to}`);
-    for (const s of src?.steps ?? []) lines.push(`  ${place(s)} src ${s.from} -> ${s.to}`);
-    if (!src && c.nearMisses.length > 0)
-      lines.push(...c.nearMisses.map((m) => `  near miss ${m.chain} ${m.number}: ${conditions(m.reason).find((x) => x.truth === 'NO')?.text ?? ''}`));
-    if (trace.reply) lines.push(`reply ${path(trace.reply.hops)}: ${trace.reply.outcome.kind}`);
-    if (trace.outcome.kind === 'reply-lost') lines.push(`reply-lost at ${place(trace.outcome)}`);
-    return lines;
-  });
-  return [...ways, ...more];
+  const told = fate.map((c) => wayText(c).join('\n'));
+  const ways = [...new Set(told)];
+  const more = ways.length > MOST_WAYS ? [`... and ${ways.length - MOST_WAYS} more ways`] : [];
+  return [...ways.slice(0, MOST_WAYS).flatMap((way) => way.split('\n')), ...more];
+}
+
+function wayText(c: Course): string[] {
+  const { trace } = c;
+  const chance = trace.probability > 1 - 1e-9 ? '' : ` probability ${probability(trace.probability)}`;
+  const lines = [`${path(trace.hops)}: ${trace.reply ? requestEnd(trace) : trace.outcome.kind}${exit(trace)}${chance}`];
+  const { src, dst } = trace.translated;
+  for (const s of dst?.steps ?? []) lines.push(`  ${place(s)} dst ${s.from} -> ${s.to}`);
+  for (const s of src?.steps ?? []) lines.push(`  ${place(s)} src ${s.from} -> ${s.to}`);
+  if (!src && c.nearMisses.length > 0)
+    lines.push(...c.nearMisses.map((m) => `  near miss ${m.chain} ${m.number}: ${conditions(m.reason).find((x) => x.truth === 'NO')?.text ?? ''}`));
+  if (trace.reply) lines.push(`reply ${path(trace.reply.hops)}: ${trace.reply.outcome.kind}`);
+  if (trace.outcome.kind === 'reply-lost') lines.push(`reply-lost at ${place(trace.outcome)}`);
+  return lines;
 }
 
 /** Which way a packet left, where it did. */
