@@ -26,6 +26,10 @@ export interface Coverage {
   readonly neighbours: number;
   readonly sysctls: number;
   readonly connections: number;
+  readonly virtualServers: number;
+  readonly realServers: number;
+  /** Connections that IPVS holds. */
+  readonly balanced: number;
   /** Kinds of things that were not captured. */
   readonly missing: readonly string[];
 }
@@ -75,8 +79,17 @@ export function coverage(ns: Namespace): Coverage {
     neighbours: ns.neighbours.length,
     sysctls: Object.keys(ns.sysctls).length,
     connections: ns.conntrack.length,
-    missing: ns.stub ? [] : (Object.keys(KINDS) as CaptureKind[]).filter((k) => !ns.captured[k]).map((k) => KINDS[k]),
+    virtualServers: ns.ipvs?.services.length ?? 0,
+    realServers: ns.ipvs?.services.reduce((n, s) => n + s.servers.length, 0) ?? 0,
+    balanced: ns.ipvs?.connections?.length ?? 0,
+    missing: ns.stub ? [] : (Object.keys(KINDS) as CaptureKind[]).filter((k) => isMissed(ns, k)).map((k) => KINDS[k]),
   };
+}
+
+/** IPVS is at home on nodes, not in containers, and has connections where it has virtual servers. */
+function isMissed(ns: Namespace, kind: CaptureKind): boolean {
+  if (ns.captured[kind]) return false;
+  return kind === 'ipvs' ? ns.name === '' : kind !== 'ipvsConnections' || (ns.ipvs?.services.length ?? 0) > 0;
 }
 
 /** Every match and target of the world's rules that netwhy keeps as words only. */
@@ -120,6 +133,10 @@ export function coverageText(world: World): string {
       `  ${[count(c.sets, 'ipset'), count(c.members, 'member'), count(c.links, 'interface'), count(c.addresses, 'address', 'addresses'), count(c.routes, 'route'), count(c.routingRules, 'policy rule')].join(', ')}`,
     );
     out.push(`  ${[count(c.neighbours, 'neighbour'), count(c.sysctls, 'sysctl'), count(c.connections, 'connection')].join(', ')}`);
+    if (c.virtualServers > 0 || c.balanced > 0)
+      out.push(
+        `  ${[count(c.virtualServers, 'virtual server'), count(c.realServers, 'real server'), count(c.balanced, 'connection')].join(', ')} of IPVS`,
+      );
     if (c.missing.length > 0) out.push(`  not captured: ${c.missing.join('; ')}`);
   }
   for (const w of world.wires) out.push(`wire ${w.name}: ${w.ends.map((e) => `${place(e)}/${e.device}`).join(', ')}`);

@@ -193,10 +193,18 @@ describe('what is captured but not modelled, or not captured at all, is no yes',
   };
   const REST = ['ip-addr.txt', 'ip-route.txt', 'ip-rule.txt', 'sysctl.txt'];
 
-  it('a virtual server of IPVS', () => {
-    const run = trace('test/captures/kube-proxy-1.26-ipvs/node1', '--from', '10.244.1.20', '--to', '10.96.10.1:80');
-    expect(run.code).toBe(3);
-    expect(run.out).toMatch(/CANNOT TELL[\s\S]*ipvs/i);
+  it('a service address whose virtual servers were not captured, and where they were it does not', () => {
+    const ipvs = 'test/captures/kube-proxy-1.26-ipvs/node1';
+    const without = trace(
+      some('no-ipvs', ipvs, ['iptables-legacy-save.txt', 'ipset-save.txt', ...REST]),
+      '--from',
+      '10.244.1.20',
+      '--to',
+      '10.96.10.1:80',
+    );
+    expect(without.code).toBe(3);
+    expect(without.out).toMatch(/CANNOT TELL[\s\S]*kube-ipvs0.*ipvsadm -Sn/);
+    expect(trace(ipvs, '--from', '10.244.1.20', '--to', '10.96.10.1:80').out).toMatch(/1\/3 {2}to 10\.244\.1\.5:8080/);
   });
 
   it('rules in a ruleset of nft', () => {
