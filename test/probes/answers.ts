@@ -70,7 +70,7 @@ export function answersFor(world: World, t: Trace): readonly string[] {
   const kind = claimed(t);
   if (kind === undefined) return [SILENCE];
   const way = steps.findLast((s) => s.step === 'route');
-  const taken = way?.purpose === 'input' && way.result === 'for this host';
+  const taken = way?.result === 'for this host' || way?.result === 'to itself';
   const told = kind === RESET ? reset(ns!, p) : icmp(ns!, p, kind, iif, taken);
   // ip_error(): errors of routes are rationed by the second and sender
   const rationed = p.family === 4 && (t.outcome.kind === 'no-route' || t.outcome.kind === 'prohibited');
