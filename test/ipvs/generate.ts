@@ -220,7 +220,7 @@ export function makeStory(d: Dice, scene: Scene, at: number): Story {
   return {
     first,
     steps: [...start, ...d.some(start.length > 0 ? 1 : 2, start.length > 0 ? 3 : 6, () => d.pick(STEPS))],
-    edits: d.some(8, 8, () => makeEdit(d, d.pick(scene.services), scene.t)),
+    edits: d.some(8, 8, () => makeEdit(d, scene.services, scene.t)),
     other,
     error: d.pick([
       [3, 1, 1, 3],

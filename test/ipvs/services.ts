@@ -90,7 +90,24 @@ function makeService(d: Dice, t: Tongue): Service {
 
 /** Some services, each of its own address and port. */
 export function makeServices(d: Dice, t: Tongue): Service[] {
-  return [...new Map(d.some(1, 4, () => makeService(d, t)).map((s) => [wordsOf(s, t), s])).values()];
+  const services = [...new Map(d.some(1, 4, () => makeService(d, t)).map((s) => [wordsOf(s, t), s])).values()];
+  const taken: Real[] = [];
+  return services.map((s) => {
+    const reals = s.reals.filter((r) => {
+      const free = !taken.some((o) => o.addr === r.addr && isRiddle(s, services));
+      if (free) taken.push(r);
+      return free;
+    });
+    return { ...s, reals };
+  });
+}
+
+/**
+ * A connection shows neither its service nor the mark that led there, nor which server of an address it has where all ports are served:
+ * who has services of both kinds gives each address to one server only.
+ */
+function isRiddle(s: Service, all: readonly Service[]): boolean {
+  return s.port === 0 || all.some((o) => o.mark !== undefined);
 }
 
 /** `-t 10.96.0.1:443`. */
@@ -120,8 +137,11 @@ export function printServices(services: readonly Service[], t: Tongue): string {
 }
 
 /** What an administrator, or kube-proxy, does between two packets. */
-export function makeEdit(d: Dice, s: Service, t: Tongue): string {
-  const fresh = makeReal(d, s);
+export function makeEdit(d: Dice, services: readonly Service[], t: Tongue): string {
+  const s = d.pick(services);
+  const drawn = makeReal(d, s);
+  // nobody else's address
+  const fresh = isRiddle(s, services) ? { ...drawn, addr: `10.1.5.${20 + d.below(200)}` } : drawn;
   const add = `-a ${serverWords(s, fresh, t)} ${fresh.how} -w 1\n`;
   const real = s.reals.length > 0 ? d.pick(s.reals) : undefined;
   if (!real) return add;

@@ -163,6 +163,7 @@ class Guest(probe.Node):
             if problem or frames or heard or turn and not more and (not events or events[-1].get('oif') != 'lo'):
                 break
             time.sleep(0.0002)
+        heard += self.hear()
         more, out = self.collect()
         events, frames = events + more, frames + out
         events = [e for e in events if not e['header']['dst'].startswith('ff02::')]

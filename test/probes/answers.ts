@@ -66,7 +66,7 @@ export function answersFor(world: World, t: Trace): readonly string[] {
   const iif = enter?.device;
   const last = steps.at(-1)!;
   // ip_rt_send_redirect(): how often, and whether at all, is a matter of settings that netwhy tells nothing of
-  if (last.step === 'leave' && last.device === iif && p.family === 4) return [SILENCE, icmp(ns!, p, '5/1', iif)];
+  if (last.step === 'leave' && last.device === iif && p.family === 4) return [SILENCE, icmp(ns!, p, '5/1', iif, false)];
   const kind = claimed(t);
   if (kind === undefined) return [SILENCE];
   const way = steps.findLast((s) => s.step === 'route');
@@ -162,13 +162,15 @@ function reset(ns: Namespace, p: Packet): string {
  * __icmp_send(), icmp6_send(): from the address it was for if that is the host's own, else from that of the way back; in IPv6 that of
  * the way it came, where no route prefers a source.
  */
-function icmp(ns: Namespace, p: Packet, kind: string, iif: string | undefined, taken = false): string {
+function icmp(ns: Namespace, p: Packet, kind: string, iif: string | undefined, taken: boolean): string {
   if (isError(p) || toMany(ns, p)) return SILENCE;
   const fib = Fib.of(ns, p.family);
   const mine = ADDR_TYPE.LOCAL | (p.family === 6 ? ADDR_TYPE.ANYCAST : 0); // ipv6_chk_acast_addr_src()
-  const own = ((fib.addressType(p.dst)?.type ?? 0) & mine) !== 0;
+  const isMine = ((fib.addressType(p.dst)?.type ?? 0) & mine) !== 0;
   // what a policy's local route took in is answered from where it was sent to, which is no address of the host: that has no route
-  if (taken && !own && p.family === 4) return SILENCE;
+  if (taken && !isMine && p.family === 4) return SILENCE;
+  // IPVS may send on what keeps the host's address: then its route is not a local one
+  const own = isMine && (taken || p.family === 6);
   const { sport: _s, dport: _d, flags: _f, uid: _u, icmp: _i, inner: _q, ...rest } = p;
   const back: Packet = {
     ...rest,
