@@ -4,7 +4,7 @@ import { TCP } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { Namespace } from '../model/host.ts';
 import type { ForwardingMethod, IpvsConnection, IpvsEnd, RealServer, VirtualServer } from '../model/ipvs.ts';
-import type { Choices } from './choice.ts';
+import type { Choices, Option } from './choice.ts';
 
 /** Protocol 0 stands for a firewall mark in a template. */
 const IP = 0;
@@ -139,6 +139,19 @@ export class IpvsTable {
     );
   }
 
+  /** Of which service a connection is no listing shows: where those that have its server treat it alike, it does not matter. */
+  private oneOf(services: readonly VirtualServer[], server: IpvsEnd, at: Span): VirtualServer | undefined {
+    const [first, ...more] = services;
+    const manner = (s: VirtualServer): string => {
+      const real = this.serverOf(s, server, at);
+      return `${real?.forwarding} ${real?.weight === 0} ${s.persistence !== undefined}`;
+    };
+    const others = first && more.filter((s, i) => manner(s) !== manner(first) && more.findIndex((o) => manner(o) === manner(s)) === i);
+    if (!first || !others || others.length === 0) return first;
+    const option = (s: VirtualServer): Option<VirtualServer> => ({ value: s, what: `the connection is of the virtual server '${s.text}'`, at: s.at });
+    return this.choices.choose(`ipvs-of:${at.file}:${at.line}`, [first, ...others].map(option));
+  }
+
   private open(line: IpvsConnection): Balanced {
     const { proto, client, virtual, server, state, expires, text, at } = line;
     // the mark of the connection is not shown: where its own service has not that server, one of a mark may
@@ -146,7 +159,8 @@ export class IpvsTable {
       this.service(line.family, 0, proto, virtual),
       ...(this.ns.ipvs?.services ?? []).filter((s) => s.mark !== undefined && s.family === line.family),
     ].filter((s) => s !== undefined);
-    const service = services.find((s) => this.serverOf(s, server, at)) ?? services.find((s) => s.mark === undefined);
+    const holding = services.filter((s) => this.serverOf(s, server, at));
+    const service = this.oneOf(holding, server, at) ?? services.find((s) => s.mark === undefined);
     const real = this.serverOf(service, server, at);
     return {
       proto,

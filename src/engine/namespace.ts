@@ -21,7 +21,7 @@ import {
   type Manip,
 } from './conntrack.ts';
 import { Fib } from './fib.ts';
-import { clashed, misplaced, stopOf } from './ending.ts';
+import { clashed, mayShare, misplaced, stopOf } from './ending.ts';
 import { stagesAt, tracksConnections, translatesAddresses } from './hooks.ts';
 import { meetReply, trackedAfter, type Handled, type Meeting } from './ipvs.ts';
 import type { IpvsTable } from './ipvstable.ts';
@@ -366,7 +366,11 @@ export class Visit implements Visitor, Router {
     if (!this.connection || !('entry' in this.connection) || this.connection.entry.confirmed) return undefined;
     const table = this.walk.connections(this.ns);
     const { entry } = this.connection;
-    if (table.holder(entry.reply, entry)) return clashed(entry.cause.src ?? entry.cause.dst);
+    if (table.holder(entry.reply, entry)) {
+      // without address translation a datagram passes with the connection that was there first
+      const passes = mayShare(entry.orig.proto) && !translatesAddresses(this.ns, this.packet.family);
+      return passes ? undefined : clashed(entry.cause.src ?? entry.cause.dst);
+    }
     table.confirm(entry);
     return undefined;
   }
