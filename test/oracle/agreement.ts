@@ -15,6 +15,11 @@ import { loadScenario, openScenario, placeName, type Replay, type StandingScenar
 
 const scenarios = join(import.meta.dirname, '../../scenarios');
 
+/** The folder of a scenario. */
+export function folderOf(name: string): string {
+  return join(scenarios, name);
+}
+
 /** The parts of an expectation that packets show, as the kernel has them: one that it left open is as expected. */
 function observed(expected: Expect, { fate, outcome, reply, translated, seen }: Replay): Expect {
   const one = (wanted: OutcomeKind, possible: readonly OutcomeKind[]): OutcomeKind | undefined => (possible.includes(wanted) ? wanted : possible[0]);
@@ -135,14 +140,18 @@ const OTHER_KERNEL: Readonly<Record<string, string>> = {
 };
 
 /** The tests of one scenario, on the kernel that `ask` finds. */
-export function describeAgreement(ask: (claim: string, tests: () => void) => void, name: string): void {
-  const folder = join(scenarios, name);
+export function describeAgreement(
+  ask: (claim: string, tests: () => void) => void,
+  name: string,
+  open: (folder: string) => Promise<StandingScenario> = openScenario,
+): void {
+  const folder = folderOf(name);
   const { scenario } = loadScenario(folder);
   const inGuest = takesGuest(folder);
   ask(name, () => {
     let standing: StandingScenario;
     beforeAll(async () => {
-      standing = await openScenario(folder);
+      standing = await open(folder);
     }, 300_000);
     afterAll(() => standing.close());
 
