@@ -76,7 +76,7 @@ def parse(data):
     """{src, dst, proto, ttl, tos, sport?, dport?, flags?, type?, code?, id?, role}, or None.
 
     role: request (what was sent), reply (what answers it), error (an ICMP error), outer (a tunnel's), other."""
-    if not data or data[0] >> 4 not in (4, 6):
+    if not data or len(data) < {4: 20, 6: 40}.get(data[0] >> 4, len(data) + 1):
         return None
     if data[0] >> 4 == 4:
         rest, proto = data[(data[0] & 15) * 4:], data[9]
