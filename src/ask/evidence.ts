@@ -113,14 +113,16 @@ function touches(e: LogEvidence, p: Passage): string | undefined {
     case 'sysctl-refused':
       return e.key.startsWith('net.ipv4.vs.') ? bears(p.packets.some((x) => p.isService(x))) : bears(hangsOn(e.key, p));
     case 'not-authorised':
-      return bears(own !== undefined && passes(p, own, e));
+      return bears((own !== undefined && passes(p, own, e)) || (e.program === 'kube-proxy' && p.packets.some((x) => p.isService(x))));
     case 'restore-refused':
     case 'chain-not-made':
     case 'lock-held': {
       const named = e.kind === 'restore-refused' ? (e.missing?.name ?? e.chain) : e.kind === 'chain-not-made' ? e.chain : undefined;
       const wanted = named === undefined ? undefined : wantedBy(p, named);
       const maker = own ?? Object.values(OWN).find((o) => o.test(named ?? ''));
-      const isAsked = maker === OWN['kube-proxy'] && e.program !== 'kubelet' && p.packets.some((x) => p.isService(x));
+      const family = 'family' in e ? e.family : undefined;
+      const isAsked =
+        maker === OWN['kube-proxy'] && e.program !== 'kubelet' && p.packets.some((x) => p.isService(x) && (family ?? x.family) === x.family);
       return wanted ?? bears(isAsked || passes(p, maker ?? /(?:)/, e));
     }
   }

@@ -217,7 +217,7 @@ function serviceOf({ name, seen }: Group, ordered: ReadonlySet<Listing>, hidden:
   if (!schedulerFlags && /^[sm]h$/.test(scheduler)) hidden.add(`${FLAGS} of ${scheduler}`);
   if (isPersistent && seconds === undefined) hidden.add('the time of persistence in seconds');
   if (isPersistent && engine === undefined) hidden.add('the persistence engine');
-  const { servers, inKernelOrder } = serversOf(seen, ordered, hidden);
+  const { servers, inKernelOrder, isPartial } = serversOf(seen, ordered, hidden);
   return {
     ...name,
     scheduler,
@@ -228,6 +228,7 @@ function serviceOf({ name, seen }: Group, ordered: ReadonlySet<Listing>, hidden:
     ...(engine && { engine }),
     servers,
     inKernelOrder,
+    ...(isPartial && { isPartial }),
     text: wordsOf(first.as),
     at: first.listing.source.span(first.as.line),
   };
@@ -245,7 +246,7 @@ function serversOf(
   seen: readonly Seen<ListedService>[],
   ordered: ReadonlySet<Listing>,
   hidden: Set<string>,
-): Pick<VirtualServer, 'servers' | 'inKernelOrder'> {
+): Pick<VirtualServer, 'servers' | 'inKernelOrder' | 'isPartial'> {
   const groups = new Map<string, Seen<ListedServer>[]>();
   for (const { as, listing } of seen) {
     for (const server of as.servers) {
@@ -261,7 +262,7 @@ function serversOf(
   }
   const servers = [...groups.values()].flatMap((g) => serverOf(g, hidden) ?? []);
   // one that could not be read stands nobody knows where
-  if (seen.every((s) => s.as.isDamaged)) return { servers, inKernelOrder: false };
+  if (seen.every((s) => s.as.isDamaged)) return { servers, inKernelOrder: false, isPartial: true };
   const places = seen.filter((s) => ordered.has(s.listing)).map((s) => new Map(s.as.servers.map((r, i) => [keyOf(r), i])));
   const place = places.find((p) => p.size === servers.length && servers.every((r) => p.has(keyOf(r))));
   if (!place) return { servers, inKernelOrder: servers.length < 2 };

@@ -1,22 +1,13 @@
 // How a packet's visit to a namespace ends by a verdict, or by what the kernel would not have loaded.
-import { UDP, UDPLITE } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { ChainVerdict } from './chain.ts';
 import type { Cause } from './conntrack.ts';
 import type { Refusal } from './routing.ts';
 
-/** IP protocol 47. */
-const GRE = 47;
-
 /** __nf_conntrack_confirm(): two connections cannot share a tuple. */
 export function clashed(cause: Cause | undefined): Refusal {
   const why = 'another connection already has the tuple that this one was translated to, and no port is free: conntrack drops the packet';
   return { kind: 'refused', outcome: 'dropped', why, ...(cause?.at && { at: cause.at }) };
-}
-
-/** `allow_clash` of struct nf_conntrack_l4proto: protocols without a handshake, whose packets may take over the connection in the way. */
-export function mayShare(proto: number): boolean {
-  return proto === UDP || proto === UDPLITE || proto === GRE;
 }
 
 /** A NAT target where none may stand. */

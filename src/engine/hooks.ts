@@ -18,7 +18,7 @@ import { familyOf, type Family } from '../net/addr.ts';
 import type { Namespace } from '../model/host.ts';
 import type { Chain, Hook, Pred, Statement, Table } from '../model/ruleset.ts';
 import { NOT, type Choices } from './choice.ts';
-import { meetErrorFromClient, meetReply, meetRequest, type Handled, type Meeting } from './ipvs.ts';
+import { meetForwarded, meetReply, meetRequest, type Handled, type Meeting } from './ipvs.ts';
 import { isSince } from './kernel.ts';
 import { isNat } from './nat.ts';
 
@@ -35,7 +35,7 @@ const IPVS: Readonly<Partial<Record<Hook, readonly (readonly [number, (m: Meetin
     [PRIORITY.dstnat + 2, meetRequest],
   ],
   FORWARD: [
-    [99, meetErrorFromClient],
+    [99, meetForwarded],
     [100, meetReply],
   ],
 };

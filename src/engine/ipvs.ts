@@ -107,6 +107,26 @@ function begin(m: Meeting, ends: Ends, p: Packet, because: string | undefined): 
   if ((m.iif === '' || m.iif === 'lo') && table.of(back)) return PASSED;
   const dport = ends.virtual.port;
   const mayServe = service.persistence !== undefined || service.mark !== undefined || dport === service.port;
+  if (!ns.ipvs?.connections) {
+    const kept = service.persistence ? ', and no template that keeps its server' : '';
+    m.choices.assume(`IPVS of ${place(ns)} holds no connection of ${endText(ends.client)} yet${kept} (ipvsadm -Lnc was not captured)`, service.at);
+  }
+  if (
+    service.isPartial &&
+    !m.router.decide(
+      `ipvs-read:${service.at.file}:${service.at.line}`,
+      `${service.scheduler} of '${service.text}' picks a real server that could be read`,
+    )
+  )
+    return {
+      kind: 'refused',
+      refusal: {
+        kind: 'refused',
+        outcome: 'cannot-tell',
+        why: `a real server of '${service.text}' on ${place(ns)} could not be read, and may be picked`,
+        at: service.at,
+      },
+    };
   const { real, why } = mayServe ? pick(m, service, ends, p) : { why: 'it is for every port, and only a persistent service can be' };
   if (!real) return leave(m, service, ends, about, why);
   const isOwnPort = service.mark === undefined && dport === service.port;
@@ -118,7 +138,7 @@ function begin(m: Meeting, ends: Ends, p: Packet, because: string | undefined): 
     real,
     service,
     controlled: service.persistence !== undefined,
-    tracked: setting(ns, 'net.ipv4.vs.conntrack', 0).value !== 0,
+    tracked: table.isTracked(),
     onePacket: service.onePacket && p.proto === UDP,
   };
   table.begin(connection);
@@ -298,8 +318,18 @@ function replied(m: Meeting, back: Packet, c: Balanced, why: string): Handled {
   return { kind: 'kept', packet: back, connection: c, step, ...(away && { reroute: true as const }) };
 }
 
+/** ip_vs_forward_icmp(): what is forwarded meets IPVS as an ICMP error, or as a reply; a request for an address that is not this host's does not. */
+export function meetForwarded(m: Meeting): Handled {
+  const { ns, packet, table, hook } = m;
+  if (!isBalanced(packet.proto)) return meetErrorFromClient(m);
+  const service = packet.mark === 0 ? table.service(packet.family, 0, packet.proto, endsOf(packet).virtual) : undefined;
+  if (!service) return PASSED;
+  const why = `'${service.text}' on ${place(ns)} does not take it: ${formatAddr(packet.dst)} is no address of ${place(ns)} (kube-ipvs0, a dummy device), so it is forwarded`;
+  return { kind: 'passed', step: { step: 'ipvs', hook, did: 'passed', text: service.text, why, at: service.at } };
+}
+
 /** ip_vs_in_icmp(): an error about a reply goes to the server that sent it. */
-export function meetErrorFromClient(m: Meeting): Handled {
+function meetErrorFromClient(m: Meeting): Handled {
   const { ns, packet, table } = m;
   const quoted = packet.inner;
   if (!isError(packet) || !quoted || !isBalanced(quoted.proto)) return PASSED;

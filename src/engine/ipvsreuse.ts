@@ -28,12 +28,13 @@ export function reuse(m: Meeting, known: Balanced): Fate {
     m.table.expire(known);
     const again = `the SYN uses the port of ${name} again: ${given}`;
     if (!isHeld(m, known)) return { do: 'anew', why: `${again}, so it is scheduled anew` };
+    const keeps = known.real !== undefined && known.real.weight > 0;
     return {
       do: 'drop',
       brief: `dropped, the port is in use: ${given}`,
       why: `${again}, so IPVS gives the entry up, but conntrack still holds it: this SYN is dropped, and the client's next try, a second later, gets a new server${older(m, 5, 9)}`,
       cure: isOld(m, 5, 9)
-        ? `run Linux 5.9 or later on ${place(ns)}, or sysctl -w net.ipv4.vs.conn_reuse_mode=0 there: then the client keeps its old server`
+        ? `run Linux 5.9 or later on ${place(ns)}${keeps ? ', or sysctl -w net.ipv4.vs.conn_reuse_mode=0 there: then the client keeps its old server' : ''}`
         : `let it be tried again; conntrack -D -s ${formatEndpoint(known.client.addr, undefined)} --sport ${known.client.port} on ${place(ns)} takes the old connection away`,
     };
   }
@@ -48,9 +49,9 @@ export function reuse(m: Meeting, known: Balanced): Fate {
 /** Why a SYN is a reason to give the entry up; nothing where it is not. */
 function givenUp(m: Meeting, known: Balanced): string | undefined {
   const { ns, router } = m;
-  const nodest = setting(ns, EXPIRE_NODEST, 0).value;
+  const nodest = given(m, EXPIRE_NODEST, 0);
   const hasMode = hasReuseMode(m);
-  const mode = hasMode ? setting(ns, 'net.ipv4.vs.conn_reuse_mode', 1).value : 0;
+  const mode = hasMode ? given(m, 'net.ipv4.vs.conn_reuse_mode', 1) : 0;
   // since 5.16 a server without weight loses its connections whatever the mode is; before 4.1 there was none
   if (nodest !== 0 && known.real?.weight === 0 && (!hasMode || mode !== 0 || runsSince(ns, 5, 16, router)))
     return `its server has weight 0 and ${EXPIRE_NODEST} is ${nodest}`;
@@ -63,7 +64,7 @@ function ofLostServer(m: Meeting, known: Balanced, name: string): Fate {
   const lost = `it belongs to ${name}, whose server is no longer in the table`;
   const left = known.expires === undefined ? '' : ` (${known.expires} s from the capture)`;
   const brief = 'dropped: its server is no longer in the table';
-  if (setting(ns, EXPIRE_NODEST, 0).value === 0)
+  if (given(m, EXPIRE_NODEST, 0) === 0)
     return {
       do: 'drop',
       brief,
@@ -88,11 +89,18 @@ function ofLostServer(m: Meeting, known: Balanced, name: string): Fate {
   };
 }
 
+/** A setting that decides about an old entry; where it was not captured the answer says so. */
+function given({ ns, choices }: Meeting, key: string, byDefault: number): number {
+  const { value, at } = setting(ns, key, byDefault);
+  if (!at) choices.assume(`${key} is ${byDefault}, the kernel's default: it was not captured`);
+  return value;
+}
+
 const EXPIRE_NODEST = 'net.ipv4.vs.expire_nodest_conn';
 
 /** Says which kernel it is, where a later one behaves otherwise. */
 function older(m: Meeting, major: number, minor: number): string {
-  return isOld(m, major, minor) ? ` (Linux ${m.ns.kernel ?? 'before'}; from ${major}.${minor} on it gets one at once)` : '';
+  return isOld(m, major, minor) ? ` (${m.ns.kernel === undefined ? '' : `Linux ${m.ns.kernel}; `}from ${major}.${minor} on it gets one at once)` : '';
 }
 
 function isOld({ ns, router }: Meeting, major: number, minor: number): boolean {
@@ -128,8 +136,10 @@ function hasReuseMode({ ns, router }: Meeting): boolean {
 
 /** ip_vs_conn_uses_old_conntrack(), since 5.9; ip_vs_conn_uses_conntrack() before: then any entry, also a new one. */
 function isHeld(m: Meeting, c: Balanced): boolean {
-  const { ns, connection, router } = m;
+  const { ns, connection, router, choices } = m;
   if (!connection || !('entry' in connection) || !hasReuseMode(m)) return false;
+  if (!ns.captured.conntrack && !connection.entry.confirmed)
+    choices.assume(`conntrack of ${place(ns)} holds nothing of the old connection (conntrack -L was not captured)`);
   return runsSince(ns, 5, 9, router) ? connection.entry.confirmed : c.tracked;
 }
 

@@ -4,7 +4,8 @@ import { TCP } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { Namespace } from '../model/host.ts';
 import type { ForwardingMethod, IpvsConnection, IpvsEnd, RealServer, VirtualServer } from '../model/ipvs.ts';
-import type { Choices, Option } from './choice.ts';
+import { NOT, type Choices, type Option } from './choice.ts';
+import { place } from './routing.ts';
 
 /** Protocol 0 stands for a firewall mark in a template. */
 const IP = 0;
@@ -109,6 +110,18 @@ export class IpvsTable {
     );
   }
 
+  /** net.ipv4.vs.conntrack, off by default; kube-proxy turns it on, so that where no setting of IPVS was captured nobody knows. */
+  isTracked(): boolean {
+    const { sysctls } = this.ns;
+    const found = sysctls['net.ipv4.vs.conntrack'];
+    if (found || Object.keys(sysctls).some((key) => key.startsWith('net.ipv4.vs.'))) return Number(found?.value ?? 0) !== 0;
+    const what = `net.ipv4.vs.conntrack is on in ${place(this.ns)} (it was not captured; kube-proxy turns it on)`;
+    return this.choices.choose(`vs.conntrack:${place(this.ns)}`, [
+      { value: true, what },
+      { value: false, what: `${NOT}${what}` },
+    ]);
+  }
+
   begin(connection: Balanced): void {
     // ops entries are not hashed: ip_vs_conn_hash()
     if (!connection.onePacket) this.begun.push(connection);
@@ -173,7 +186,7 @@ export class IpvsTable {
       controlled: service
         ? service.persistence !== undefined && this.template(service, proto, client.addr, virtual) !== undefined
         : this.isControlled(line),
-      tracked: Number(this.ns.sysctls['net.ipv4.vs.conntrack']?.value ?? 0) !== 0,
+      tracked: this.isTracked(),
       onePacket: false,
       state,
       ...(expires !== undefined && { expires }),

@@ -21,7 +21,7 @@ import {
   type Manip,
 } from './conntrack.ts';
 import { Fib } from './fib.ts';
-import { clashed, mayShare, misplaced, stopOf } from './ending.ts';
+import { clashed, misplaced, stopOf } from './ending.ts';
 import { stagesAt, tracksConnections, translatesAddresses } from './hooks.ts';
 import { meetReply, trackedAfter, type Handled, type Meeting } from './ipvs.ts';
 import type { IpvsTable } from './ipvstable.ts';
@@ -303,6 +303,7 @@ export class Visit implements Visitor, Router {
   }
 
   private take(purpose: 'input' | 'output' | 'reroute', way: Way): void {
+    const isSame = purpose === 'reroute' && this.out?.text === way.text;
     this.out = way;
     // the OUTPUT hook was entered with the first route's device, and its later tables still see that one
     if (purpose !== 'reroute') this.oif = way.kind === 'local' && purpose === 'input' ? '' : way.device;
@@ -312,6 +313,7 @@ export class Visit implements Visitor, Router {
           ? 'for this host'
           : 'to itself'
         : `${way.device ?? 'an unknown interface'}${way.via === undefined ? '' : ` via ${formatAddr(way.via)}`}`;
+    if (isSame) return;
     this.steps.push({ step: 'route', purpose, result, text: way.text, ...(way.at && { at: way.at }), ...(way.rule && { rule: way.rule }) });
   }
 
@@ -366,11 +368,7 @@ export class Visit implements Visitor, Router {
     if (!this.connection || !('entry' in this.connection) || this.connection.entry.confirmed) return undefined;
     const table = this.walk.connections(this.ns);
     const { entry } = this.connection;
-    if (table.holder(entry.reply, entry)) {
-      // without address translation a datagram passes with the connection that was there first
-      const passes = mayShare(entry.orig.proto) && !translatesAddresses(this.ns, this.packet.family);
-      return passes ? undefined : clashed(entry.cause.src ?? entry.cause.dst);
-    }
+    if (table.holder(entry.reply, entry)) return clashed(entry.cause.src ?? entry.cause.dst);
     table.confirm(entry);
     return undefined;
   }

@@ -4,7 +4,7 @@ import { ICMP, ICMPV6, TCP } from '../net/proto.ts';
 import type { Namespace, World } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
 import type { Outcome, Question, Trace, Translation } from '../model/trace.ts';
-import { explore, type Choices } from './choice.ts';
+import { explore, NOT, type Choices } from './choice.ts';
 import { ConntrackTable } from './conntrack.ts';
 import { localKey } from './fib.ts';
 import { oneWay, type Passed, type Start } from './journey.ts';
@@ -76,12 +76,16 @@ function roundTrip(world: World, question: Question, choices: Choices, options: 
   if (question.arrives) choices.settle(localKey(place(ns), question.packet.src), false);
   const there = oneWay(world, start, walk);
   const back = answerTo(world, there, choices);
+  if (back === 'shared') {
+    const why = `${endpoint(there.final, 'src')} is an address that other hosts may have too: the reply is not for ${place(ns)} alone`;
+    return finish({ ...there, outcome: { ...there.outcome, kind: 'reply-lost', why } }, undefined, start, choices);
+  }
   const reply = back && oneWay(world, back, walk);
   return finish(there, reply, start, choices);
 }
 
 /** The packet that the far end answers with, and where it starts; nothing answers a packet that did not arrive. */
-function answerTo(world: World, there: Passed, choices: Choices): Start | undefined {
+function answerTo(world: World, there: Passed, choices: Choices): Start | 'shared' | undefined {
   const { outcome, final, end } = there;
   if (outcome.kind !== 'delivered' && outcome.kind !== 'left') return undefined;
   const packet = answer(final);
@@ -102,6 +106,16 @@ function answerTo(world: World, there: Passed, choices: Choices): Start | undefi
   const src = undetermined?.src?.what ?? formatAddr(from);
   const own = undetermined?.src !== undefined || ns.addresses.some((a) => formatAddr(a.addr) === src);
   const by = outcome.device === undefined ? '' : ` by ${outcome.device}`;
+  // what a service address on a dummy device sends out is answered to whoever else has that address
+  const isShared = own && ns.addresses.some((a) => formatAddr(a.addr) === src && isDummy(ns, a.device));
+  if (isShared) {
+    const what = `the network beyond sends answers to ${src}, an address of a dummy device, back to ${place(ns)}`;
+    const comes = choices.choose(`shared:${place(ns)}:${src}`, [
+      { value: true, what },
+      { value: false, what: `${NOT}${what}` },
+    ]);
+    if (!comes) return 'shared';
+  }
   choices.assume(
     own
       ? `the network beyond answers to ${src}${src.startsWith('an address') ? '' : `, an address of ${place(ns)}`}, and the answer comes in${by}`
@@ -120,6 +134,11 @@ function answerTo(world: World, there: Passed, choices: Choices): Start | undefi
     return { ...t, packet: inside, to: { ...(sender !== undefined && { mac: sender }), ...(mac !== undefined && { from: mac }) } };
   });
   return { ...start, packet: turned(there.outer), tunnels };
+}
+
+/** kube-proxy's device, or one like it. */
+function isDummy(ns: Namespace, device: string): boolean {
+  return device === 'kube-ipvs0' || ns.links.some((l) => l.name === device && l.kind === 'dummy');
 }
 
 /** A tunnel's packet the other way: the port it is for stays, the other is open. */

@@ -46,5 +46,5 @@ export function missingServers(ns: Namespace, p: Packet): Refusal | undefined {
   const own = ns.addresses.find((a) => a.device === 'kube-ipvs0' && formatAddr(a.addr) === formatAddr(p.dst));
   if (!own) return undefined;
   const why = `${formatAddr(p.dst)} is a service address on kube-ipvs0 of ${place(ns)}, and its virtual servers were not captured (ipvsadm -Sn)`;
-  return { kind: 'refused', outcome: 'cannot-tell', why, at: own.at };
+  return { kind: 'refused', outcome: 'cannot-tell', why };
 }

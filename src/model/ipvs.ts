@@ -57,6 +57,8 @@ export interface VirtualServer {
    * what sh, dh and mh pick depends on it.
    */
   readonly inKernelOrder: boolean;
+  /** Lines of real servers could not be read: there are more than `servers`. */
+  readonly isPartial?: true;
   readonly text: string;
   readonly at: Span;
 }

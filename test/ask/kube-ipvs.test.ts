@@ -193,7 +193,11 @@ describe('a load balancer for 203.0.113.0/24 with local endpoints only', () => {
   });
 
   it('lets the node itself in: what it sends passes no INPUT', () => {
-    expect(fates(answer('node1', '198.51.100.7:80'))).toEqual(shared(false, '10.244.1.6:8080'));
+    const a = answer('node1', '198.51.100.7:80');
+    // it asks from the load balancer's address, which other nodes have too: whose the answer is, this capture does not tell
+    const [fate] = shared(false, '10.244.1.6:8080');
+    expect(fates(a)).toEqual([fate, fate]);
+    expect(a.courses.map((c) => c.trace.outcome.kind)).toEqual(['left', 'reply-lost']);
   });
 });
 
