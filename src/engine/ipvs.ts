@@ -11,6 +11,7 @@ import type { Step } from '../model/trace.ts';
 import type { Choices } from './choice.ts';
 import type { Connection } from './conntrack.ts';
 import { Fib } from './fib.ts';
+import { translatesAddresses } from './hooks.ts';
 import { chunkOf, reuse } from './ipvsreuse.ts';
 import type { Balanced, Ends, IpvsTable } from './ipvstable.ts';
 import { endpoint, unspecified } from './nat.ts';
@@ -344,6 +345,15 @@ function meetErrorFromClient(m: Meeting): Handled {
   return begin(m, ends, quoted, 'net.ipv4.vs.schedule_icmp is on');
 }
 
+/**
+ * handle_response_icmp() sums ICMPv6 without its pseudo header, which never fits: only what has been verified gets through. Conntrack does
+ * that in PREROUTING; in OUTPUT nf_nat_icmpv6_reply_translation() does, for whatever is related to a connection.
+ */
+function isVerified({ ns, hook, connection }: Meeting): boolean {
+  if (!connection || connection.state === CT_STATE.UNTRACKED) return false;
+  return hook !== 'OUTPUT' || (connection.state !== CT_STATE.INVALID && translatesAddresses(ns, 6));
+}
+
 /** ip_vs_out_icmp(): an error about a request gets the virtual address, and quotes it. */
 function meetErrorFromServer(m: Meeting): Handled {
   const { packet, table } = m;
@@ -353,8 +363,7 @@ function meetErrorFromServer(m: Meeting): Handled {
   const c = table.answering(quoted.proto, server, client);
   if (!c) return PASSED;
   if (c.method !== undefined && c.method !== 'masq') return { kind: 'kept', packet, connection: c, step: told(m, c, 'it is about a request') };
-  // handle_response_icmp() sums ICMPv6 without its pseudo header, which never fits: only what conntrack has verified, in PREROUTING, gets through
-  if (packet.family === 6 && (m.hook === 'OUTPUT' || !m.connection || m.connection.state === CT_STATE.UNTRACKED))
+  if (packet.family === 6 && !isVerified(m))
     return {
       kind: 'refused',
       refusal: dropped('IPVS takes the checksum of an ICMPv6 error for wrong that conntrack has not verified', c.real?.at),

@@ -288,7 +288,7 @@ function share({ scheduler, servers, inKernelOrder }: VirtualServer, usable: rea
   const nexts = inKernelOrder ? idlest.slice(0, 1) : idlest;
   const isSure = usable.every((s) => isOverloaded(s) === false);
   const total = spread.share && isSure ? usable.reduce((sum, s) => sum + spread.share!(s), 0) : undefined;
-  const mayFail = scheduler === 'ovf' || usable.every((s) => isOverloaded(s) === 'unknown');
+  const mayFail = scheduler === 'ovf' || usable.every((s) => isOverloaded(s) !== false);
   const isOnly = usable.length === 1 && !mayFail;
   const candidates = usable.map((server): Candidate => {
     const by = isOnly ? (servers.length === 1 ? 'it has no other' : 'no other takes new connections') : spread.by;
