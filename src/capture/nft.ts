@@ -63,7 +63,7 @@ function savedRule(saved: Table | undefined, chain: string, number: number): Rul
 }
 
 /** What iptables put into rules, by the names that only JSON tells. */
-function withNames(listed: TableSyntax, json: () => readonly TableSyntax[]): TableSyntax {
+export function withNames(listed: TableSyntax, json: () => readonly TableSyntax[]): TableSyntax {
   const isHidden = (r: RuleSyntax): boolean => r.statements.some((s) => s.kind === 'xt' && s.name === undefined);
   if (!listed.chains.some((c) => c.rules.some(isHidden))) return listed;
   const twin = json().find((t) => t.family === listed.family && t.name === listed.name);

@@ -7,7 +7,7 @@ import type { Chain, NatRange, Pred, Rule, Statement } from '../model/ruleset.ts
 import type { Reason } from '../model/trace.ts';
 import { settle, unknownEffect, type Visitor } from './chain.ts';
 import { NOT, type Option } from './choice.ts';
-import { candidates, lookUp, readOperand, sayMissing, sayValue, type Chosen, type Reading } from './operand.ts';
+import { candidates, lookUp, readOperand, sayMissing, sayValue, type Reading } from './operand.ts';
 import { explain } from './pred.ts';
 
 type Nft = Extract<Statement, { kind: 'if' | 'vmap' | 'assign' | 'translate' | 'element' }>;
@@ -114,7 +114,7 @@ function followMap(s: Statement & { kind: 'vmap' }, at: At): Settled {
 /** Reads an operand, choosing among what maps in it may give. */
 function settleOperand(op: Operand, text: string, at: At, chosen: Map<readonly Operand[], NftElement | undefined>): Reading {
   chooseIn(op, text, at, chosen);
-  return readOperand(op, at.v.sight(at.supposed), chosen as Chosen);
+  return readOperand(op, at.v.sight(at.supposed), chosen);
 }
 
 function chooseIn(op: Operand, text: string, at: At, chosen: Map<readonly Operand[], NftElement | undefined>): void {

@@ -153,7 +153,7 @@ function readMap(op: Operand & { kind: 'map' }, s: Sight, chosen: Chosen | undef
 
 function dataOf(element: NftElement | undefined, part: number): Reading {
   const range = element?.data?.[part];
-  return range ? { kind: 'known', value: range[0], ...(range[1] !== range[0] && { to: range[1] }), at: element!.at } : NONE;
+  return range ? { kind: 'known', value: range[0], ...(range[1] !== range[0] && { to: range[1] }), at: element.at } : NONE;
 }
 
 export type Found =

@@ -1,6 +1,7 @@
 // What the statements of nft do, as statements of the model.
 import type { Operand } from '../model/operand.ts';
 import type { AssignedField, NatRange, Statement } from '../model/ruleset.ts';
+import type { ConntrackSettings } from '../model/zone.ts';
 import type { Addr } from '../net/addr.ts';
 import type { Datatype } from './datatype.ts';
 import { HEADERS } from './header.ts';
@@ -170,7 +171,7 @@ function lowerAssign(s: Of<'assign'>, as: string, context: Context): Statement[]
     if (to.key === 'zone') {
       const zone = lowerOperand(s.value, context).operand;
       if (zone.kind !== 'constant' || typeof zone.value !== 'number') return [{ kind: 'opaque', as, why: 'a computed zone is not modelled' }];
-      const settings: Statement = { kind: 'ct', zone: zone.value, ...(to.direction && { side: to.direction }) } as Statement;
+      const settings: ConntrackSettings = { kind: 'ct', zone: zone.value, ...(to.direction && { side: to.direction }) };
       return [settings];
     }
     return [{ kind: 'note', as }];

@@ -142,7 +142,8 @@ class TableLowerer {
   }
 
   #lower(r: RuleSyntax, chain: string, number: number): Rule {
-    if (r.statements.some((s) => s.kind === 'xt')) {
+    // a comment of iptables is a match that always holds
+    if (r.statements.some((s) => s.kind === 'xt' && s.name !== 'comment')) {
       const known = this.#saved?.(this.#syntax.family, this.#syntax.name, chain, number);
       if (known) return known;
     }
@@ -203,7 +204,7 @@ class TableLowerer {
           ...(key && { key: key as readonly ValueRange[] }),
           text,
           at: e.at ?? at,
-          ...(gives && (Array.isArray(gives) ? { data: gives as readonly ValueRange[] } : { verdict: gives as NftVerdict })),
+          ...(gives && (Array.isArray(gives) ? { data: gives as readonly ValueRange[] } : { verdict: gives })),
           ...(e.expires !== undefined && { expires: e.expires }),
           ...(gate !== undefined && { gate }),
         },

@@ -169,9 +169,9 @@ export function lowerOperand(e: ExprSyntax, context: Context, wanted: Datatype =
     case 'list': {
       // flags written as a list are one value: all their bits
       const bits = e.of.map((x) => (x.kind === 'value' ? valueOf(wanted, x.value) : undefined));
-      const known = bits.every((b) => typeof b === 'number');
+      const known = bits.every((b): b is number => typeof b === 'number');
       return plain(
-        known ? { kind: 'constant', value: (bits as number[]).reduce((a, b) => (a | b) >>> 0, 0), text } : hidden(text, 'not understood'),
+        known ? { kind: 'constant', value: bits.reduce((a, b) => (a | b) >>> 0, 0), text } : hidden(text, 'not understood'),
         [],
         wanted,
       );
