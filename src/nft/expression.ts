@@ -191,7 +191,7 @@ function readRawField(w: Words): string {
   w.take(',');
   const offset = readCount(w);
   w.take(',');
-  return `@${offset},${readCount(w)}`;
+  return `${offset},${readCount(w)}`;
 }
 
 function readHeader(w: Words, header: string, fields: ReadonlySet<string>): ExprSyntax | undefined {

@@ -1,4 +1,5 @@
 // Expressions as nft writes them. Words that name something of the host are between quotes, as nft has them.
+import { isStatement } from './statement.ts';
 import type { BinaryOperator, ElementSyntax, ExprSyntax, StatementSyntax } from './syntax.ts';
 import { printTime } from './value.ts';
 
@@ -36,7 +37,9 @@ export function quote(word: string): string {
 
 function printValue(value: number | string, quoted: boolean): string {
   if (typeof value === 'number') return String(value);
-  return (quoted && value !== 'exists' && value !== 'missing') || !/^[\w./:*@-]+$/.test(value) ? quote(value) : value;
+  if (value === 'exists' || value === 'missing') return value;
+  // A service may have the name of a statement: `tproxy` is port 8081.
+  return quoted || isStatement(value) || !/^[\w./:*@-]+$/.test(value) ? quote(value) : value;
 }
 
 const BINDS: Readonly<Record<BinaryOperator, number>> = { '|': 1, '^': 2, '&': 3, '<<': 4, '>>': 4 };
@@ -116,7 +119,7 @@ function operand(e: ExprSyntax, binds: number): string {
 
 function printOption(e: Extract<ExprSyntax, { kind: 'option' }>): string {
   const kind = e.of === 'sctp' ? 'sctp chunk' : `${e.of} option`;
-  return e.field?.startsWith('@') ? `${kind} @${e.name},${e.field.slice(1)}` : join(kind, e.name, e.field);
+  return e.field?.includes(',') === true ? `${kind} @${e.name},${e.field}` : join(kind, e.name, e.field);
 }
 
 /** What stands behind `map` or `vmap`. */
@@ -170,6 +173,6 @@ export function printStateful(s: StatementSyntax): string {
 function printLimit(s: Extract<StatementSyntax, { kind: 'limit' }>): string {
   if (s.name !== undefined) return `limit name ${quote(s.name)}`;
   const rate = s.unit === 'packets' ? `${s.rate}/${s.per}` : `${s.rate} ${s.unit}/${s.per}`;
-  const burst = s.burst === undefined ? [] : ['burst', s.burst, s.burstUnit ?? (s.unit === 'packets' ? 'packets' : 'bytes')];
+  const burst = s.burst === undefined ? [] : ['burst', s.burst, s.burstUnit ?? s.unit];
   return join('limit rate', s.over ? 'over' : '', rate, ...burst);
 }
