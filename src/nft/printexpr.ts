@@ -149,18 +149,14 @@ function options(e: ElementSyntax): readonly string[] {
   ];
 }
 
-/** A statement that an element may have. */
+/** A statement that an element may have; and those of its kind that have a name. */
 export function printStateful(s: StatementSyntax): string {
   switch (s.kind) {
     case 'counter':
-      if (s.name !== undefined) return `counter name ${quote(s.name)}`;
-      if (s.by !== undefined) return `counter name ${printExpression(s.by, true)}`;
-      return s.packets === undefined ? 'counter' : `counter packets ${s.packets} bytes ${s.bytes ?? 0}`;
-    case 'limit':
-      return printLimit(s);
     case 'quota':
-      if (s.name !== undefined) return `quota name ${quote(s.name)}`;
-      return join('quota', s.over ? 'over' : '', s.bytes, 'bytes', ...(s.used === undefined ? [] : ['used', s.used, 'bytes']));
+    case 'limit':
+      if (s.name !== undefined) return `${s.kind} name ${quote(s.name)}`;
+      return s.by === undefined ? printOwn(s) : `${s.kind} name ${printExpression(s.by, true)}`;
     case 'connlimit':
       return join('ct count', s.over ? 'over' : '', s.count);
     case 'last':
@@ -170,9 +166,15 @@ export function printStateful(s: StatementSyntax): string {
   }
 }
 
-function printLimit(s: Extract<StatementSyntax, { kind: 'limit' }>): string {
-  if (s.name !== undefined) return `limit name ${quote(s.name)}`;
-  const rate = s.unit === 'packets' ? `${s.rate}/${s.per}` : `${s.rate} ${s.unit}/${s.per}`;
-  const burst = s.burst === undefined ? [] : ['burst', s.burst, s.burstUnit ?? s.unit];
-  return join('limit rate', s.over ? 'over' : '', rate, ...burst);
+function printOwn(s: Extract<StatementSyntax, { kind: 'counter' | 'quota' | 'limit' }>): string {
+  switch (s.kind) {
+    case 'counter':
+      return s.packets === undefined ? 'counter' : `counter packets ${s.packets} bytes ${s.bytes ?? 0}`;
+    case 'quota':
+      return join('quota', s.over ? 'over' : '', s.bytes, 'bytes', ...(s.used === undefined ? [] : ['used', s.used, 'bytes']));
+    case 'limit': {
+      const rate = s.unit === 'packets' ? `${s.rate}/${s.per}` : `${s.rate} ${s.unit}/${s.per}`;
+      return join('limit rate', s.over ? 'over' : '', rate, ...(s.burst === undefined ? [] : ['burst', s.burst, s.burstUnit ?? s.unit]));
+    }
+  }
 }
