@@ -86,7 +86,7 @@ function readOrSkip(r: Reading): StatementSyntax {
   w.seek(start, line);
   const end = skip(w, start);
   const words = w.text.slice(start, end).trimEnd();
-  if (w.end !== end) w.seek(end);
+  w.seek(end);
   w.failure = undefined;
   const isKnown = isStatement(word) || PAYLOAD.has(word) || EXTHDR.has(word) || isBareMetaKey(word);
   r.findings.push({
@@ -127,9 +127,8 @@ function closing(w: Words): number {
   while (!w.isEnd) {
     if (w.at('{')) depth++;
     const closes = w.at('}') && --depth === 0;
-    const { end } = w;
+    if (closes) return w.end;
     w.step();
-    if (closes) return end;
   }
   return w.end;
 }
