@@ -25,20 +25,9 @@ const match: Decode = (json, place) => {
   const left = readExpr(f['left'], place);
   const right = numerals(left, readSet(f['right'], place, false));
   const op = f['op'] as Relation;
-  return { kind: 'match', op: op === '==' && !isWritten(left, right) ? 'in' : op, left, right };
-};
-
-/** Whether text has `==` here: must_print_eq_op(), src/expression.c. JSON has it for every equality. */
-function isWritten(left: ExprSyntax, right: ExprSyntax): boolean {
-  if (left.kind === 'binary') return true;
   const isLookup = right.kind === 'set' || right.kind === 'reference';
-  return isBits(left) && !isLookup;
-}
-
-function isBits(e: ExprSyntax): boolean {
-  if (e.kind === 'payload') return e.protocol === 'tcp' && e.field === 'flags';
-  return e.kind === 'ct' && (e.key === 'state' || e.key === 'status' || e.key === 'label' || e.key === 'event');
-}
+  return { kind: 'match', op: op === '==' && isLookup ? 'in' : op, left, right };
+};
 
 /** Interfaces and realms without a name come as `"5"`. */
 function numerals(left: ExprSyntax, right: ExprSyntax): ExprSyntax {
@@ -89,10 +78,14 @@ const limit: Decode = (json) => {
   if (!f || !isNumber(f['rate']) || !isText(f['per'])) return undefined;
   const unit = isText(f['rate_unit']) ? f['rate_unit'] : 'packets';
   const burst = isNumber(f['burst']) ? f['burst'] : 0;
-  // limit_stmt_print(), src/statement.c: text is silent about a burst of 5 packets, and of 0 bytes.
-  const isSaid = unit === 'packets' ? burst !== 5 && burst !== 0 : burst !== 0;
-  const burstUnit = unit === 'packets' ? 'packets' : isText(f['burst_unit']) ? f['burst_unit'] : 'bytes';
-  return { kind: 'limit', over: f['inv'] === true, rate: f['rate'], unit, per: f['per'], ...(isSaid && { burst, burstUnit }) };
+  // nft_limit_init(), net/netfilter/nft_limit.c: without a burst, packets may come five at once.
+  const said =
+    unit === 'packets'
+      ? { burst: burst === 0 ? 5 : burst }
+      : burst > 0
+        ? { burst, burstUnit: isText(f['burst_unit']) ? f['burst_unit'] : 'bytes' }
+        : {};
+  return { kind: 'limit', over: f['inv'] === true, rate: f['rate'], unit, per: f['per'], ...said };
 };
 
 const log: Decode = (json) => {
