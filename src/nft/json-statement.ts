@@ -169,6 +169,15 @@ const element: Decode = (json, place) => {
   };
 };
 
+/** `meter x size 16 { ip saddr limit rate 1/second }`: a set of the rule's own, old style. */
+const meter: Decode = (json, place) => {
+  const f = fieldsOf(json);
+  if (!f || !isText(f['name']) || !isNumber(f['size'])) return undefined;
+  const element = { ...readElement(f['key'], place, false), then: [readStatement(f['stmt'], place)] };
+  // netlink_gen_meter_stmt(), src/netlink_linearize.c: it is updated where it has a timeout.
+  return { kind: 'element', op: element.timeout === undefined ? 'add' : 'update', set: f['name'], element, meter: f['size'] };
+};
+
 /** In netdev a duplicate goes to a device, which JSON has under `addr`. */
 function copy(kind: 'dup' | 'fwd'): Decode {
   return (json, place) => {
@@ -256,6 +265,7 @@ const DECODERS: ReadonlyMap<string, Decode> = new Map<string, Decode>([
   ['reject', reject],
   ['set', element],
   ['map', element],
+  ['meter', meter],
   ['notrack', () => ({ kind: 'notrack' })],
   [
     'tproxy',
