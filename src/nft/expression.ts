@@ -62,14 +62,14 @@ function readBinary(w: Words, mode: Mode, binds: number): ExprSyntax {
     const operator = w.kind === 'string' ? undefined : OPERATORS.get(w.word);
     if (operator === undefined || operator[1] < binds || w.failure !== undefined) return left;
     w.step();
-    left = { kind: 'binary', op: operator[0], left, right: readOperand(w, operator[1] + 1) };
+    left = { kind: 'binary', op: operator[0], left, right: readOperand(w, mode, operator[1] + 1) };
   }
 }
 
 /** The right side of `&` and its like: flags may be written with commas, `tcp flags & syn,ack`. */
-function readOperand(w: Words, binds: number): ExprSyntax {
-  const first = readBinary(w, 'field', binds);
-  if (!w.at(',') || first.kind !== 'value') return first;
+function readOperand(w: Words, mode: Mode, binds: number): ExprSyntax {
+  const first = readBinary(w, mode, binds);
+  if (mode === 'constant' || !w.at(',') || first.kind !== 'value') return first;
   const of = [first];
   while (w.failure === undefined && w.take(',')) of.push(value(w.next()) as typeof first);
   return { kind: 'list', of };
@@ -108,6 +108,11 @@ function readWord(w: Words): ExprSyntax {
   w.step();
   if (word === '*') return { kind: 'any' };
   if (word === '.' || word === ':' || word === '-' || word === '/') return unread(w, `a value should stand where ${word} does`);
+  // So nft prints a constant whose type it does not know.
+  if (w.at('[invalid') && w.peek() === 'type]') {
+    w.step();
+    w.step();
+  }
   return readConstant(word);
 }
 
@@ -191,7 +196,7 @@ function readRawField(w: Words): string {
   w.take(',');
   const offset = readCount(w);
   w.take(',');
-  return `@${offset},${readCount(w)}`;
+  return `${offset},${readCount(w)}`;
 }
 
 function readHeader(w: Words, header: string, fields: ReadonlySet<string>): ExprSyntax | undefined {

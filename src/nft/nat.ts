@@ -50,12 +50,17 @@ function readFlags(w: Words): string[] {
 }
 
 function readTarget(w: Words): Addressed {
-  const addr = w.kind === 'word' && w.word.startsWith(':') ? undefined : readAddress(w);
+  const addr = isPort(w) ? undefined : readAddress(w);
   // What is left of the word, or a word that touches: `10.0.0.1:80`, `@m:80`, `map { ... }:80`.
-  if (w.kind !== 'word' || !w.word.startsWith(':') || (addr !== undefined && w.gap > 0)) return addr === undefined ? {} : { addr };
+  if (!isPort(w) || (addr !== undefined && w.gap > 0)) return addr === undefined ? {} : { addr };
   w.seek(w.start + 1);
   const port = readExpr(w);
   return { ...(addr && { addr }), port };
+}
+
+/** `:80`; `::1` is an address. */
+function isPort(w: Words): boolean {
+  return w.kind === 'word' && w.word.startsWith(':') && !w.word.startsWith('::');
 }
 
 /** An address or a range of them, up to the `:` of its port; or a map. */

@@ -29,8 +29,8 @@ function printTable(t: TableSyntax): string {
 }
 
 function printObject(o: ObjectSyntax): string {
-  // What a flowtable or a helper has in lines, it takes with `;` as well.
-  const lines = o.body === '' ? [] : o.body.split('; ').map((line) => `\t\t${line};\n`);
+  // A `;` before the end of a line is one too many for a synproxy.
+  const lines = o.body === '' ? [] : o.body.split('; ').map((line) => `\t\t${line}\n`);
   return `\t${o.kind} ${o.name} {\n${lines.join('')}\t}\n`;
 }
 
@@ -122,10 +122,12 @@ export function printStatement(s: StatementSyntax): string {
       return s.type === undefined ? 'reject' : join('reject with', s.type, s.code && printExpression(s.code));
     case 'element':
       return `${s.meter === undefined ? `${s.op} @${s.set}` : `meter ${s.set} size ${s.meter}`} { ${printChange(s.element)} }`;
+    case 'reset':
+      return `reset ${printExpression(s.option)}`;
     case 'notrack':
       return 'notrack';
     case 'tproxy':
-      return join('tproxy', s.family, `to ${printTarget(s.addr, s.port)}`);
+      return join('tproxy', s.family, `to ${printTarget(s.addr, s.port, true)}`);
     case 'dup':
     case 'fwd':
       return printCopy(s);
@@ -162,8 +164,9 @@ function isIpv6(e: ExprSyntax): boolean {
   return e.kind === 'value' ? typeof e.value === 'string' && e.value.includes(':') : e.kind === 'range' && isIpv6(e.from);
 }
 
-function printTarget(addr: ExprSyntax | undefined, port: ExprSyntax | undefined): string {
-  const to = addr === undefined ? '' : port !== undefined && isIpv6(addr) ? bracket(addr) : printExpression(addr);
+/** nat has an address of IPv6 in [ ] before a port, tproxy always. */
+function printTarget(addr: ExprSyntax | undefined, port: ExprSyntax | undefined, inBrackets = port !== undefined): string {
+  const to = addr === undefined ? '' : inBrackets && isIpv6(addr) ? bracket(addr) : printExpression(addr);
   return port === undefined ? to : `${to}:${printExpression(port)}`;
 }
 

@@ -1,4 +1,5 @@
 // Expressions as nft writes them. Words that name something of the host are between quotes, as nft has them.
+import { isStatement } from './statement.ts';
 import type { BinaryOperator, ElementSyntax, ExprSyntax, StatementSyntax } from './syntax.ts';
 import { printTime } from './value.ts';
 
@@ -36,7 +37,9 @@ export function quote(word: string): string {
 
 function printValue(value: number | string, quoted: boolean): string {
   if (typeof value === 'number') return String(value);
-  return (quoted && value !== 'exists' && value !== 'missing') || !/^[\w./:*@-]+$/.test(value) ? quote(value) : value;
+  if (value === 'exists' || value === 'missing') return value;
+  // A service may have the name of a statement: `tproxy` is port 8081.
+  return quoted || isStatement(value) || !/^[\w./:*@-]+$/.test(value) ? quote(value) : value;
 }
 
 const BINDS: Readonly<Record<BinaryOperator, number>> = { '|': 1, '^': 2, '&': 3, '<<': 4, '>>': 4 };
@@ -116,7 +119,7 @@ function operand(e: ExprSyntax, binds: number): string {
 
 function printOption(e: Extract<ExprSyntax, { kind: 'option' }>): string {
   const kind = e.of === 'sctp' ? 'sctp chunk' : `${e.of} option`;
-  return e.field?.startsWith('@') ? `${kind} @${e.name},${e.field.slice(1)}` : join(kind, e.name, e.field);
+  return e.field?.includes(',') === true ? `${kind} @${e.name},${e.field}` : join(kind, e.name, e.field);
 }
 
 /** What stands behind `map` or `vmap`. */
@@ -146,18 +149,14 @@ function options(e: ElementSyntax): readonly string[] {
   ];
 }
 
-/** A statement that an element may have. */
+/** A statement that an element may have; and those of its kind that have a name. */
 export function printStateful(s: StatementSyntax): string {
   switch (s.kind) {
     case 'counter':
-      if (s.name !== undefined) return `counter name ${quote(s.name)}`;
-      if (s.by !== undefined) return `counter name ${printExpression(s.by, true)}`;
-      return s.packets === undefined ? 'counter' : `counter packets ${s.packets} bytes ${s.bytes ?? 0}`;
-    case 'limit':
-      return printLimit(s);
     case 'quota':
-      if (s.name !== undefined) return `quota name ${quote(s.name)}`;
-      return join('quota', s.over ? 'over' : '', s.bytes, 'bytes', ...(s.used === undefined ? [] : ['used', s.used, 'bytes']));
+    case 'limit':
+      if (s.name !== undefined) return `${s.kind} name ${quote(s.name)}`;
+      return s.by === undefined ? printOwn(s) : `${s.kind} name ${printExpression(s.by, true)}`;
     case 'connlimit':
       return join('ct count', s.over ? 'over' : '', s.count);
     case 'last':
@@ -167,9 +166,15 @@ export function printStateful(s: StatementSyntax): string {
   }
 }
 
-function printLimit(s: Extract<StatementSyntax, { kind: 'limit' }>): string {
-  if (s.name !== undefined) return `limit name ${quote(s.name)}`;
-  const rate = s.unit === 'packets' ? `${s.rate}/${s.per}` : `${s.rate} ${s.unit}/${s.per}`;
-  const burst = s.burst === undefined ? [] : ['burst', s.burst, s.burstUnit ?? (s.unit === 'packets' ? 'packets' : 'bytes')];
-  return join('limit rate', s.over ? 'over' : '', rate, ...burst);
+function printOwn(s: Extract<StatementSyntax, { kind: 'counter' | 'quota' | 'limit' }>): string {
+  switch (s.kind) {
+    case 'counter':
+      return s.packets === undefined ? 'counter' : `counter packets ${s.packets} bytes ${s.bytes ?? 0}`;
+    case 'quota':
+      return join('quota', s.over ? 'over' : '', s.bytes, 'bytes', ...(s.used === undefined ? [] : ['used', s.used, 'bytes']));
+    case 'limit': {
+      const rate = s.unit === 'packets' ? `${s.rate}/${s.per}` : `${s.rate} ${s.unit}/${s.per}`;
+      return join('limit rate', s.over ? 'over' : '', rate, ...(s.burst === undefined ? [] : ['burst', s.burst, s.burstUnit ?? s.unit]));
+    }
+  }
 }

@@ -49,10 +49,12 @@ function readLimit(w: Words): StatementSyntax {
   if (tail === '') [unit, per] = split(w, '/');
   if (rate === undefined || !PERIODS.has(per)) w.fail(`${head} is no rate like 10/second`);
   const limit = { kind: 'limit', over, rate: rate ?? 0, unit, per } as const;
-  if (!w.take('burst')) return unit === 'packets' ? { ...limit, burst: DEFAULT_BURST } : limit;
+  if (!w.take('burst')) return limit;
   const burst = readCount(w);
-  if (w.take('packets')) return { ...limit, burst };
-  return UNITS.has(w.word) ? { ...limit, burst, burstUnit: w.next() } : { ...limit, burst };
+  const burstUnit = w.next();
+  if (burstUnit !== 'packets' && !UNITS.has(burstUnit)) w.fail('a burst is of packets or bytes');
+  // Some versions write the burst that a limit has without one.
+  return burst === DEFAULT_BURST && burstUnit === 'packets' ? limit : { ...limit, burst, burstUnit };
 }
 
 const PERIODS: ReadonlySet<string> = new Set(['second', 'minute', 'hour', 'day', 'week']);

@@ -19,6 +19,7 @@ const STATEMENTS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ['reject', readReject],
   ['log', readLog],
   ['queue', readQueue],
+  ['reset', (w) => ({ kind: 'reset', option: readExpr(w) })],
   ['notrack', () => ({ kind: 'notrack' })],
   ['synproxy', readSynproxy],
   ['dup', readDup],
@@ -161,14 +162,10 @@ function readObject(w: Words): StatementSyntax | undefined {
 function readNamed(w: Words, kind: 'counter' | 'limit' | 'quota'): StatementSyntax {
   w.step();
   w.step();
-  const by = readExpr(w);
-  if (by.kind === 'value') {
-    const name = String(by.value);
-    if (kind === 'counter') return { kind, name };
-    return kind === 'quota' ? { kind, over: false, bytes: 0, name } : { kind, over: false, rate: 0, unit: 'packets', per: 'second', name };
-  }
-  if (kind !== 'counter') w.fail(`a ${kind} that is picked by a map`);
-  return { kind: 'counter', by };
+  const of = readExpr(w);
+  const named = of.kind === 'value' ? { name: String(of.value) } : { by: of };
+  if (kind === 'counter') return { kind, ...named };
+  return kind === 'quota' ? { kind, over: false, bytes: 0, ...named } : { kind, over: false, rate: 0, unit: 'packets', per: 'second', ...named };
 }
 
 function readReject(w: Words): StatementSyntax {

@@ -164,7 +164,14 @@ export type StatementSyntax =
   /** A named one has no numbers; `by` is what picks it from a map (`counter name tcp dport map @m`). */
   | { readonly kind: 'counter'; readonly packets?: number; readonly bytes?: number; readonly name?: string; readonly by?: ExprSyntax }
   /** Bytes. `over`: matches once they are used up. */
-  | { readonly kind: 'quota'; readonly over: boolean; readonly bytes: number; readonly used?: number; readonly name?: string }
+  | {
+      readonly kind: 'quota';
+      readonly over: boolean;
+      readonly bytes: number;
+      readonly used?: number;
+      readonly name?: string;
+      readonly by?: ExprSyntax;
+    }
   | {
       readonly kind: 'limit';
       readonly over: boolean;
@@ -176,6 +183,7 @@ export type StatementSyntax =
       readonly burst?: number;
       readonly burstUnit?: string;
       readonly name?: string;
+      readonly by?: ExprSyntax;
     }
   /** `ct count over 20` */
   | { readonly kind: 'connlimit'; readonly over: boolean; readonly count: number }
@@ -212,6 +220,8 @@ export type StatementSyntax =
       /** `meter x size 65535 { ... }`: the set is the rule's own, and has this size. */
       readonly meter?: number;
     }
+  /** `reset tcp option sack-perm`: takes the option out of the packet. */
+  | { readonly kind: 'reset'; readonly option: ExprSyntax }
   | { readonly kind: 'notrack' }
   | { readonly kind: 'tproxy'; readonly family?: 'ip' | 'ip6'; readonly addr?: ExprSyntax; readonly port?: ExprSyntax }
   /** `synproxy mss 1460 wscale 7 timestamp`: the words after it. */

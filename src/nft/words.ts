@@ -7,7 +7,6 @@ const LINE = 10;
 const TAB = 9;
 const BLANK = 32;
 const QUOTE = 34;
-const COLON = 58;
 const AT = 64;
 
 /** What ends a word: blanks, and these, which are marks of their own. A `.`, `:`, `-` or `/` is of the word it touches. */
@@ -61,14 +60,21 @@ export class Words {
       this.kind = 'mark';
       this.word = text.slice(i, this.end);
     } else {
-      // `@set:80` is a set and a port.
-      const reference = c === AT;
       do c = text.charCodeAt(++i);
-      while (c >= 128 || (ENDS[c] === 0 && !(reference && c === COLON)));
+      while (c >= 128 || ENDS[c] === 0);
       this.end = i;
       this.kind = 'word';
       this.word = text.slice(this.start, i);
+      if (text.charCodeAt(this.start) === AT) this.endReference();
     }
+  }
+
+  /** `@set:80` is a set and a port. */
+  private endReference(): void {
+    const colon = this.word.indexOf(':');
+    if (colon < 0) return;
+    this.end = this.start + colon;
+    this.word = this.word.slice(0, colon);
   }
 
   /** nft knows no escapes; a string that is not closed ends with its line. */
