@@ -64,28 +64,29 @@ function bytesOf(amount: unknown, unit: unknown): number | undefined {
   return isNumber(amount) && factor ? amount * factor : undefined;
 }
 
-const quota: Decode = (json) => {
+const quota: Decode = (json, place) => {
   if (isText(json)) return { kind: 'quota', over: false, bytes: 0, name: json };
+  const by = mapOf(json, place);
+  if (by) return { kind: 'quota', over: false, bytes: 0, by };
   const f = fieldsOf(json);
   const bytes = f && bytesOf(f['val'], f['val_unit']);
   const used = f && bytesOf(f['used'], f['used_unit']);
   return bytes === undefined ? undefined : { kind: 'quota', over: f!['inv'] === true, bytes, ...(used && { used }) };
 };
 
-const limit: Decode = (json) => {
-  if (isText(json)) return { kind: 'limit', over: false, rate: 0, unit: 'packets', per: 'second', name: json };
+const limit: Decode = (json, place) => {
+  const named = { kind: 'limit', over: false, rate: 0, unit: 'packets', per: 'second' } as const;
+  if (isText(json)) return { ...named, name: json };
+  const by = mapOf(json, place);
+  if (by) return { ...named, by };
   const f = fieldsOf(json);
   if (!f || !isNumber(f['rate']) || !isText(f['per'])) return undefined;
   const unit = isText(f['rate_unit']) ? f['rate_unit'] : 'packets';
   const burst = isNumber(f['burst']) ? f['burst'] : 0;
-  // nft_limit_init(), net/netfilter/nft_limit.c: without a burst, packets may come five at once.
-  const said =
-    unit === 'packets'
-      ? { burst: burst === 0 ? 5 : burst }
-      : burst > 0
-        ? { burst, burstUnit: isText(f['burst_unit']) ? f['burst_unit'] : 'bytes' }
-        : {};
-  return { kind: 'limit', over: f['inv'] === true, rate: f['rate'], unit, per: f['per'], ...said };
+  // limit_stmt_print(), src/statement.c: text is silent about a burst of 5 packets, which is what there is without one, and of 0 bytes.
+  const isSaid = burst !== 0 && !(unit === 'packets' && burst === 5);
+  const burstUnit = unit === 'packets' ? 'packets' : isText(f['burst_unit']) ? f['burst_unit'] : 'bytes';
+  return { kind: 'limit', over: f['inv'] === true, rate: f['rate'], unit, per: f['per'], ...(isSaid && { burst, burstUnit }) };
 };
 
 const log: Decode = (json) => {
@@ -266,6 +267,7 @@ const DECODERS: ReadonlyMap<string, Decode> = new Map<string, Decode>([
   ['set', element],
   ['map', element],
   ['meter', meter],
+  ['reset', (json, place) => ({ kind: 'reset', option: readExpr(json, place) })],
   ['notrack', () => ({ kind: 'notrack' })],
   [
     'tproxy',

@@ -49,17 +49,19 @@ export function asJsonSays({ tables }: RulesetSyntax, json: RulesetSyntax): unkn
   return withoutPlaces(tables.map((t, i) => tableOf(t, json.tables[i])));
 }
 
-function tableOf({ comment: _, ...t }: TableSyntax, json: TableSyntax | undefined): unknown {
+function tableOf(t: TableSyntax, json: TableSyntax | undefined): unknown {
   return {
     ...t,
+    comment: undefined,
     sets: t.sets.map((s, i) => setOf(s, json?.sets[i])),
-    chains: t.chains.map(({ comment: __, base, ...c }) => ({ ...c, ...(base && { base: { ...base, devices: [] } }) })),
+    chains: t.chains.map((c) => ({ ...c, comment: undefined, ...(c.base && { base: { ...c.base, devices: [] } }) })),
   };
 }
 
-function setOf({ autoMerge: _, ...s }: SetSyntax, json: SetSyntax | undefined): unknown {
+function setOf(s: SetSyntax, json: SetSyntax | undefined): unknown {
   return {
     ...s,
+    autoMerge: undefined,
     flags: s.flags.filter((f) => f !== 'dynamic'),
     key: s.key.kind === 'typeof' ? json?.key : s.key,
     ...(s.data && { data: s.data.kind === 'typeof' ? json?.data : s.data }),

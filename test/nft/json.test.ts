@@ -211,15 +211,15 @@ describe('what JSON says otherwise than text', () => {
     expect(wide.tables[0]!.chains[0]!.rules[0]!.statements[0]).toMatchObject({ right: value('0xdeadbeefcafebabe') });
   });
 
-  it('is the burst of a limit, where text is silent', () => {
+  it('is the burst that a limit has anyway', () => {
     expect(one({ limit: { rate: 10, burst: 5, per: 'second' } })).toEqual({
       kind: 'limit',
       over: false,
       rate: 10,
       unit: 'packets',
       per: 'second',
-      burst: 5,
     });
+    expect(one({ limit: { rate: 10, burst: 7, per: 'second' } })).toMatchObject({ burst: 7, burstUnit: 'packets' });
     expect(one({ limit: { rate: 1, burst: 0, per: 'day', rate_unit: 'kbytes', burst_unit: 'bytes', inv: true } })).toEqual({
       kind: 'limit',
       over: true,
