@@ -25,20 +25,9 @@ const match: Decode = (json, place) => {
   const left = readExpr(f['left'], place);
   const right = numerals(left, readSet(f['right'], place, false));
   const op = f['op'] as Relation;
-  return { kind: 'match', op: op === '==' && !isWritten(left, right) ? 'in' : op, left, right };
-};
-
-/** Whether text has `==` here: must_print_eq_op(), src/expression.c. JSON has it for every equality. */
-function isWritten(left: ExprSyntax, right: ExprSyntax): boolean {
-  if (left.kind === 'binary') return true;
   const isLookup = right.kind === 'set' || right.kind === 'reference';
-  return isBits(left) && !isLookup;
-}
-
-function isBits(e: ExprSyntax): boolean {
-  if (e.kind === 'payload') return e.protocol === 'tcp' && e.field === 'flags';
-  return e.kind === 'ct' && (e.key === 'state' || e.key === 'status' || e.key === 'label' || e.key === 'event');
-}
+  return { kind: 'match', op: op === '==' && isLookup ? 'in' : op, left, right };
+};
 
 /** Interfaces and realms without a name come as `"5"`. */
 function numerals(left: ExprSyntax, right: ExprSyntax): ExprSyntax {
@@ -75,22 +64,27 @@ function bytesOf(amount: unknown, unit: unknown): number | undefined {
   return isNumber(amount) && factor ? amount * factor : undefined;
 }
 
-const quota: Decode = (json) => {
+const quota: Decode = (json, place) => {
   if (isText(json)) return { kind: 'quota', over: false, bytes: 0, name: json };
+  const by = mapOf(json, place);
+  if (by) return { kind: 'quota', over: false, bytes: 0, by };
   const f = fieldsOf(json);
   const bytes = f && bytesOf(f['val'], f['val_unit']);
   const used = f && bytesOf(f['used'], f['used_unit']);
   return bytes === undefined ? undefined : { kind: 'quota', over: f!['inv'] === true, bytes, ...(used && { used }) };
 };
 
-const limit: Decode = (json) => {
-  if (isText(json)) return { kind: 'limit', over: false, rate: 0, unit: 'packets', per: 'second', name: json };
+const limit: Decode = (json, place) => {
+  const named = { kind: 'limit', over: false, rate: 0, unit: 'packets', per: 'second' } as const;
+  if (isText(json)) return { ...named, name: json };
+  const by = mapOf(json, place);
+  if (by) return { ...named, by };
   const f = fieldsOf(json);
   if (!f || !isNumber(f['rate']) || !isText(f['per'])) return undefined;
   const unit = isText(f['rate_unit']) ? f['rate_unit'] : 'packets';
   const burst = isNumber(f['burst']) ? f['burst'] : 0;
-  // limit_stmt_print(), src/statement.c: text is silent about a burst of 5 packets, and of 0 bytes.
-  const isSaid = unit === 'packets' ? burst !== 5 && burst !== 0 : burst !== 0;
+  // limit_stmt_print(), src/statement.c: text is silent about a burst of 5 packets, which is what there is without one, and of 0 bytes.
+  const isSaid = burst !== 0 && !(unit === 'packets' && burst === 5);
   const burstUnit = unit === 'packets' ? 'packets' : isText(f['burst_unit']) ? f['burst_unit'] : 'bytes';
   return { kind: 'limit', over: f['inv'] === true, rate: f['rate'], unit, per: f['per'], ...(isSaid && { burst, burstUnit }) };
 };
@@ -174,6 +168,15 @@ const element: Decode = (json, place) => {
     set: name.replace(/^@/, ''),
     element: { ...bare, ...('data' in f && { data: readExpr(f['data'], place) }), ...(then.length > 0 && { then }) },
   };
+};
+
+/** `meter x size 16 { ip saddr limit rate 1/second }`: a set of the rule's own, old style. */
+const meter: Decode = (json, place) => {
+  const f = fieldsOf(json);
+  if (!f || !isText(f['name']) || !isNumber(f['size'])) return undefined;
+  const element = { ...readElement(f['key'], place, false), then: [readStatement(f['stmt'], place)] };
+  // netlink_gen_meter_stmt(), src/netlink_linearize.c: it is updated where it has a timeout.
+  return { kind: 'element', op: element.timeout === undefined ? 'add' : 'update', set: f['name'], element, meter: f['size'] };
 };
 
 /** In netdev a duplicate goes to a device, which JSON has under `addr`. */
@@ -263,6 +266,8 @@ const DECODERS: ReadonlyMap<string, Decode> = new Map<string, Decode>([
   ['reject', reject],
   ['set', element],
   ['map', element],
+  ['meter', meter],
+  ['reset', (json, place) => ({ kind: 'reset', option: readExpr(json, place) })],
   ['notrack', () => ({ kind: 'notrack' })],
   [
     'tproxy',

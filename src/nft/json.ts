@@ -5,6 +5,7 @@ import type { Finding, Span } from '../model/finding.ts';
 import { readElement, readExpr, wideNumber, type Place } from './json-expression.ts';
 import { flowtableBody, objectBody } from './json-object.ts';
 import { asNumbers, readStatement } from './json-statement.ts';
+import { printStatement } from './print.ts';
 import type { ChainSyntax, ElementSyntax, NftFamily, ObjectSyntax, RuleSyntax, RulesetSyntax, SetSyntax, TableSyntax, TypeSyntax } from './syntax.ts';
 
 const family = z.enum(['ip', 'ip6', 'inet', 'arp', 'bridge', 'netdev']);
@@ -135,7 +136,10 @@ class Reader {
     }
     if (depth > inside) {
       this.piece = text.slice(start, start + 1000);
-      this.report('error', 'truncated', 'the JSON ends in the middle of an item', 'capture the whole output again');
+      // json_string() of jansson refuses what is no UTF-8, and the output ends there.
+      const isFlags = /"flags": *$/.test(text.trimEnd());
+      const hint = isFlags ? 'nft 1.0.6 breaks off at a dormant table: capture the text of `nft list ruleset`' : 'capture the whole output again';
+      this.report('error', 'truncated', 'the JSON ends in the middle of an item', hint);
     } else if (depth > 0 || !/[\]}]\s*$/.test(text)) {
       this.piece = '';
       this.at = { file: this.file, line };
@@ -240,6 +244,10 @@ class Reader {
   private chain(c: z.output<typeof CHAIN>): void {
     const { type, hook, prio, policy = 'accept', dev = [] } = c;
     const isBase = type !== undefined && hook !== undefined && prio !== undefined;
+    if (dev.length === 0 && (hook === 'ingress' || hook === 'egress')) {
+      const message = `chain '${c.name}' hangs on ${hook} of devices that are not said: nft 1.0.6 has none in its JSON`;
+      this.report('warning', 'no-device', message, 'capture the text of `nft list ruleset`');
+    }
     const syntax: ChainSyntax = {
       name: c.name,
       ...(c.handle !== undefined && { handle: c.handle }),
@@ -260,11 +268,12 @@ class Reader {
       chains.set(r.chain, (chain = { syntax: { name: r.chain, rules: [], at: this.at }, rules: [] }));
     }
     const place = this.place(r.family);
+    const statements = (r.expr ?? []).map((s) => readStatement(s, place));
     chain.rules.push({
-      statements: (r.expr ?? []).map((s) => readStatement(s, place)),
+      statements,
       ...(r.comment !== undefined && { comment: r.comment }),
       ...(r.handle !== undefined && { handle: r.handle }),
-      text: '',
+      text: statements.map(printStatement).join(' '),
       at: this.at,
     });
   }
