@@ -136,6 +136,7 @@ capture() { # NODE: `netwhy capture` on the node as if it were alone on its mach
   find "$folder" -name ip-neigh.txt -exec sed -i -E 's/(REACHABLE|DELAY|PROBE|STALE) *$/STALE/; /FAILED|INCOMPLETE/d' {} +
   find "$folder" \( -name ip-neigh.txt -o -name bridge-fdb.txt \) -exec sh -c 'for f; do sort -o "$f" "$f"; done' sh {} +
   find "$folder" -name '*-save.txt' -exec sed -i -E '/^#/d; s/ \[[0-9]+:[0-9]+\]$/ [0:0]/' {} +
+  find "$folder" -name nft-ruleset.txt -exec sed -i -E 's/counter packets [0-9]+ bytes [0-9]+/counter packets 0 bytes 0/' {} +
   find "$folder" -name uname.txt -exec sed -i -E 's/ ([0-9.]+)-[^ ]+ #1 .* x86_64/ \1 #1 SMP x86_64/' {} +
   for f in "$folder"/proc-net-ip_vs.txt; do
     # Services stand in the order of a hash; the servers of each in the order in which they are picked.
