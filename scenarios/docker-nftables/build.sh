@@ -6,7 +6,7 @@
 #   host.app, 172.17.0.2 -docker0-         client --eth0+
 #
 # web publishes port 80 as 8080, and 9000 as 9000 of 127.0.0.1 only.
-BACKEND=nft
+export BACKEND=nft
 . "$(dirname "${BASH_SOURCE[0]}")/../../test/oracle/nodes.sh"
 
 node host

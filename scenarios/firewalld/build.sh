@@ -5,7 +5,7 @@
 #   pc     --eth0--+-- office --ens4-- router --ens3--+-- uplink --eth0-- remote 203.0.113.9
 #   server --eth0--+   192.168.10.0/24                +------eth0-------- scanner 203.0.113.66
 #   printer -eth0--+
-BACKEND=nft
+export BACKEND=nft
 . "$(dirname "${BASH_SOURCE[0]}")/../../test/oracle/nodes.sh"
 
 node router

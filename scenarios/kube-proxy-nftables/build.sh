@@ -4,7 +4,7 @@
 #   node1.app -veth..- node1 --eth0--+-- lan --eth0-- office 192.168.50.50
 #   node1.web -veth..-               +-- guest 192.168.50.200
 #   node2.web -veth..- node2 --eth0--+-- gateway 192.168.50.1
-BACKEND=nft
+export BACKEND=nft
 oracle=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../test/oracle" && pwd)
 . "$oracle/nodes.sh"
 . "$oracle/kube-proxy-nft.sh"
