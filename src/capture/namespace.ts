@@ -16,6 +16,7 @@ import type {
 } from '../model/host.ts';
 import type { Ipvs } from '../model/ipvs.ts';
 import type { Backend, IpSet } from '../model/ruleset.ts';
+import { backendSplits } from './backends.ts';
 import { readForeignChains } from './beyond.ts';
 import { readBridges } from './bridges.ts';
 import { readConntrack } from './conntrack.ts';
@@ -341,7 +342,7 @@ export function readNamespace(files: readonly CaptureFile[], node: string, name:
   // Rules are by far the most of what a node prints, and a walk through a cluster meets few nodes: they are read when they are asked for.
   const tables = later(() => {
     const read = readTables(rules, usual);
-    r.findings.push(...read.findings);
+    r.findings.push(...read.findings, ...backendSplits(read.tables, usual));
     for (const file of rules) for (const family of read.used.get(file.path) ?? []) r.claim(file, family === 6 ? 'rules6' : 'rules4');
     return read.tables;
   });
