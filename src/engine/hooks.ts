@@ -67,7 +67,7 @@ export function stagesAt(ns: Namespace, hook: Hook, family: Family, conntrack: b
     for (const chain of basesOf(table, hook)) {
       const { devices, priority } = chain.base!;
       if (devices && (device === undefined || !devices.includes(device))) continue;
-      const stage = { kind: 'table' as const, priority: priority ?? tablePriority(table), table, chain };
+      const stage = { kind: 'table' as const, priority: priority ?? tablePriority(table, hook), table, chain };
       if (chainType(table, chain) === 'nat') nat.push(stage);
       else stages.push(stage);
     }
@@ -103,10 +103,10 @@ export function chainType(table: Table, chain: Chain): ChainType {
   return table.name === 'nat' ? 'nat' : table.name === 'mangle' && chain.base?.hook === 'OUTPUT' ? 'route' : 'filter';
 }
 
-function tablePriority({ name, backend }: Table): number {
+function tablePriority({ name, backend }: Table, hook: Hook): number {
   // iptables-nft hangs its security table after nat, legacy before it (xtables_ipv4[], iptables/nft.c)
   if (name === 'security' && backend === 'nft') return 150;
-  if (name === 'nat') return 0;
+  if (name === 'nat') return hook === 'PREROUTING' || hook === 'OUTPUT' ? PRIORITY.dstnat : PRIORITY.srcnat;
   return name in PRIORITY ? PRIORITY[name as keyof typeof PRIORITY] : PRIORITY.filter;
 }
 

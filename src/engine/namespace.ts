@@ -64,7 +64,7 @@ export interface Walk {
   readonly learned: Learned;
   connections(ns: Namespace): ConntrackTable;
   sets(ns: Namespace): LiveSets;
-  nftSets(ns: Namespace): LiveNftSets;
+  readonly nftSets: LiveNftSets;
   ipvs(ns: Namespace): IpvsTable;
   /** A name for one more visit, the same in every replay. */
   nextVisit(): string;
@@ -518,7 +518,7 @@ export class Visit implements Visitor, Router {
   sight(supposed: ReadonlyMap<Pred, boolean>): Sight {
     const { ns, visit, packet, hook, iif, oif, physin, physout, connection, balanced, devices, choices, table } = this;
     const of = { ns, visit, packet, hook, iif, oif, physin, physout, connection, balanced, devices, choices, table };
-    return sightOf(of, { sets: this.walk.sets(ns), nftSets: this.walk.nftSets(ns), servers: this.walk.ipvs(ns), router: this }, supposed);
+    return sightOf(of, { sets: this.walk.sets(ns), nftSets: this.walk.nftSets, servers: this.walk.ipvs(ns), router: this }, supposed);
   }
 
   assign(to: AssignedField, value: Word): string | undefined {

@@ -1,5 +1,5 @@
 // What an operand of a rule comes to, for the packet at hand: the expressions of nft, nft_payload_eval(), nft_meta_get_eval(), ...
-import { add, compare, formatAddr, type Word } from '../net/addr.ts';
+import { formatAddr, type Word } from '../net/addr.ts';
 import type { NftElement, Operand, SetReference, Value, ValueRange } from '../model/operand.ts';
 import { CT_STATE, type Field } from '../model/ruleset.ts';
 import type { Span } from '../model/finding.ts';
@@ -185,8 +185,8 @@ export interface Candidate {
 /** Everything that a key with an open component may meet, nothing included. */
 export function candidates(found: Found & { kind: 'open' }): readonly Candidate[] {
   const { readings, set } = found;
-  const fits = (e: NftElement): boolean =>
-    e.key === undefined || e.key.every((range, i) => (readings[i]!.kind === 'known' ? hasValue(range, readings[i].value) : overlap(range, readings[i]!) !== 0));
+  const mayBe = (range: ValueRange, r: Reading): boolean => (r.kind === 'known' ? hasValue(range, r.value) : overlap(range, r) !== 0);
+  const fits = (e: NftElement): boolean => e.key === undefined || e.key.every((range, i) => mayBe(range, readings[i]!));
   const elements = (set?.elements ?? []).filter(fits);
   const at = readings.findIndex((r) => r.kind === 'open');
   const drawn = readings[at];
@@ -231,11 +231,6 @@ export function sayMissing(key: readonly Operand[], values: readonly Value[], se
 const MOST = 2000;
 
 function nearest(elements: readonly NftElement[], values: readonly Value[]): NftElement | undefined {
-  if (values.length > 1) return elements.find((e) => e.key && e.key.filter((range, i) => hasValue(range, values[i]!)).length === values.length - 1);
-  const [value] = values;
-  if (typeof value !== 'object') return undefined;
-  return elements.find((e) => {
-    const [lo, hi] = e.key?.[0] ?? [];
-    return typeof lo === 'object' && typeof hi === 'object' && (compare(add(hi, 1), value) === 0 || compare(add(lo, -1), value) === 0);
-  });
+  if (values.length < 2) return undefined;
+  return elements.find((e) => e.key && e.key.filter((range, i) => hasValue(range, values[i]!)).length === values.length - 1);
 }

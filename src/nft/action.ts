@@ -5,7 +5,8 @@ import type { Addr } from '../net/addr.ts';
 import type { Datatype } from './datatype.ts';
 import { HEADERS } from './header.ts';
 import { lowerKey, lowerMap, lowerOperand, rangeOf, referTo, type Context, type Lowered } from './operand.ts';
-import { printExpression, printStatement } from './print.ts';
+import { printStatement } from './print.ts';
+import { printExpression } from './printexpr.ts';
 import { guardFamily } from './relation.ts';
 import type { ElementSyntax, ExprSyntax, StatementSyntax } from './syntax.ts';
 

@@ -6,7 +6,8 @@ import type { Family } from '../net/addr.ts';
 import type { Datatype } from './datatype.ts';
 import { gateOf, lowerStatement } from './action.ts';
 import { rangeOf, typesOf, type Context } from './operand.ts';
-import { printElement, printExpression, printRule } from './print.ts';
+import { printRule } from './print.ts';
+import { printElement, printExpression } from './printexpr.ts';
 import { lowerMatch } from './relation.ts';
 import type { ChainSyntax, ElementSyntax, ExprSyntax, NftFamily, RuleSyntax, RulesetSyntax, SetSyntax, TableSyntax } from './syntax.ts';
 

@@ -4,7 +4,7 @@ import type { Field, Pred } from '../model/ruleset.ts';
 import { fieldIn } from '../iptables-parser/predicate.ts';
 import { CT_STATE_BIT, valueOf, widthOf, type Datatype } from './datatype.ts';
 import { HEADERS, ICMP_FIELD_TYPES, type HeaderField } from './header.ts';
-import { printExpression } from './print.ts';
+import { printExpression } from './printexpr.ts';
 import type { ExprSyntax, NftFamily, SetSyntax, TypeSyntax } from './syntax.ts';
 
 /** What lowering a rule needs of its table. */

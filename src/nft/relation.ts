@@ -7,7 +7,8 @@ import type { Word } from '../net/addr.ts';
 import { negate } from '../iptables-parser/predicate.ts';
 import { CT_STATE_BIT, isFlags, widthOf, type Datatype } from './datatype.ts';
 import { compute, constantOf, CT_STATES, lowerKey, lowerOperand, ofFamily, rangeOf, referTo, type Context, type Lowered } from './operand.ts';
-import { printExpression, printStatement } from './print.ts';
+import { printStatement } from './print.ts';
+import { printExpression } from './printexpr.ts';
 import type { ExprSyntax, StatementSyntax } from './syntax.ts';
 
 type Match = StatementSyntax & { readonly kind: 'match' };

@@ -299,10 +299,13 @@ function readOldSetChange(w: Words): StatementSyntax {
 // netlink_gen_meter_stmt(), src/netlink_linearize.c: it is updated where it has a timeout.
 function readMeter(w: Words): StatementSyntax {
   const name = w.next();
-  if (w.take('size')) readCount(w);
+  const meter = w.take('size') ? readCount(w) : METER_SIZE;
   const element = readBraced(w);
-  return { kind: 'element', op: element.timeout === undefined ? 'add' : 'update', set: name.replace(/^@/, ''), element };
+  return { kind: 'element', op: element.timeout === undefined ? 'add' : 'update', set: name.replace(/^@/, ''), element, meter };
 }
+
+// meter_stmt_alloc(), src/parser_bison.y
+const METER_SIZE = 0xffff;
 
 /** `xt match "foo"`, `xt target MASQUERADE`, `xt watcher log` */
 function readXt(w: Words): StatementSyntax {
