@@ -18,6 +18,9 @@ const UNREADABLE: Readonly<Record<string, readonly string[]>> = { 'ipset-revisio
 /** Networks without a fault. */
 const HEALTHY: ReadonlySet<string> = new Set(['calico-ipip', 'flannel-vxlan', 'ipvs-baseline', 'ipvs-mark-drop-present', 'ipvs-conn-reuse-6.1']);
 
+/** Networks without a fault, where what is refused is meant to be. */
+const GUARDED: ReadonlySet<string> = new Set(['kube-proxy-nftables', 'calico-nftables', 'docker-nftables', 'firewalld']);
+
 /** The question's name as a file name. */
 function slug(name: string): string {
   return name
@@ -64,6 +67,13 @@ describe.each(names)('%s', (name) => {
     it('where nothing is wrong nothing is found', () => {
       expect(loaded.world.findings.filter((f) => f.severity !== 'note')).toEqual([]);
       each((q, answer) => expect(answer.verdict, q.name).toBe('yes'));
+    });
+
+  if (GUARDED.has(name))
+    it('where all is as it is meant to be nothing is found, and every question has its answer', () => {
+      each((q, answer) => expect(answer.verdict, q.name).not.toBe('cannot-tell'));
+      expect(loaded.world.findings.filter((f) => f.severity !== 'note')).toEqual([]);
+      each((q, answer) => expect(answer.unknowns, q.name).toEqual([]));
     });
 
   it('packets and replies end as the scenario says', () => {

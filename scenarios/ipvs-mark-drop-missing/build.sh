@@ -124,7 +124,10 @@ beside() {
     {
       kubelet | sed -n '/^\*filter/,$p' | sed 's/^\*filter/&\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]/'
       kubelet | sed '/^\*filter/,$d' | sed 's/^\*nat/&\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]/'
+      echo '# Warning: iptables-legacy tables present, use iptables-legacy-save to see them'
     } >"$folder/iptables-save.txt"
+    # The same rules as nft lists them, which this kernel cannot be asked for.
+    cp "$project/scenarios/backend-split/worker/nft-ruleset.txt" "$folder/"
     {
       echo "E0521 02:14:41.618305       1 proxier.go:1195] Failed to execute iptables-restore: exit status 2 ($complaint)"
       echo 'Rules:'

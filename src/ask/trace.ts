@@ -254,20 +254,30 @@ function findingsFor(world: World, courses: readonly Course[]): Finding[] {
 
 const WHOLE_FILE = new Set(['truncated', 'missing-commit', 'duplicate-table', 'table-twice', 'incompatible-table', 'not-understood']);
 
-/** Findings about lines the answer rests on or addresses it is about, and those that cost a file or its end. */
+/** About rules beside those of a file. */
+const OTHER_RULES = new Set(['backend-split', 'other-backend']);
+
+/** Findings about lines the answer rests on or addresses it is about, and those that cost a file or its end; of two backends where something is lost on the way. */
 function relevant(findings: readonly Finding[], courses: readonly Course[]): Finding[] {
   const lines = new Set<string>();
+  const files = new Set<string>();
   const visit = (t: Trace): void => {
-    for (const s of t.hops.flatMap((h) => h.steps)) if ('at' in s && s.at) lines.add(`${s.at.file}:${s.at.line}`);
+    for (const s of t.hops.flatMap((h) => h.steps)) {
+      if (!('at' in s) || !s.at) continue;
+      lines.add(`${s.at.file}:${s.at.line}`);
+      files.add(s.at.file);
+    }
     if (t.reply) visit(t.reply);
   };
   for (const c of courses) visit(c.trace);
   const met = addressesOf(courses);
+  const works = courses.every((c) => c.verdict === 'yes');
   return findings.filter(
     (f) =>
       f.severity === 'error' ||
       WHOLE_FILE.has(f.code) ||
-      (f.code !== 'no-target' && lines.has(`${f.at.file}:${f.at.line}`)) ||
+      (OTHER_RULES.has(f.code) && !works && files.has(f.at.file)) ||
+      (f.code !== 'no-target' && !OTHER_RULES.has(f.code) && lines.has(`${f.at.file}:${f.at.line}`)) ||
       f.about?.some((p) => met.some((m) => contains(p, m.addr))) === true,
   );
 }

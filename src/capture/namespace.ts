@@ -16,6 +16,7 @@ import type {
 } from '../model/host.ts';
 import type { Ipvs } from '../model/ipvs.ts';
 import type { Backend, IpSet } from '../model/ruleset.ts';
+import { backendSplits } from './backends.ts';
 import { readBridges } from './bridges.ts';
 import { readConntrack } from './conntrack.ts';
 import { readIpset } from './ipset.ts';
@@ -333,7 +334,7 @@ export function readNamespace(files: readonly CaptureFile[], node: string, name:
     r.findings.push(...read.findings);
     for (const file of rules) for (const family of read.used.get(file.path) ?? []) r.claim(file, family === 6 ? 'rules6' : 'rules4');
     const native = readNft(listings, read.tables);
-    r.findings.push(...native.findings);
+    r.findings.push(...native.findings, ...backendSplits(native.tables, usual));
     return native;
   });
   const isClear = rules.every((f) => f.as.family !== undefined);

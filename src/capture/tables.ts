@@ -53,7 +53,13 @@ export function readTables(files: readonly RulesFile[], usual: Backend): Tables 
       }
     }
   }
-  return { tables: kept.map((k) => k.table), findings, used };
+  return { tables: kept.map((k) => k.table), findings: findings.filter((f) => !isAnswered(f, kept, files)), used };
+}
+
+/** iptables-nft says that there are legacy tables, too: nothing to find where they are here. */
+function isAnswered(f: Finding, kept: readonly { readonly table: Table }[], files: readonly RulesFile[]): boolean {
+  const family = files.find((file) => file.path === f.at.file)?.as.family ?? 4;
+  return f.code === 'other-backend' && kept.some(({ table: t }) => t.backend === 'legacy' && t.family === family);
 }
 
 /** Rules without -j: legal, and easily taken for rules that do something. */

@@ -123,6 +123,8 @@ export const CAPTURE_SCRIPT: string = [
   '  fi',
   '  run "$@" >"$out/$kept" 2>"$tmp/stderr"',
   '  code=$?',
+  '  # iptables-nft says here that there are legacy tables, too.',
+  '  case $kept in *tables*) sed -n \'/^# Warning: /p\' "$tmp/stderr" >>"$out/$kept" ;; esac',
   '  [ "$code" -ne 0 ] || return 0',
   '  missing "$kept" "$*" "exit code $code: $(head -c 500 "$tmp/stderr")"',
   '  [ -s "$out/$kept" ] || rm -f "$out/$kept"',

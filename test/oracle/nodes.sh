@@ -19,9 +19,12 @@ fi
 # The lock of iptables-legacy and the named namespaces are ours alone.
 mount -t tmpfs none /run
 mkdir -p /run/netns /run/bin
-# The rules go where iptables goes, whatever this machine's default is. BACKEND=nft in a build.sh says otherwise.
+# The rules go where iptables goes, whatever this machine's default is. BACKEND=nft in a build.sh says otherwise, and
+# `nft_nodes` names the nodes on which iptables as captured is that of nf_tables, whatever made the rules.
+mkdir -p /run/nft
 for tool in iptables iptables-save iptables-restore ip6tables ip6tables-save ip6tables-restore; do
   ln -s "$(command -v "xtables-${BACKEND:-legacy}-multi")" /run/bin/$tool
+  ln -s "$(command -v xtables-nft-multi)" /run/nft/$tool
 done
 PATH=/run/bin:$PATH
 
@@ -111,11 +114,12 @@ speak() {
 settings='^net\.(ipv4\.(vs\.(conntrack|conn_reuse_mode|expire_nodest_conn|expire_quiescent_template|snat_reroute|sloppy_(tcp|sctp)|schedule_icmp|cache_bypass|nat_icmp_send|drop_(entry|packet)|secure_tcp|backup_only|ignore_tunneled)|ip_forward|ip_default_ttl|ip_nonlocal_bind|fwmark_reflect|icmp_echo_ignore_all|fib_multipath_hash_policy|conf\..+\.(forwarding|rp_filter|accept_local|route_localnet|proxy_arp|arp_ignore|arp_announce|arp_filter|src_valid_mark|send_redirects))|bridge\..*|netfilter\.nf_conntrack_(tcp_loose|tcp_be_liberal|max)) '
 
 capture() { # NODE: `netwhy capture` on the node as if it were alone on its machine
-  local n=$1 folder=$scenario/$1
+  local n=$1 folder=$scenario/$1 path=$PATH
+  if [[ " ${nft_nodes:-} " = *" $n "* ]]; then path=/run/nft:$PATH; fi
   rm -rf "${folder:?}"
   mkdir -p /run/beside/"$n"
   # shellcheck disable=SC2016
-  on "$n" unshare --mount --uts --pid --fork --mount-proc bash -c '
+  PATH=$path on "$n" unshare --mount --uts --pid --fork --mount-proc bash -c '
     hostname "$1"
     for pod in /run/netns/"$1".*; do
       [ -e "$pod" ] || continue
@@ -135,7 +139,8 @@ capture() { # NODE: `netwhy capture` on the node as if it were alone on its mach
   find "$folder" -name ip-link.txt -exec sed -i -E 's/(_timer) +[0-9.]+/\1    0.00/g; s/[[:space:]]+$//' {} +
   find "$folder" -name ip-neigh.txt -exec sed -i -E 's/(REACHABLE|DELAY|PROBE|STALE) *$/STALE/; /FAILED|INCOMPLETE/d' {} +
   find "$folder" \( -name ip-neigh.txt -o -name bridge-fdb.txt \) -exec sh -c 'for f; do sort -o "$f" "$f"; done' sh {} +
-  find "$folder" -name '*-save.txt' -exec sed -i -E '/^#/d; s/ \[[0-9]+:[0-9]+\]$/ [0:0]/' {} +
+  find "$folder" -name '*-save.txt' -exec sed -i -E '/^# (Generated|Completed)/d; s/ \[[0-9]+:[0-9]+\]$/ [0:0]/' {} +
+  find "$folder" -name nft-ruleset.txt -exec sed -i -E 's/counter packets [0-9]+ bytes [0-9]+/counter packets 0 bytes 0/' {} +
   find "$folder" -name uname.txt -exec sed -i -E 's/ ([0-9.]+)-[^ ]+ #1 .* x86_64/ \1 #1 SMP x86_64/' {} +
   for f in "$folder"/proc-net-ip_vs.txt; do
     # Services stand in the order of a hash; the servers of each in the order in which they are picked.
