@@ -13,7 +13,7 @@ import type { Header, Load, Node, Shot, Sighting } from './node.ts';
 
 /** What became of one packet, on the kernel or in one of netwhy's courses. */
 export interface Told {
-  /** `filter FORWARD 3`, nft ones with `nft ` before. */
+  /** `filter FORWARD 3`, nft ones with `nft ` before; `nft inet t c 3` where the family of the table is not the packet's. */
   readonly rules: readonly string[];
   /** `out eth0`, `local`, `gone`. */
   readonly fate: string;
@@ -41,6 +41,9 @@ export interface Told {
 const NODE = 'n';
 const COURSES = 4096;
 
+/** Families of tables that see packets of several. */
+const WIDER: Readonly<Record<number, string>> = { 1: 'inet ', 5: 'netdev ' };
+
 /** How many packets were compared in this process. */
 export const tally = { packets: 0, courses: 0, loads: 0 };
 
@@ -58,7 +61,7 @@ export function worldOf(files: Readonly<Record<string, string>>): World {
 
 /** The kernel's answer in the words of the comparison. */
 export function seen(s: Sighting): Told {
-  const rules = s.path.map((r) => `${r.by === 'nft' ? 'nft ' : ''}${r.table} ${r.chain} ${r.number}`);
+  const rules = s.path.map((r) => `${r.by === 'nft' ? 'nft ' : ''}${WIDER[r.family] ?? ''}${r.table} ${r.chain} ${r.number}`);
   const fate = s.fate === 'sent' ? `out ${s.device}` : s.fate;
   const stray = s.answers.length === 0 && s.frames.length > 0 ? { stray: JSON.stringify(s.frames) } : {};
   const base = { rules, fate, answers: [answerOf(s)], ...stray, ...(s.error !== undefined && { error: s.error }) };
@@ -240,13 +243,29 @@ export async function compare(
   tally.loads++;
   const files = await node.capture();
   const sightings = await node.packets(shots, how.fresh ? { fresh: true } : { list: shots.length > 1 });
-  let now = files;
-  let world = worldOf(files);
-  return sightings.map((sighting, i) => {
-    const changed = filesBefore(now, sighting);
-    if (sighting.conntrack !== undefined) world = worldOf((now = changed));
-    return judge(world, shots[i]!, sighting);
+  const [words, json] = readings(files).map((reading) => {
+    let now = reading;
+    let world = worldOf(reading);
+    return sightings.map((sighting, i) => {
+      const changed = filesBefore(now, sighting);
+      if (sighting.conntrack !== undefined) world = worldOf((now = changed));
+      return judge(world, shots[i]!, sighting);
+    });
   });
+  return words!.map((w, i) => (w.taken && json ? json[i]! : w));
+}
+
+const NFT_WORDS = 'nft-ruleset.txt';
+const NFT_JSON = 'nft.json';
+
+/** The same node once with nft's rules in words, once in JSON. */
+export function readings(files: Readonly<Record<string, string>>): Readonly<Record<string, string>>[] {
+  const { [NFT_WORDS]: words, [NFT_JSON]: json, ...rest } = files;
+  if (words === undefined || json === undefined) return [files];
+  return [
+    { ...rest, [NFT_WORDS]: words },
+    { ...rest, [NFT_JSON]: json },
+  ];
 }
 
 /** Told on one line. */
@@ -260,8 +279,8 @@ export function line(t: Told): string {
 /** What to print of a disagreement. */
 export function report(load: Load, c: Comparison): string {
   const courses = [...new Set(c.courses.map(line))];
-  const { ipset, legacy, legacy6, nft, nft6, ...rest } = load;
-  const texts = Object.entries({ ipset, legacy, nft, legacy6, nft6 }).flatMap(([name, text]) =>
+  const { ipset, legacy, legacy6, nft, nft6, ruleset, ...rest } = load;
+  const texts = Object.entries({ ipset, legacy, nft, legacy6, nft6, ruleset }).flatMap(([name, text]) =>
     text === undefined ? [] : [`${name}:\n${text.replaceAll(/^:.* ACCEPT .*\n/gm, '')}`],
   );
   return [
