@@ -2,7 +2,7 @@
 import { readIpset } from '../src/capture/ipset.ts';
 import { testSet } from '../src/engine/ipset.ts';
 import { LiveSet } from '../src/engine/liveset.ts';
-import type { Sight } from '../src/engine/pred.ts';
+import type { Sight } from '../src/engine/sight.ts';
 import { SetIndex, type SetValue } from '../src/engine/setindex.ts';
 import type { Packet } from '../src/model/packet.ts';
 import type { IpSet, SetKey } from '../src/model/ruleset.ts';

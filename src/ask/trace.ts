@@ -188,7 +188,7 @@ function misses(t: Trace, verdict: Verdict): NearMiss[] {
     const atLarge = ended?.step === 'policy' || (ended?.step === 'rule' && (ended.reason.parts?.length ?? 1) === 0);
     const explains = (s: RuleStep): boolean => {
       const direct = s.then.find((x) => isNat(x) || x.kind === 'verdict');
-      if (s.table === 'nat') {
+      if (s.type === 'nat') {
         const source = direct ? direct.kind === 'snat' || direct.kind === 'masquerade' : s.hook === 'POSTROUTING' || s.hook === 'INPUT';
         if (source) return toldSource && !translated('src') && (verdict !== 'yes' || (direct !== undefined && !sentHere));
         // an ACCEPT here translates nothing
@@ -241,8 +241,8 @@ function fold(t: Trace, told: ReadonlySet<unknown>): Trace {
 }
 
 function asSkipped(s: RuleStep): Step {
-  const { hook, backend, family, table, chain, number } = s;
-  return { step: 'skipped', hook, backend, family, table, chain, from: number, to: number, count: 1, misses: { [missed(s)]: 1 } };
+  const { hook, backend, family, table, type, chain, number } = s;
+  return { step: 'skipped', hook, backend, family, table, type, chain, from: number, to: number, count: 1, misses: { [missed(s)]: 1 } };
 }
 
 /** What is wrong with the lines that the answer rests on, and what logs say about why; a line is told once. */

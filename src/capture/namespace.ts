@@ -16,13 +16,13 @@ import type {
 } from '../model/host.ts';
 import type { Ipvs } from '../model/ipvs.ts';
 import type { Backend, IpSet } from '../model/ruleset.ts';
-import { readForeignChains } from './beyond.ts';
 import { readBridges } from './bridges.ts';
 import { readConntrack } from './conntrack.ts';
 import { readIpset } from './ipset.ts';
 import { readIpvs } from './ipvs.ts';
 import { readLinks } from './links.ts';
 import { readNeighbours } from './neighbours.ts';
+import { readNft } from './nft.ts';
 import { recognise, type FileKind, type Recognised } from './recognise.ts';
 import { readRoutes } from './routes.ts';
 import { readRules } from './rules.ts';
@@ -303,13 +303,6 @@ export function countLines(text: string): number {
   return n + (text === '' || text.endsWith('\n') ? 0 : 1);
 }
 
-/** Signs of what is not modelled yet. Of an nft ruleset only what iptables-save did not show counts. */
-function beyond(r: Reader, withoutTables: boolean): Pick<Namespace, 'foreignChains'> {
-  const foreignChains = r.of('nft').map((f) => readForeignChains(f.text, f.path, withoutTables));
-  const fullest = foreignChains.find((l) => l.length > 0);
-  return fullest ? { foreignChains: fullest } : {};
-}
-
 /** The name that a node gives itself in `uname -a`. */
 export function hostnameOf(files: readonly CaptureFile[]): string | undefined {
   for (const f of files) if (recognise(f.path, f.text).kind === 'uname') return readUname(f.text).hostname;
@@ -339,17 +332,21 @@ export function readNamespace(files: readonly CaptureFile[], node: string, name:
   }
   const rules = r.of('iptables-save', 'iptables-list');
   // Rules are by far the most of what a node prints, and a walk through a cluster meets few nodes: they are read when they are asked for.
-  const tables = later(() => {
+  const listings = r.of('nft');
+  const ruleset = later(() => {
     const read = readTables(rules, usual);
     r.findings.push(...read.findings);
     for (const file of rules) for (const family of read.used.get(file.path) ?? []) r.claim(file, family === 6 ? 'rules6' : 'rules4');
-    return read.tables;
+    const native = readNft(listings, read.tables);
+    r.findings.push(...native.findings);
+    return native;
   });
   const isClear = rules.every((f) => f.as.family !== undefined);
-  if (!isClear) tables();
+  if (!isClear) ruleset();
   for (const file of rules) {
     if (isClear || file.as.kind === 'empty') r.claim(file, (file.as.family ?? 4) === 6 ? 'rules6' : 'rules4');
   }
+  for (const file of listings) for (const kind of ['rules4', 'rules6'] as const) r.claim(file, kind);
   r.readSets();
   r.readLinks();
   r.readRoutes();
@@ -368,7 +365,10 @@ export function readNamespace(files: readonly CaptureFile[], node: string, name:
     name,
     captured: Object.fromEntries(r.captured),
     get tables() {
-      return tables();
+      return ruleset().tables;
+    },
+    get foreignChains() {
+      return ruleset().foreignChains;
     },
     sets: Object.fromEntries(r.sets),
     links: r.links,
@@ -380,7 +380,6 @@ export function readNamespace(files: readonly CaptureFile[], node: string, name:
     sysctls: Object.fromEntries(r.sysctls),
     conntrack: r.conntrack,
     ...(r.ipvs && { ipvs: r.ipvs }),
-    ...beyond(r, !rules.some((f) => /^(?:\*|-[APN] )/m.test(f.text))),
     ...(r.setsRefused && { setsRefused: r.setsRefused }),
     ...(kernel === undefined ? {} : { kernel }),
   };

@@ -46,10 +46,6 @@ export function unreadOf(file: { readonly path: string; readonly text: string; r
     case 'binary':
       note('error', 'binary-file', 'this is not text', 'unpack archives and give the text that the command printed');
       break;
-    case 'nft':
-      if (/"(?:table|chain|rule)"|^table /m.test(file.text))
-        note('note', 'not-read', 'nft rulesets are not read yet; the tables of iptables-nft are read from iptables-save');
-      break;
     case 'missing':
       for (const line of linesOf(file.text)) {
         const at = { file: file.path, line: line.number };

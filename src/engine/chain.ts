@@ -1,14 +1,17 @@
 // Walking the rules of one base chain: ipt_do_table(), net/ipv4/netfilter/ip_tables.c.
 import type { Packet } from '../model/packet.ts';
 import type { Span } from '../model/finding.ts';
-import type { Chain, Hook, Pred, Rule, Table, Truth } from '../model/ruleset.ts';
+import type { AssignedField, Chain, ChainType, Field, Hook, Pred, Rule, Table, Truth } from '../model/ruleset.ts';
 import type { MissKind, Reason, Step } from '../model/trace.ts';
-import { formatAddr } from '../net/addr.ts';
+import { formatAddr, type Word } from '../net/addr.ts';
 import { NOT, type Choices, type Option } from './choice.ts';
 import { isNat, type NatStatement } from './nat.ts';
 import { mapPrefix } from './npt.ts';
-import { evaluate, explain, undecided, type DeviceField, type Sight } from './pred.ts';
+import { evaluate, explain, undecided } from './pred.ts';
+import { chainType } from './hooks.ts';
+import { settleStatement } from './nftstatement.ts';
 import { changeSet, leaveTraces, mapPacket } from './setchange.ts';
+import type { DeviceField, Sight } from './sight.ts';
 import type { Passing } from './statement.ts';
 
 export type ChainVerdict =
@@ -31,14 +34,22 @@ export interface Visitor {
   supposeName(field: DeviceField, glob: string, matches: boolean): void;
   /** Carries out a statement that the table goes on after; returns what it did, in words. */
   apply(statement: Passing): string | undefined;
+  /** Writes a header field or a mark; returns what it did, in words. */
+  assign(to: AssignedField, value: Word): string | undefined;
   /** Whether anything in this namespace looks at the mark of packets. */
   marksMatter(): boolean;
+  /** What kind of chain is walked. */
+  type: ChainType;
+  /** The table that is walked: whose sets and maps rules ask. */
+  table: Table | undefined;
   /** Notes a set's change, for the rest of the walk. */
   assume(what: string, at?: Span): void;
 }
 
 /** Runs the packet through a base chain and everything it jumps to. */
 export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
+  v.table = table;
+  v.type = chainType(table, base);
   const stack: { chain: Chain; next: number }[] = [];
   // the chains that each frame of the stack went through: meeting one again is a circle, which no kernel loads (mark_source_chains())
   const frames: Chain[][] = [[base]];
@@ -60,7 +71,7 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
     }
     next++;
     const supposed = new Map<Pred, boolean>();
-    const truth = settle(rule, chain, v, supposed);
+    const truth = settle(rule.match, rule, chain, v, supposed);
     if (!truth.matched) {
       skipped.add(chain, rule, supposed);
       askedSets(rule, v, supposed);
@@ -71,13 +82,25 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
     askedSets(rule, v, supposed);
     const did: string[] = [];
     let moved = false;
-    for (const statement of rule.then) {
+    for (const given of rule.then) {
+      const statement = settleStatement(given, rule, chain, v, supposed);
       switch (statement.kind) {
+        case 'ends':
+          if (statement.did !== undefined) did.push(statement.did);
+          push(v, { ...step, ...(statement.ends && { ended: statement.ends }) }, did);
+          moved = true;
+          break;
+        case 'done':
+          if (statement.did !== undefined) did.push(statement.did);
+          break;
+        case 'cannot-tell':
+          push(v, step, did);
+          return statement;
         case 'verdict': {
           push(v, step, [...did, statement.verdict]);
           if (statement.verdict === 'accept') return { kind: 'accept' };
           if (statement.verdict === 'drop')
-            return { kind: 'drop', why: `${table.name} ${chain.name} ${rule.number} drops it: ${rule.text}`, at: rule.at };
+            return { kind: 'drop', why: `${called(table)} ${chain.name} ${rule.number} drops it: ${rule.text}`, at: rule.at };
           const caller = stack.pop();
           if (!caller) return policy(table, base, v);
           leaveFrame();
@@ -96,7 +119,7 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
             break;
           }
           if (open.has(target))
-            return { kind: 'cannot-tell', why: `${table.name} ${chain.name} ${rule.number} leads back to ${target.name}, in a circle`, at: rule.at };
+            return { kind: 'cannot-tell', why: `${called(table)} ${chain.name} ${rule.number} leads back to ${target.name}, in a circle`, at: rule.at };
           if (statement.kind === 'jump') {
             stack.push({ chain, next });
             frames.push([]);
@@ -112,7 +135,7 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
           return {
             kind: 'reject',
             with: statement.with,
-            why: `${table.name} ${chain.name} ${rule.number} rejects it with ${statement.with}: ${rule.text}`,
+            why: `${called(table)} ${chain.name} ${rule.number} rejects it with ${statement.with}: ${rule.text}`,
             at: rule.at,
           };
         case 'dnat':
@@ -130,7 +153,7 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
           did.push(statement.as);
           if (opens) break;
           push(v, step, [...did, 'drop']);
-          return { kind: 'drop', why: `${table.name} ${chain.name} ${rule.number} drops it, unless ${statement.claim}: ${rule.text}`, at: rule.at };
+          return { kind: 'drop', why: `${called(table)} ${chain.name} ${rule.number} drops it, unless ${statement.claim}: ${rule.text}`, at: rule.at };
         }
         case 'npt': {
           const { side, from, to } = statement;
@@ -140,7 +163,7 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
           if (!whole) {
             push(v, step, [...did, 'drop']);
             const told = `a parameter problem is told to ${formatAddr(v.packet.src)}`;
-            const why = `${table.name} ${chain.name} ${rule.number} drops it: ${formatAddr(old)} has no word that could keep the checksum (${told}): ${rule.text}`;
+            const why = `${called(table)} ${chain.name} ${rule.number} drops it: ${formatAddr(old)} has no word that could keep the checksum (${told}): ${rule.text}`;
             return { kind: 'drop', why, at: rule.at };
           }
           did.push(`${side} ${formatAddr(old)} -> ${formatAddr(addr)}`);
@@ -207,8 +230,8 @@ function where(
   table: Table,
   chain: Chain,
   v: Visitor,
-): { hook: Hook; backend: Table['backend']; family: Table['family']; table: string; chain: string } {
-  return { hook: v.hook, backend: table.backend, family: table.family, table: table.name, chain: chain.name };
+): { hook: Hook; backend: Table['backend']; family: Table['family']; table: string; type: ChainType; chain: string } {
+  return { hook: v.hook, backend: table.backend, family: table.family, table: called(table), type: v.type, chain: chain.name };
 }
 
 function ruleStep(table: Table, chain: Chain, rule: Rule, truth: Truth, reason: Reason, v: Visitor): RuleStep {
@@ -225,20 +248,25 @@ function ruleStep(table: Table, chain: Chain, rule: Rule, truth: Truth, reason: 
   };
 }
 
+/** A table as people know it: iptables' by its name, others as nft calls them. */
+export function called(table: Table): string {
+  return table.nft ?? table.name;
+}
+
 function policy(table: Table, base: Chain, v: Visitor): ChainVerdict {
   const verdict = base.base?.policy ?? 'accept';
   v.steps.push({ step: 'policy', ...where(table, base, v), verdict, at: base.at });
   if (verdict === 'accept') return { kind: 'accept' };
-  return { kind: 'drop', why: `the policy of ${table.name} ${base.name} is DROP and no rule accepted it`, at: base.at };
+  return { kind: 'drop', why: `the policy of ${called(table)} ${base.name} is DROP and no rule accepted it`, at: base.at };
 }
 
-/** Decides a rule's match, forking the walk at every part that cannot be decided. */
-function settle(rule: Rule, chain: Chain, v: Visitor, supposed: Map<Pred, boolean>): { matched: boolean; forked: boolean } {
+/** Decides a condition of a rule, forking the walk at every part that cannot be decided. */
+export function settle(pred: Pred, rule: Rule, chain: Chain, v: Visitor, supposed: Map<Pred, boolean>): { matched: boolean; forked: boolean } {
   for (;;) {
     const sight = v.sight(supposed);
-    const truth = evaluate(rule.match, sight);
+    const truth = evaluate(pred, sight);
     if (truth !== 'unknown') return { matched: truth, forked: supposed.size > 0 };
-    const open = undecided(rule.match, sight);
+    const open = undecided(pred, sight);
     if (!open) throw new Error(`undecidable without a reason: ${rule.text}`);
     const name = `${chain.name} ${rule.number}`;
     const option = (value: boolean): Option<boolean> => {
@@ -275,7 +303,7 @@ function setQuestion(part: Pred): (Pred & { kind: 'member' }) | undefined {
 }
 
 /** A target nobody knows: either it lets the table go on, or what happens next cannot be told. */
-function unknownEffect(as: string, why: string, rule: Rule, v: Visitor): ChainVerdict | undefined {
+export function unknownEffect(as: string, why: string, rule: Rule, v: Visitor): ChainVerdict | undefined {
   const goesOn = v.choices.choose(`target:${rule.at.file}:${rule.at.line}`, [
     { value: true, what: `'${as}' (${why}) lets the packet pass on to the next rule`, at: rule.at },
     { value: false, what: `'${as}' (${why}) decides about the packet`, at: rule.at },
@@ -298,7 +326,7 @@ class Skipped {
     const sight = this.v.sight(supposed);
     const parts = rule.match.kind === 'all' ? rule.match.of : [rule.match];
     const first = parts.findIndex((p) => evaluate(p, sight) === false);
-    const near = isNearMiss(this.table, rule, parts, first, sight);
+    const near = isNearMiss(this.v.type, rule, parts, first, sight);
     if (this.v.all || near) {
       this.flush();
       this.v.steps.push({ ...ruleStep(this.table, chain, rule, false, explain(rule.match, sight), this.v), ...(near && { near }) });
@@ -320,10 +348,10 @@ class Skipped {
 }
 
 /** Reports whether one single condition kept a rule from translating, accepting or dropping, and that condition says something. */
-function isNearMiss(table: Table, rule: Rule, parts: readonly Pred[], first: number, sight: Sight): boolean {
+function isNearMiss(type: ChainType, rule: Rule, parts: readonly Pred[], first: number, sight: Sight): boolean {
   const weight = rule.then.some((s) => (s.kind === 'verdict' && s.verdict !== 'return') || s.kind === 'reject' || isNat(s))
     ? 'direct'
-    : rule.then.some((s) => s.kind === 'jump' || s.kind === 'goto') && table.name === 'nat'
+    : rule.then.some((s) => s.kind === 'jump' || s.kind === 'goto') && type === 'nat'
       ? 'indirect'
       : undefined;
   const missed = parts[first];
@@ -377,32 +405,40 @@ export function missKind(pred: Pred | undefined): MissKind {
       return 'set';
     case 'name':
       return 'interface';
+    case 'lookup':
+      return pred.key.length === 1 && pred.key[0]!.kind === 'field' ? fieldKind(pred.key[0]!.field) : 'set';
+    case 'value':
+      return pred.of.kind === 'fib' && pred.of.result === 'type' ? 'address type' : pred.of.kind === 'drawn' ? 'chance' : 'other';
     case 'addrtype':
       return 'address type';
     case 'chance':
       return 'chance';
     case 'in':
     case 'masked':
-      switch (pred.field) {
-        case 'src':
-          return 'source';
-        case 'dst':
-          return 'destination';
-        case 'proto':
-        case 'nexthdr':
-          return 'protocol';
-        case 'sport':
-        case 'dport':
-          return 'port';
-        case 'mark':
-        case 'ctmark':
-          return 'mark';
-        case 'ctstate':
-        case 'ctstatus':
-        case 'ctdir':
-          return 'state';
-        default:
-          return 'other';
-      }
+      return fieldKind(pred.field);
+  }
+}
+
+function fieldKind(field: Field): MissKind {
+  switch (field) {
+    case 'src':
+      return 'source';
+    case 'dst':
+      return 'destination';
+    case 'proto':
+    case 'nexthdr':
+      return 'protocol';
+    case 'sport':
+    case 'dport':
+      return 'port';
+    case 'mark':
+    case 'ctmark':
+      return 'mark';
+    case 'ctstate':
+    case 'ctstatus':
+    case 'ctdir':
+      return 'state';
+    default:
+      return 'other';
   }
 }

@@ -16,7 +16,8 @@
 // enum nf_ip_hook_priorities, include/uapi/linux/netfilter_ipv4.h
 import { familyOf, type Family } from '../net/addr.ts';
 import type { Namespace } from '../model/host.ts';
-import type { Chain, Hook, Pred, Statement, Table } from '../model/ruleset.ts';
+import type { Operand, SetReference } from '../model/operand.ts';
+import type { Chain, ChainType, Hook, Pred, Statement, Table } from '../model/ruleset.ts';
 import { NOT, type Choices } from './choice.ts';
 import { meetForwarded, meetReply, meetRequest, type Handled, type Meeting } from './ipvs.ts';
 import { isSince } from './kernel.ts';
@@ -57,16 +58,21 @@ export type Stage =
   | { readonly kind: 'conntrack' | 'confirm'; readonly priority: number }
   | { readonly kind: 'ipvs'; readonly priority: number; readonly meet: (m: Meeting) => Handled };
 
-/** What runs at `hook`, first to last. */
-export function stagesAt(ns: Namespace, hook: Hook, family: Family, conntrack: boolean, choices: Choices): Stage[] {
+/** What runs at `hook`, first to last; of chains that hang on devices, those of `device`. */
+export function stagesAt(ns: Namespace, hook: Hook, family: Family, conntrack: boolean, choices: Choices, device?: string): Stage[] {
   const stages: Stage[] = [];
-  const nat: BaseChain[] = [];
+  const nat: (BaseChain & { readonly priority: number })[] = [];
   for (const table of ns.tables) {
-    const chain = Object.hasOwn(table.chains, hook) ? table.chains[hook] : undefined;
-    if (table.family !== family || chain?.base?.hook !== hook) continue;
-    if (table.name === 'nat') nat.push({ table, chain });
-    else stages.push({ kind: 'table', priority: chain.base.priority ?? tablePriority(table), table, chain });
+    if (table.family !== family) continue;
+    for (const chain of basesOf(table, hook)) {
+      const { devices, priority } = chain.base!;
+      if (devices && (device === undefined || !devices.includes(device))) continue;
+      const stage = { kind: 'table' as const, priority: priority ?? tablePriority(table, hook), table, chain };
+      if (chainType(table, chain) === 'nat') nat.push(stage);
+      else stages.push(stage);
+    }
   }
+  if (hook === 'INGRESS' || hook === 'EGRESS') return inOrder(ns, stages, choices);
   const manip = hook === 'PREROUTING' || hook === 'OUTPUT' ? 'dst' : 'src';
   if (conntrack) {
     if (manip === 'dst') stages.push({ kind: 'conntrack', priority: PRIORITY.conntrack });
@@ -75,44 +81,116 @@ export function stagesAt(ns: Namespace, hook: Hook, family: Family, conntrack: b
     if (hook === 'INPUT' || hook === 'POSTROUTING') stages.push({ kind: 'confirm', priority: PRIORITY.confirm });
   }
   if (balances(ns, family)) for (const [priority, meet] of IPVS[hook] ?? []) stages.push({ kind: 'ipvs', priority, meet });
-  return settleTies(
-    ns,
-    stages.toSorted((a, b) => a.priority - b.priority),
-    choices,
-  );
+  return inOrder(ns, stages, choices);
 }
 
-function tablePriority({ name, backend }: Table): number {
+const bases = new WeakMap<Table, Map<Hook, Chain[]>>();
+
+/** Base chains of a table at a hook: of one table the one made last runs first, and nft lists them as they were made. */
+function basesOf(table: Table, hook: Hook): readonly Chain[] {
+  let byHook = bases.get(table);
+  if (!byHook) {
+    bases.set(table, (byHook = new Map()));
+    for (const chain of Object.values(table.chains).toReversed())
+      if (chain.base) byHook.set(chain.base.hook, [...(byHook.get(chain.base.hook) ?? []), chain]);
+  }
+  return byHook.get(hook) ?? [];
+}
+
+/** What kind of chain it is: nft says it, of iptables it follows from the table. */
+export function chainType(table: Table, chain: Chain): ChainType {
+  if (chain.base?.type) return chain.base.type;
+  return table.name === 'nat' ? 'nat' : table.name === 'mangle' && chain.base?.hook === 'OUTPUT' ? 'route' : 'filter';
+}
+
+function tablePriority({ name, backend }: Table, hook: Hook): number {
   // iptables-nft hangs its security table after nat, legacy before it (xtables_ipv4[], iptables/nft.c)
   if (name === 'security' && backend === 'nft') return 150;
+  if (name === 'nat') return hook === 'PREROUTING' || hook === 'OUTPUT' ? PRIORITY.dstnat : PRIORITY.srcnat;
   return name in PRIORITY ? PRIORITY[name as keyof typeof PRIORITY] : PRIORITY.filter;
 }
 
-/** At equal priority the table registered last runs first (nf_hook_entries_grow()), and no dump tells which that was. */
-function settleTies(ns: Namespace, stages: Stage[], choices: Choices): Stage[] {
-  for (let i = 0; i + 1 < stages.length; i++) {
-    const [a, b] = [stages[i]!, stages[i + 1]!];
-    if (a.kind !== 'table' || b.kind !== 'table' || a.priority !== b.priority) continue;
-    const [first, second] = inOrder(ns, [a, b], choices);
-    stages[i] = first!;
-    stages[i + 1] = second!;
+/**
+ * By priority; at equal priority the one registered last runs first (nf_hook_entries_grow()), and no dump tells which of two tables
+ * that was: both orders are followed where it may matter.
+ */
+function inOrder<S extends { readonly priority: number }>(ns: Namespace, stages: readonly S[], choices: Choices): S[] {
+  const out: S[] = [];
+  for (const stage of stages) {
+    let at = out.length;
+    while (at > 0 && (out[at - 1]!.priority > stage.priority || (out[at - 1]!.priority === stage.priority && runsBefore(ns, stage, out[at - 1]!, choices)))) at--;
+    out.splice(at, 0, stage);
   }
-  return stages;
+  return out;
 }
 
-function inOrder<C extends BaseChain>(ns: Namespace, chains: readonly C[], choices: Choices): readonly C[] {
-  const [a, b] = chains.filter(hasSay);
-  if (!a || !b) return chains;
-  const what = `of both ${a.table.name} tables that of ${b.table.backend} was loaded first, so that of ${a.table.backend} runs first`;
-  const swapped = choices.choose(`order:${ns.node}:${ns.name}:${a.table.family}:${a.table.name}`, [
-    { value: false, what },
-    { value: true, what: `${NOT}${what}` },
+/** Whether `b`, which stands later among the tables, runs before `a`. */
+function runsBefore(ns: Namespace, b: object, a: object, choices: Choices): boolean {
+  if (!isChain(a) || !isChain(b) || a.table === b.table || !mayInterfere(a, b)) return false;
+  const alike = a.table.name === b.table.name && !a.table.nft && !b.table.nft;
+  const what = alike
+    ? `of both ${a.table.name} tables that of ${b.table.backend} was loaded first, so that of ${a.table.backend} runs first`
+    : `of the chains ${titleOf(a)} and ${titleOf(b)}, which have the same priority, ${titleOf(a)} was made last, so it runs first`;
+  const id = ({ table, chain }: BaseChain): string => `${table.backend}/${table.nft ?? table.name}${table.nft ? `/${chain.name}` : ''}`;
+  return choices.choose(`order:${ns.node}:${ns.name}:${a.table.family}:${id(a)}|${id(b)}`, [
+    { value: false, what, at: a.chain.at },
+    { value: true, what: `${NOT}${what}`, at: a.chain.at },
   ]);
-  return swapped ? chains.toReversed() : chains;
 }
 
-function hasSay(c: BaseChain): boolean {
-  return c.chain.rules.length > 0 || c.chain.base?.policy === 'drop';
+function isChain(s: object): s is BaseChain {
+  return 'chain' in s;
+}
+
+function titleOf({ table, chain }: BaseChain): string {
+  return `${table.nft ?? `${table.backend} ${table.name}`} ${chain.name}`;
+}
+
+/** Reports whether the order of two chains can make a difference: one of them changes something, or ends what the other ends otherwise. */
+function mayInterfere(a: BaseChain, b: BaseChain): boolean {
+  const [x, y] = [effectsOf(a), effectsOf(b)];
+  if (x === 'none' || y === 'none') return false;
+  return x === 'acts' || y === 'acts';
+}
+
+const effects = new WeakMap<Chain, 'none' | 'drops' | 'acts'>();
+
+/** What a packet may meet in a chain and those it leads to: nothing, verdicts alone, or more. */
+function effectsOf({ table, chain }: BaseChain): 'none' | 'drops' | 'acts' {
+  let known = effects.get(chain);
+  if (known) return known;
+  const seen = new Set<string>([chain.name]);
+  const open = [chain];
+  known = chain.base?.policy === 'drop' ? 'drops' : 'none';
+  for (let c = open.pop(); c && known !== 'acts'; c = open.pop()) {
+    for (const r of c.rules)
+      for (const s of [...r.then, ...(asksOften(r.match) ? [ACTS] : [])]) {
+        const leads = s.kind === 'jump' || s.kind === 'goto' ? [s.chain] : s.kind === 'vmap' ? mapTargets(table, s.map) : [];
+        for (const name of leads) {
+          const next = Object.hasOwn(table.chains, name) ? table.chains[name] : undefined;
+          if (next && !seen.has(name)) open.push(next);
+          seen.add(name);
+        }
+        if (!PASSIVE.has(s.kind)) known = 'acts';
+        else if (known === 'none' && ((s.kind === 'verdict' && s.verdict === 'drop') || s.kind === 'vmap')) known = 'drops';
+      }
+  }
+  effects.set(chain, known);
+  return known;
+}
+
+const PASSIVE = new Set<Statement['kind']>(['verdict', 'jump', 'goto', 'if', 'vmap', 'note']);
+const ACTS: Statement = { kind: 'opaque', as: '', why: '' };
+
+/** Asking a meter, or a set that counts, is an act. */
+function asksOften(p: Pred): boolean {
+  if (p.kind === 'all' || p.kind === 'any') return p.of.some(asksOften);
+  return p.kind === 'not' ? asksOften(p.of) : p.changes !== undefined;
+}
+
+function mapTargets(table: Table, map: SetReference): string[] {
+  const set = typeof map === 'string' ? (table.sets && Object.hasOwn(table.sets, map) ? table.sets[map] : undefined) : map;
+  return (set?.elements ?? []).flatMap(({ verdict: v }) => (v?.kind === 'jump' || v?.kind === 'goto' ? [v.chain] : []));
 }
 
 const conntrackUsers = new WeakMap<Namespace, Map<Family, boolean>>();
@@ -136,12 +214,47 @@ export function tracksConnections(ns: Namespace, family: Family): boolean {
 
 /** nf_nat_register_fn(): the first nat chain of a family switches address translation on at all its hooks. */
 export function translatesAddresses(ns: Namespace, family: Family): boolean {
-  const isKnown = ns.captured[family === 4 ? 'rules4' : 'rules6'] !== undefined && !ns.foreignChains;
-  return !isKnown || ns.tables.some((t) => t.name === 'nat' && t.family === family);
+  const isKnown = ns.captured[family === 4 ? 'rules4' : 'rules6'] !== undefined;
+  return (
+    !isKnown ||
+    ns.tables.some((t) => t.family === family && (t.nft ? Object.values(t.chains).some((c) => c.base?.type === 'nat') : t.name === 'nat'))
+  );
 }
 
 function needsConntrack(s: Statement): boolean {
-  return isNat(s) || s.kind === 'copy' || s.kind === 'ct' || (s.kind === 'set' && s.field === 'ctmark');
+  switch (s.kind) {
+    case 'copy':
+    case 'ct':
+    case 'translate':
+      return true;
+    case 'set':
+      return s.field === 'ctmark';
+    case 'if':
+      return mentionsConntrack(s.pred);
+    case 'vmap':
+      return s.key.some(readsConntrack);
+    case 'assign':
+      return s.to === 'ctmark' || readsConntrack(s.value);
+    case 'element':
+      return [...s.key, ...(s.data ?? [])].some(readsConntrack);
+    default:
+      return isNat(s);
+  }
+}
+
+function readsConntrack(op: Operand): boolean {
+  switch (op.kind) {
+    case 'field':
+      return op.field.startsWith('ct');
+    case 'bits':
+      return readsConntrack(op.of) || readsConntrack(op.by);
+    case 'map':
+      return op.key.some(readsConntrack);
+    case 'hidden':
+      return op.text.startsWith('ct ');
+    default:
+      return false;
+  }
 }
 
 function isVdir(pred: Pred): boolean {
@@ -160,6 +273,12 @@ function mentionsConntrack(pred: Pred): boolean {
     case 'in':
     case 'masked':
       return pred.field.startsWith('ct');
+    case 'value':
+      return readsConntrack(pred.of);
+    case 'lookup':
+      return pred.key.some(readsConntrack);
+    case 'opaque':
+      return pred.as.startsWith('ct ');
     default:
       return false;
   }

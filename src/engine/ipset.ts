@@ -6,7 +6,7 @@ import { ICMP, ICMPV6, isExtended, SCTP, TCP, UDP, UDPLITE } from '../net/proto.
 import type { Span } from '../model/finding.ts';
 import type { CounterTest, IpSet, SetDimension, SetKey, SetMember, SetPart, SetQuestion, Truth } from '../model/ruleset.ts';
 import type { LiveSet } from './liveset.ts';
-import type { Sight } from './pred.ts';
+import type { Sight } from './sight.ts';
 import type { SetValue } from './setindex.ts';
 
 /** An element that a question came upon, and whether it answered. A question counts, unless the rule spares the counters. */

@@ -15,7 +15,7 @@ import { translatesAddresses } from './hooks.ts';
 import { chunkOf, reuse } from './ipvsreuse.ts';
 import type { Balanced, Ends, IpvsTable } from './ipvstable.ts';
 import { endpoint, unspecified } from './nat.ts';
-import type { Directed } from './pred.ts';
+import type { Directed } from './sight.ts';
 import { mtuOf, place, routeOutput, type Refusal, type Router, type Way } from './routing.ts';
 import { schedule } from './scheduler.ts';
 import { setting } from './sysctl.ts';

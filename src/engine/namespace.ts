@@ -1,11 +1,11 @@
 // One packet's visit to one network namespace: the hooks in their order, with conntrack, NAT and routing in between.
 // ip_rcv() ... ip_forward() ... ip_output(), net/ipv4/ip_*.c; net/ipv6/ip6_*.c
-import { equal, formatAddr, isZeronet, type Addr } from '../net/addr.ts';
+import { equal, formatAddr, isZeronet, type Addr, type Word } from '../net/addr.ts';
 import { TCP } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { Namespace } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
-import { CT_STATE, CT_STATUS, type Hook, type Pred } from '../model/ruleset.ts';
+import { CT_STATE, CT_STATUS, type AssignedField, type ChainType, type Hook, type Pred, type Table } from '../model/ruleset.ts';
 import type { OutcomeKind, Step } from '../model/trace.ts';
 import { walkChain, type Visitor } from './chain.ts';
 import { NOT, type Choices } from './choice.ts';
@@ -22,22 +22,23 @@ import {
 } from './conntrack.ts';
 import { Fib } from './fib.ts';
 import { clashed, misplaced, stopOf } from './ending.ts';
-import { stagesAt, tracksConnections, translatesAddresses } from './hooks.ts';
+import { chainType, stagesAt, tracksConnections, translatesAddresses } from './hooks.ts';
 import { meetReply, trackedAfter, type Handled, type Meeting } from './ipvs.ts';
 import type { IpvsTable } from './ipvstable.ts';
 import type { Learned } from './learned.ts';
 import type { LiveSets } from './liveset.ts';
+import type { LiveNftSets } from './nftset.ts';
 import { looksAtMarks } from './marks.ts';
 import { BOUND_ELSEWHERE, masqueradeAddress, mayBeBoundElsewhere } from './masquerade.ts';
 import { bind, endpoint, loopbackOf, translate, translateError, type NatStatement } from './nat.ts';
 import { rangeOf } from './natrange.ts';
-import type { DeviceField, Sight, SupposedName } from './pred.ts';
+import type { DeviceField, Sight, SupposedName } from './sight.ts';
 import { clampedMss, martianBeforeHooks, mtuOf, place, routeInput, routeOutput, unforwardable, type Router, type Way } from './routing.ts';
-import { carryOut, type Passing } from './statement.ts';
+import { assign, carryOut, type Passing } from './statement.ts';
 import { sightOf } from './sight.ts';
 import { setting } from './sysctl.ts';
 import type { Carried } from './tunnel.ts';
-import { foreignChain, missingRules, missingServers } from './unseen.ts';
+import { missingRules, missingServers } from './unseen.ts';
 import { bridgeCalls, bridgeKey, isBridge } from './wire.ts';
 import { DEFAULT_ZONE, zoneFor, type AskedZone } from './zone.ts';
 
@@ -63,6 +64,7 @@ export interface Walk {
   readonly learned: Learned;
   connections(ns: Namespace): ConntrackTable;
   sets(ns: Namespace): LiveSets;
+  readonly nftSets: LiveNftSets;
   ipvs(ns: Namespace): IpvsTable;
   /** A name for one more visit, the same in every replay. */
   nextVisit(): string;
@@ -75,6 +77,8 @@ export class Visit implements Visitor, Router {
   readonly choices: Choices;
   readonly all: boolean;
   hook: Hook = 'PREROUTING';
+  table: Table | undefined;
+  type: ChainType = 'filter';
   packet: Packet;
   private readonly ns: Namespace;
   private readonly walk: Walk;
@@ -113,7 +117,7 @@ export class Visit implements Visitor, Router {
     this.iif = device;
     if (device !== undefined) this.physin = this.portSeen(device, port);
     this.steps.push({ step: 'enter', local: false, ...(device !== undefined && { device }), packet: this.packet });
-    return martianBeforeHooks(this.ns, this.packet, device) ?? missingRules(this.ns, this.packet.family, this) ?? this.arrive() ?? this.routeAndGo();
+    return this.runHook('INGRESS') ?? martianBeforeHooks(this.ns, this.packet, device) ?? missingRules(this.ns, this.packet.family, this) ?? this.arrive() ?? this.routeAndGo();
   }
 
   /** br_nf_pre_routing(): the bridge port stays known while the packet is in this namespace. */
@@ -129,7 +133,7 @@ export class Visit implements Visitor, Router {
     this.physin = port;
     this.steps.push({ step: 'enter', local: false, device, packet: this.packet });
     // what is redirected is the host's to send on; everything else stays a frame
-    return missingRules(this.ns, this.packet.family, this) ?? this.arrive() ?? (this.redirected ? this.routeAndGo() : { kind: 'bridged' });
+    return this.runHook('INGRESS') ?? missingRules(this.ns, this.packet.family, this) ?? this.arrive() ?? (this.redirected ? this.routeAndGo() : { kind: 'bridged' });
   }
 
   /** br_nf_forward() and br_nf_post_routing(): the rules see the bridge on both sides, and no input device in POSTROUTING. */
@@ -195,7 +199,8 @@ export class Visit implements Visitor, Router {
   /** Sends on what routing decided; the device is named for whoever resolves neighbours. */
   private leave(): Passage {
     const way = this.out!;
-    return { kind: 'out', device: way.device, ...(way.via !== undefined && { via: way.via }), way };
+    this.oif = way.device;
+    return this.runHook('EGRESS') ?? { kind: 'out', device: way.device, ...(way.via !== undefined && { via: way.via }), way };
   }
 
   private arrive(): Passage | undefined {
@@ -325,10 +330,9 @@ export class Visit implements Visitor, Router {
   /** What ends the packet's way through the hook; where IPVS sends it elsewhere, the rest of its visit. */
   private runHook(hook: Hook): Passage | undefined {
     this.hook = hook;
-    const unread =
-      foreignChain(this.ns, hook, this.packet.family, this.choices) ?? (hook === 'INPUT' ? missingServers(this.ns, this.packet) : undefined);
-    if (unread) return unread;
-    for (const stage of stagesAt(this.ns, hook, this.packet.family, this.usesConntrack, this.choices)) {
+    const unseen = hook === 'INPUT' ? missingServers(this.ns, this.packet) : undefined;
+    if (unseen) return unseen;
+    for (const stage of stagesAt(this.ns, hook, this.packet.family, this.usesConntrack, this.choices, hook === 'EGRESS' ? this.oif : this.iif)) {
       switch (stage.kind) {
         case 'conntrack':
           this.track();
@@ -353,7 +357,7 @@ export class Visit implements Visitor, Router {
           const verdict = walkChain(stage.table, stage.chain, this);
           const stopped = verdict.kind === 'nat' ? misplaced(verdict.where, verdict.rule.at) : stopOf(verdict);
           if (stopped) return stopped;
-          if (hook === 'OUTPUT' && stage.table.name === 'mangle' && changesRoute(before, this.packet)) {
+          if (hook === 'OUTPUT' && chainType(stage.table, stage.chain) === 'route' && changesRoute(before, this.packet)) {
             const lost = this.reroute();
             if (lost) return lost;
           }
@@ -512,9 +516,15 @@ export class Visit implements Visitor, Router {
   }
 
   sight(supposed: ReadonlyMap<Pred, boolean>): Sight {
-    const { ns, visit, packet, hook, iif, oif, physin, physout, connection, balanced, devices, choices } = this;
-    const of = { ns, visit, packet, hook, iif, oif, physin, physout, connection, balanced, devices, choices };
-    return sightOf(of, { sets: this.walk.sets(ns), servers: this.walk.ipvs(ns), router: this }, supposed);
+    const { ns, visit, packet, hook, iif, oif, physin, physout, connection, balanced, devices, choices, table } = this;
+    const of = { ns, visit, packet, hook, iif, oif, physin, physout, connection, balanced, devices, choices, table };
+    return sightOf(of, { sets: this.walk.sets(ns), nftSets: this.walk.nftSets, servers: this.walk.ipvs(ns), router: this }, supposed);
+  }
+
+  assign(to: AssignedField, value: Word): string | undefined {
+    const effect = assign(to, value, this.packet, this.connection);
+    this.packet = effect.packet ?? this.packet;
+    return effect.did;
   }
 
   marksMatter(): boolean {

@@ -11,6 +11,7 @@ import { oneWay, type Passed, type Start } from './journey.ts';
 import { IpvsTable } from './ipvstable.ts';
 import { Learned } from './learned.ts';
 import { LiveSets } from './liveset.ts';
+import { LiveNftSets } from './nftset.ts';
 import type { Walk } from './namespace.ts';
 import type { Carried } from './tunnel.ts';
 import { endpoint } from './nat.ts';
@@ -51,6 +52,7 @@ function roundTrip(world: World, question: Question, choices: Choices, options: 
       if (!live) sets.set(ns, (live = new LiveSets(ns)));
       return live;
     },
+    nftSets: new LiveNftSets(),
     ipvs: (n) => {
       let table = balancers.get(n);
       if (!table) balancers.set(n, (table = new IpvsTable(n, choices)));

@@ -1,82 +1,20 @@
 // Deciding a predicate. `evaluate` is the only place that says whether a packet satisfies one; `explain` runs the same
 // function loudly and keeps what it saw.
-import { and, compare, equal, formatAddr, formatEndpoint, formatMasked, formatRange, type Addr, type Word } from '../net/addr.ts';
+import { and, compare, equal, formatAddr, formatMasked, formatRange, type Addr, type Word } from '../net/addr.ts';
 import { has, intersect, type Ranges } from '../net/intervals.ts';
-import { formatProtocol, formatTcpFlags, ICMP, ICMPV6, isExtended } from '../net/proto.ts';
+import { isExtended } from '../net/proto.ts';
 import { formatTime } from '../net/time.ts';
 import type { Span } from '../model/finding.ts';
-import type { ForwardingMethod } from '../model/ipvs.ts';
 import type { Packet } from '../model/packet.ts';
-import { ADDR_TYPE, CT_STATE, CT_STATUS, IPVS_METHOD, PKT_TYPE, type Field, type Hook, type Pred, type Truth } from '../model/ruleset.ts';
+import { ADDR_TYPE, type Pred, type Truth } from '../model/ruleset.ts';
 import type { Reason } from '../model/trace.ts';
 import { bytesOf, findPattern, testU32 } from './bytes.ts';
 import { isWithin } from './clock.ts';
-import type { Entry } from './conntrack.ts';
+import { ABSENT, HIDDEN, ipvsSays, NO_IPVS, read, sayField, typeName, undetermined } from './field.ts';
 import { testSet } from './ipset.ts';
-import type { LiveSet } from './liveset.ts';
-
-/** What conntrack knows of the packet at this hook (struct nf_conn as the matches see it). */
-export interface Tracked {
-  readonly state: number;
-  readonly direction?: 'original' | 'reply';
-  readonly entry?: Pick<Entry, 'orig' | 'reply' | 'status' | 'mark'> & Partial<Pick<Entry, 'anyPort' | 'anyAddr' | 'loose'>>;
-}
-
-/** What IPVS has to do with a packet that it marked (struct ip_vs_conn as xt_ipvs sees it). */
-export interface Directed {
-  /** Absent where it finds none for the packet. */
-  readonly connection?: {
-    readonly addr: Addr;
-    readonly port: number;
-    readonly method: ForwardingMethod;
-    /** The virtual port of the connection that controls it, where one does. */
-    readonly controlPort?: number;
-  };
-}
-
-/** Everything a predicate may look at: struct xt_action_param, plus the namespace behind it. */
-export interface Sight {
-  /** Tells this visit of this packet from others: what is supposed of its devices holds for it alone. */
-  readonly visit: string;
-  readonly packet: Packet;
-  readonly hook: Hook;
-  /** Input and output device; '' for none, undefined for one that is not known. */
-  readonly iif: string | undefined;
-  readonly oif: string | undefined;
-  readonly physin: string | undefined;
-  /** The link-layer address of the input device, to which the frame came. */
-  ownMac?(): string | undefined;
-  readonly physout: string;
-  readonly tracked: Tracked;
-  /** Undefined where IPVS did not send the packet here; unknown where nothing about IPVS was captured. */
-  readonly ipvs?: Directed | 'unknown' | undefined;
-  set(name: string): LiveSet | undefined;
-  /** Where ipset says that it could not list the sets. */
-  readonly setsRefused?: Span | undefined;
-  /** Names of devices that an unknown one has been supposed to match, or not to. */
-  supposedNames(field: DeviceField): readonly SupposedName[];
-  /** ADDR_TYPE bit of a side's address by the FIB, on any device or on one; undefined when not captured. */
-  addressType(side: 'src' | 'dst', device: string | undefined): { readonly type: number; readonly at?: Span } | undefined;
-  /** The reverse-path question of xt_rpfilter. */
-  reversePath(pred: Pred & { kind: 'rpfilter' }): { readonly ok: Truth; readonly saw: string; readonly at?: Span };
-  /** Truths already supposed for undecidable predicates of this evaluation. */
-  readonly supposed: ReadonlyMap<Pred, boolean>;
-}
-
-/** What was supposed of a device that nobody knows: that its name matches a glob, or does not. */
-export interface SupposedName {
-  readonly glob: string;
-  readonly matches: boolean;
-}
-
-export type DeviceField = (Pred & { kind: 'name' })['field'];
-
-type Say = (saw: string, at?: Span) => void;
-
-/** Value of a field: `ABSENT` when the packet has no such thing (nothing is true of it), `HIDDEN` when unknown. */
-const ABSENT = Symbol('absent');
-const HIDDEN = Symbol('hidden');
-type Value = Word | typeof ABSENT | typeof HIDDEN;
+import { hasValue } from './nftset.ts';
+import { lookUp, readOperand, sayMissing, sayValue } from './operand.ts';
+import type { DeviceField, Say, Sight, SupposedName } from './sight.ts';
 
 /** Decides `pred`. `say` hears the value seen, for leaves. */
 export function evaluate(pred: Pred, s: Sight, say?: Say): Truth {
@@ -91,7 +29,7 @@ export function evaluate(pred: Pred, s: Sight, say?: Say): Truth {
     }
     case 'in': {
       const value = read(pred.field, s);
-      if (say) sayValue(pred.field, value, s, say);
+      if (say) sayField(pred.field, value, s, say);
       if (value === ABSENT) return false;
       const range = undetermined(pred.field, s);
       if (value === HIDDEN) return s.supposed.get(pred) ?? 'unknown';
@@ -100,7 +38,7 @@ export function evaluate(pred: Pred, s: Sight, say?: Say): Truth {
     }
     case 'masked': {
       const value = read(pred.field, s);
-      if (say) sayValue(pred.field, value, s, say);
+      if (say) sayField(pred.field, value, s, say);
       if (value === ABSENT) return false;
       if (value === HIDDEN) return s.supposed.get(pred) ?? 'unknown';
       return typeof value === typeof pred.mask && equal(and(value, pred.mask), pred.value);
@@ -146,7 +84,7 @@ export function evaluate(pred: Pred, s: Sight, say?: Say): Truth {
     case 'eui64': {
       const mac = read('macsrc', s);
       const src = read('src', s);
-      if (say) sayValue('macsrc', mac, s, say);
+      if (say) sayField('macsrc', mac, s, say);
       if (mac === ABSENT) return false;
       if (typeof mac !== 'object' || typeof src !== 'object') return s.supposed.get(pred) ?? 'unknown';
       return holdsMac(src, mac);
@@ -166,6 +104,24 @@ export function evaluate(pred: Pred, s: Sight, say?: Say): Truth {
     case 'chance':
       say?.(pred.as);
       return s.supposed.get(pred) ?? (pred.probability >= 1 ? true : pred.probability <= 0 ? false : 'unknown');
+    case 'value': {
+      const reading = readOperand(pred.of, s);
+      if (reading.kind === 'none') return (say?.(`the packet has no ${pred.of.text}`), false);
+      if (reading.kind === 'open') return (say?.(reading.why), s.supposed.get(pred) ?? 'unknown');
+      say?.(sayValue(pred.of, reading.value), reading.at);
+      return pred.among.some((range) => hasValue(range, reading.value)) !== (pred.not ?? false);
+    }
+    case 'lookup': {
+      const found = lookUp(pred.set, pred.key, s);
+      if (found.kind === 'none') return (say?.(`the packet has no ${pred.key.map((k) => k.text).join(' . ')}`), false);
+      if (found.kind === 'open') return (say?.(found.why), s.supposed.get(pred) ?? 'unknown');
+      if (say) {
+        const said = found.values.map((v, i) => sayValue(pred.key[i]!, v)).join(' . ');
+        if (found.kind === 'found') say(`${said} is in it: ${found.element.text}`, found.element.at);
+        else say(sayMissing(pred.key, found.values, s.elements(pred.set)));
+      }
+      return (found.kind === 'found') !== (pred.not ?? false);
+    }
     case 'opaque':
       say?.(pred.why);
       return s.supposed.get(pred) ?? 'unknown';
@@ -232,6 +188,17 @@ export function undecided(pred: Pred, s: Sight): Open | undefined {
       return undefined;
     case 'not':
       return undecided(pred.of, s);
+    case 'value': {
+      const reading = readOperand(pred.of, s);
+      const [why, key] = reading.kind === 'open' ? [reading.why, reading.key] : ['not known', undefined];
+      const text = pred.text ?? pred.of.text;
+      return { leaf: pred, ...(key !== undefined && { key: `${key}:${text}` }), claim: `'${text}' holds (${why})` };
+    }
+    case 'lookup': {
+      const found = lookUp(pred.set, pred.key, s);
+      const text = pred.text ?? pred.key.map((k) => k.text).join(' . ');
+      return { leaf: pred, key: `${s.visit}:${text}`, claim: `'${text}' holds (${found.kind === 'open' ? found.why : 'not known'})` };
+    }
     case 'chance':
       return { leaf: pred, probability: pred.probability, claim: pred.as };
     case 'opaque':
@@ -343,210 +310,8 @@ function impliedName(glob: string, supposed: readonly SupposedName[]): Truth {
   return 'unknown';
 }
 
-const NO_IPVS = 'nothing about IPVS was captured';
-
-function ipvsSays(field: Field | undefined, ipvs: Sight['ipvs']): string {
-  if (ipvs === 'unknown') return NO_IPVS;
-  if (!ipvs) return 'IPVS did not send it here';
-  if (!field) return 'IPVS sent it here';
-  if (!ipvs.connection) return 'IPVS has no connection for it';
-  const { addr, port, method, controlPort } = ipvs.connection;
-  if (field === 'ipvsmethod') return `its forwarding method is ${method}`;
-  if (field !== 'ipvsportctl') return `its virtual server is ${formatEndpoint(addr, port)}`;
-  return controlPort === undefined ? 'no other connection controls it' : `the connection that controls it is one to port ${controlPort}`;
-}
-
-function readIpvs(field: Field, ipvs: Sight['ipvs']): Value {
-  if (ipvs === 'unknown') return HIDDEN;
-  if (!ipvs?.connection) return ABSENT;
-  const { addr, port, method, controlPort } = ipvs.connection;
-  return field === 'ipvsaddr' ? addr : field === 'ipvsport' ? port : field === 'ipvsmethod' ? IPVS_METHOD[method] : (controlPort ?? ABSENT);
-}
-
 function within(set: Ranges, [lo, hi]: readonly [number, number]): Truth {
   const common = intersect(set, [[lo, hi]]);
   const only = common.length === 1 ? common[0] : undefined;
   return common.length === 0 ? false : only && compare(only[0], lo) === 0 && compare(only[1], hi) === 0 ? true : 'unknown';
-}
-
-/** The ports that a field may show, where the kernel picks one: of the packet, or of the side of its connection that was translated. */
-function undetermined(field: Field, s: Sight): readonly [number, number] | undefined {
-  const { entry } = s.tracked;
-  switch (field) {
-    case 'sport':
-    case 'dport':
-      return s.packet.undetermined?.[field];
-    // both tuples of an ICMP connection have the identifier as their source port, and type and code as the other
-    case 'ctorigsrcport':
-      return isIcmp(entry) ? entry?.loose?.id : entry?.loose?.sport;
-    case 'ctorigdstport':
-      return entry?.loose?.dport;
-    case 'ctrepldstport':
-      return isIcmp(entry) ? undefined : (entry?.anyPort?.src ?? (entry?.reply.dport === entry?.orig.sport ? entry?.loose?.sport : undefined));
-    case 'ctreplsrcport':
-      if (isIcmp(entry)) return entry?.anyPort?.src ?? entry?.anyPort?.dst ?? entry?.loose?.id;
-      return entry?.anyPort?.dst ?? (entry?.reply.sport === entry?.orig.dport ? entry?.loose?.dport : undefined);
-    default:
-      return undefined;
-  }
-}
-
-function isIcmp(entry: Tracked['entry']): boolean {
-  return entry?.orig.proto === ICMP || entry?.orig.proto === ICMPV6;
-}
-
-/** Reports whether a side of a connection has an address that was not captured. */
-function isAddressHidden(field: Field, entry: NonNullable<Tracked['entry']>): boolean {
-  const { anyAddr, loose, orig, reply } = entry;
-  switch (field) {
-    case 'ctorigsrc':
-      return loose?.src !== undefined;
-    case 'ctorigdst':
-      return loose?.dst !== undefined;
-    case 'ctrepldst':
-      return anyAddr?.src !== undefined || (loose?.src !== undefined && equal(reply.dst, orig.src));
-    case 'ctreplsrc':
-      return anyAddr?.dst !== undefined || (loose?.dst !== undefined && equal(reply.src, orig.dst));
-    default:
-      return false;
-  }
-}
-
-function read(field: Field, s: Sight): Value {
-  const p = s.packet;
-  switch (field) {
-    case 'src':
-    case 'dst':
-      return p.undetermined?.[field] === undefined ? p[field] : HIDDEN;
-    case 'proto':
-      return isExtended(p) ? HIDDEN : p.proto;
-    case 'nexthdr':
-      return p.proto;
-    case 'ttl':
-    case 'length':
-    case 'tos':
-    case 'mark':
-      return p[field];
-    case 'sport':
-    case 'dport':
-    case 'flags':
-      return p[field] ?? (isExtended(p) ? HIDDEN : ABSENT);
-    case 'icmp':
-      if (isExtended(p)) return HIDDEN;
-      return p.icmp && (p.proto === ICMP || p.proto === ICMPV6) ? p.icmp.type * 256 + p.icmp.code : ABSENT;
-    case 'fragment':
-      return isExtended(p) ? HIDDEN : 0;
-    case 'pkttype':
-      return p.mac?.dst === 'ff:ff:ff:ff:ff:ff'
-        ? PKT_TYPE.broadcast
-        : p.mac && parseInt(p.mac.dst.slice(0, 2), 16) & 1
-          ? PKT_TYPE.multicast
-          : PKT_TYPE.unicast;
-    case 'macsrc':
-      return p.mac ? macWord(p.mac.src) : s.iif === '' ? ABSENT : HIDDEN;
-    case 'socket':
-      return s.iif === '' ? 1 : 0;
-    case 'uid':
-    case 'gid':
-      // xt_owner: a packet without a socket (forwarded) has no owner
-      return s.iif !== '' ? ABSENT : (p[field] ?? HIDDEN);
-    case 'ctstate':
-      return s.tracked.state;
-    case 'ctdir':
-      return s.tracked.direction === undefined ? ABSENT : s.tracked.direction === 'original' ? 0 : 1;
-    case 'ctexpire':
-      return s.tracked.entry ? HIDDEN : ABSENT;
-    case 'ctstatus':
-    case 'ctmark':
-      return s.tracked.entry?.[field === 'ctstatus' ? 'status' : 'mark'] ?? ABSENT;
-    case 'ctproto':
-      return s.tracked.entry?.orig.proto ?? ABSENT;
-    case 'ctorigsrc':
-    case 'ctorigdst':
-    case 'ctreplsrc':
-    case 'ctrepldst':
-    case 'ctorigsrcport':
-    case 'ctorigdstport':
-    case 'ctreplsrcport':
-    case 'ctrepldstport':
-      return !s.tracked.entry ? ABSENT : isAddressHidden(field, s.tracked.entry) ? HIDDEN : readTuple(field, s.tracked.entry);
-    case 'ipvsaddr':
-    case 'ipvsport':
-    case 'ipvsmethod':
-    case 'ipvsportctl':
-      return readIpvs(field, s.ipvs);
-  }
-}
-
-function readTuple(field: string, entry: NonNullable<Tracked['entry']>): Word {
-  const tuple = field.startsWith('ctorig') ? entry.orig : entry.reply;
-  if (field.endsWith('port')) return field.includes('src') ? tuple.sport : tuple.dport;
-  return field.endsWith('src') ? tuple.src : tuple.dst;
-}
-
-export function macWord(mac: string): Word {
-  const hex = mac.replaceAll(':', '');
-  return [0, 0, parseInt(hex.slice(0, 4), 16), parseInt(hex.slice(4), 16)];
-}
-
-const STATE_NAMES = Object.fromEntries(Object.entries(CT_STATE).map(([name, n]) => [n, name]));
-
-function sayValue(field: Field, value: Value, s: Sight, say: Say): void {
-  if (field.startsWith('ipvs')) return say(ipvsSays(field, s.ipvs));
-  if (value === ABSENT) return say(`the packet has no ${field.replace(/^ct/, 'conntrack ')}`);
-  if (value === HIDDEN) return say(`${field} is not known`);
-  if (typeof value !== 'number') return say(formatAddr(value));
-  switch (field) {
-    case 'src':
-    case 'dst':
-    case 'ctorigsrc':
-    case 'ctorigdst':
-    case 'ctreplsrc':
-    case 'ctrepldst':
-      return say(formatAddr(value));
-    case 'proto':
-    case 'nexthdr':
-    case 'ctproto':
-      return say(formatProtocol(value));
-    case 'mark':
-    case 'ctmark':
-      return say(formatMark(value));
-    case 'flags':
-      return say(formatTcpFlags(value));
-    case 'icmp':
-      return say(`type ${value >>> 8} code ${value & 255}`);
-    case 'ctstate':
-      return say(STATE_NAMES[value] ?? String(value));
-    case 'ctstatus':
-      return say(statusNames(value));
-    case 'ctdir':
-      return say(s.tracked.direction ?? 'none');
-    case 'sport':
-    case 'dport':
-    case 'ctorigsrcport':
-    case 'ctorigdstport':
-    case 'ctreplsrcport':
-    case 'ctrepldstport': {
-      const range = undetermined(field, s);
-      return say(range ? `${range[0]}-${range[1]}, picked by the kernel` : String(value));
-    }
-    default:
-      return say(String(value));
-  }
-}
-
-export function formatMark(mark: number): string {
-  return mark === 0 ? '0' : `0x${mark.toString(16)}`;
-}
-
-function statusNames(bits: number): string {
-  const names = Object.entries(CT_STATUS).filter(([, bit]) => bits & bit);
-  return names.map(([name]) => name).join(',') || 'no status';
-}
-
-export function typeName(bits: number): string {
-  return Object.entries(ADDR_TYPE)
-    .filter(([, bit]) => bits & bit)
-    .map(([name]) => name)
-    .join(',');
 }

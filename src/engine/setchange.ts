@@ -20,7 +20,7 @@ import type { Packet } from '../model/packet.ts';
 import type { IpSet, SetPart, SetQuestion, Statement } from '../model/ruleset.ts';
 import { describe, findSame, hasRunOut, isWhole, testSet, valuesOf, whyNever } from './ipset.ts';
 import type { LiveSet } from './liveset.ts';
-import type { Sight } from './pred.ts';
+import type { Sight } from './sight.ts';
 import type { SetValue } from './setindex.ts';
 
 type SetChange = Extract<Statement, { kind: 'setmember' }>;

@@ -1,17 +1,84 @@
 // What the predicates of a rule may look at, of a packet at one place of its visit.
-import { familyOf } from '../net/addr.ts';
+import { familyOf, type Addr } from '../net/addr.ts';
 import type { Span } from '../model/finding.ts';
 import type { Namespace } from '../model/host.ts';
+import type { ForwardingMethod } from '../model/ipvs.ts';
+import type { Operand, SetReference } from '../model/operand.ts';
 import type { Packet } from '../model/packet.ts';
-import { ADDR_TYPE, CT_STATE, type Hook, type Pred } from '../model/ruleset.ts';
+import { ADDR_TYPE, CT_STATE, type Hook, type Pred, type Table, type Truth } from '../model/ruleset.ts';
 import type { Choices } from './choice.ts';
-import type { Connection } from './conntrack.ts';
+import type { Connection, Entry } from './conntrack.ts';
 import { Fib, localKey } from './fib.ts';
 import { directed } from './ipvs.ts';
 import type { IpvsTable } from './ipvstable.ts';
-import type { LiveSets } from './liveset.ts';
-import type { DeviceField, Sight, SupposedName, Tracked } from './pred.ts';
+import type { LiveSet, LiveSets } from './liveset.ts';
+import type { LiveNftSet, LiveNftSets } from './nftset.ts';
+import { readFib } from './nftfib.ts';
+import type { Reading } from './operand.ts';
 import { place, rpfilterMatch, type Router } from './routing.ts';
+
+/** What conntrack knows of the packet at this hook (struct nf_conn as the matches see it). */
+export interface Tracked {
+  readonly state: number;
+  readonly direction?: 'original' | 'reply';
+  readonly entry?: Pick<Entry, 'orig' | 'reply' | 'status' | 'mark'> & Partial<Pick<Entry, 'anyPort' | 'anyAddr' | 'loose' | 'zone'>>;
+}
+
+/** What IPVS has to do with a packet that it marked (struct ip_vs_conn as xt_ipvs sees it). */
+export interface Directed {
+  /** Absent where it finds none for the packet. */
+  readonly connection?: {
+    readonly addr: Addr;
+    readonly port: number;
+    readonly method: ForwardingMethod;
+    /** The virtual port of the connection that controls it, where one does. */
+    readonly controlPort?: number;
+  };
+}
+
+/** Everything a predicate may look at: struct xt_action_param, plus the namespace behind it. */
+export interface Sight {
+  /** Tells this visit of this packet from others: what is supposed of its devices holds for it alone. */
+  readonly visit: string;
+  readonly packet: Packet;
+  readonly hook: Hook;
+  /** Input and output device; '' for none, undefined for one that is not known. */
+  readonly iif: string | undefined;
+  readonly oif: string | undefined;
+  readonly physin: string | undefined;
+  /** The link-layer address of the input device, to which the frame came. */
+  ownMac?(): string | undefined;
+  readonly physout: string;
+  readonly tracked: Tracked;
+  /** Undefined where IPVS did not send the packet here; unknown where nothing about IPVS was captured. */
+  readonly ipvs?: Directed | 'unknown' | undefined;
+  set(name: string): LiveSet | undefined;
+  /** A set of the nft table whose rules are walked. */
+  elements(set: SetReference): LiveNftSet | undefined;
+  /** What the routing tables say of an address, for nft. */
+  fib(asked: Operand & { kind: 'fib' }): Reading;
+  /** Where ipset says that it could not list the sets. */
+  readonly setsRefused?: Span | undefined;
+  /** Names of devices that an unknown one has been supposed to match, or not to. */
+  supposedNames(field: DeviceField): readonly SupposedName[];
+  /** ADDR_TYPE bit of a side's address by the FIB, on any device or on one; undefined when not captured. */
+  addressType(side: 'src' | 'dst', device: string | undefined): { readonly type: number; readonly at?: Span } | undefined;
+  /** The reverse-path question of xt_rpfilter. */
+  reversePath(pred: Pred & { kind: 'rpfilter' }): { readonly ok: Truth; readonly saw: string; readonly at?: Span };
+  /** Truths already supposed for undecidable predicates of this evaluation. */
+  readonly supposed: ReadonlyMap<Pred, boolean>;
+}
+
+/** What was supposed of a device that nobody knows: that its name matches a glob, or does not. */
+export interface SupposedName {
+  readonly glob: string;
+  readonly matches: boolean;
+}
+
+export type DeviceField = (Pred & { kind: 'name' })['field'];
+
+/** Hears the value seen, and the captured line it is from. */
+export type Say = (saw: string, at?: Span) => void;
 
 /** The packet where it is. */
 export interface Seen {
@@ -26,6 +93,8 @@ export interface Seen {
   readonly connection: Connection | undefined;
   /** IPVS has dealt with it. */
   readonly balanced: boolean;
+  /** The table whose rules are walked. */
+  readonly table: Table | undefined;
   readonly devices: Readonly<Record<DeviceField, SupposedName[]>>;
   readonly choices: Choices;
 }
@@ -33,13 +102,14 @@ export interface Seen {
 /** What the walk keeps for the namespace. */
 interface Kept {
   readonly sets: LiveSets;
+  readonly nftSets: LiveNftSets;
   readonly servers: IpvsTable;
   readonly router: Router;
 }
 
 /** Everything that a rule may ask about the packet now. */
-export function sightOf(of: Seen, { sets, servers, router }: Kept, supposed: ReadonlyMap<Pred, boolean>): Sight {
-  const { ns, visit, packet, hook, iif, oif, physin, physout, connection, balanced, devices, choices } = of;
+export function sightOf(of: Seen, { sets, nftSets, servers, router }: Kept, supposed: ReadonlyMap<Pred, boolean>): Sight {
+  const { ns, visit, packet, hook, iif, oif, physin, physout, connection, balanced, devices, choices, table } = of;
   return {
     visit,
     ownMac: () => ns.links.find((l) => l.name === iif)?.mac,
@@ -54,6 +124,8 @@ export function sightOf(of: Seen, { sets, servers, router }: Kept, supposed: Rea
     ipvs: balanced ? directed(servers, packet) : ns.ipvs ? undefined : 'unknown',
     supposed,
     set: (name) => sets.get(name),
+    elements: (set) => nftSets.get(table, set),
+    fib: (asked) => readFib(asked, { ns, packet, hook, iif, oif, router }),
     setsRefused: ns.setsRefused,
     supposedNames: (field) => devices[field],
     addressType: (side, device) => addressType(ns, packet, side, device, choices),

@@ -1,18 +1,21 @@
 // Carrying out the targets that a table goes on after: marks, tracking, header fields. xt_MARK, xt_connmark, xt_CT, xt_HL, xt_DSCP, ...
 import type { Packet } from '../model/packet.ts';
-import { CT_STATE, CT_STATUS, type Statement } from '../model/ruleset.ts';
+import { CT_STATE, CT_STATUS, type AssignedField, type Statement } from '../model/ruleset.ts';
 import type { ConntrackSettings } from '../model/zone.ts';
-import type { Addr } from '../net/addr.ts';
+import { formatAddr, type Addr, type Word } from '../net/addr.ts';
 import { formatTcpFlags } from '../net/proto.ts';
 import { newEntry, type Connection } from './conntrack.ts';
 import type { NatStatement } from './nat.ts';
-import { formatMark } from './pred.ts';
+import { formatMark } from './field.ts';
 import { DEFAULT_ZONE, sayZone, type AskedZone } from './zone.ts';
 
 /** A statement after which the next rule is tried. */
 export type Passing = Exclude<
   Statement,
-  { kind: 'verdict' | 'jump' | 'goto' | 'reject' | 'gate' | 'npt' | 'anymark' | 'opaque' | 'setmember' | 'mapset' } | NatStatement
+  
+  | { kind: 'verdict' | 'jump' | 'goto' | 'reject' | 'gate' | 'npt' | 'anymark' | 'opaque' | 'setmember' | 'mapset' }
+  | { kind: 'if' | 'vmap' | 'assign' | 'translate' | 'element' }
+  | NatStatement
 >;
 
 /** What a statement changed; `did` says it in words. */
@@ -82,5 +85,51 @@ export function carryOut(statement: Passing, packet: Packet, connection: Connect
       return { did: statement.mss === 'clamp' ? 'clamps the TCP MSS to the path MTU' : `sets the TCP MSS to ${statement.mss}` };
     case 'note':
       return { did: statement.as };
+  }
+}
+
+/** Gives a header field or a mark a value: nft_meta_set_eval(), nft_ct_set_eval(), nft_payload_set_eval(). */
+export function assign(to: AssignedField, value: Word, packet: Packet, connection: Connection | undefined): Effect {
+  const n = typeof value === 'number' ? value : 0;
+  const told = (from: string, now: string): string => `${to} ${from} -> ${now}`;
+  switch (to) {
+    case 'mark': {
+      const { undetermined, ...rest } = packet;
+      const { mark: _mark, ...others } = undetermined ?? {};
+      return { packet: { ...rest, ...(Object.keys(others).length > 0 && { undetermined: others }), mark: n }, did: told(formatMark(packet.mark), formatMark(n)) };
+    }
+    case 'ctmark': {
+      const entry = connection && 'entry' in connection ? connection.entry : undefined;
+      if (!entry) return { did: 'nothing: the packet has no connection' };
+      const did = told(formatMark(entry.mark), formatMark(n));
+      entry.mark = n;
+      return { did };
+    }
+    case 'ttl':
+      return { packet: { ...packet, ttl: n & 255 }, did: told(String(packet.ttl), String(n & 255)) };
+    case 'tos':
+      return { packet: { ...packet, tos: n & 255 }, did: told(String(packet.tos), String(n & 255)) };
+    case 'dscp':
+      return { packet: { ...packet, tos: ((n & 63) << 2) | (packet.tos & 3) }, did: told(String(packet.tos >>> 2), String(n & 63)) };
+    case 'src':
+    case 'dst': {
+      const { undetermined, ...rest } = packet;
+      const { [to]: _addr, ...others } = undetermined ?? {};
+      return {
+        packet: { ...rest, [to]: value as Addr, ...(Object.keys(others).length > 0 && { undetermined: others }) },
+        did: told(formatAddr(packet[to]), formatAddr(value)),
+      };
+    }
+    case 'sport':
+    case 'dport': {
+      const { undetermined, ...rest } = packet;
+      const { [to]: _port, ...others } = undetermined ?? {};
+      return {
+        packet: { ...rest, [to]: n & 0xffff, ...(Object.keys(others).length > 0 && { undetermined: others }) },
+        did: told(String(packet[to]), String(n & 0xffff)),
+      };
+    }
+    case 'pkttype':
+      return { did: `pkttype -> ${n}` };
   }
 }

@@ -2,33 +2,11 @@
 import { formatAddr, type Family } from '../net/addr.ts';
 import type { Namespace } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
-import type { Hook } from '../model/ruleset.ts';
-import { NOT, type Choices } from './choice.ts';
 import { place, type Refusal, type Router } from './routing.ts';
-
-/** nft chains at this hook that are not read yet may do anything. */
-export function foreignChain(ns: Namespace, hook: Hook, family: Family, choices: Choices): Refusal | undefined {
-  for (const c of ns.foreignChains ?? []) {
-    if (c.hook !== hook || (c.family !== 'both' && c.family !== family)) continue;
-    const what = `the nft chain ${c.name} lets it pass unchanged (nft rules are not read yet)`;
-    const passes = choices.choose(`nft:${place(ns)}:${c.name}`, [
-      { value: true, what, at: c.at },
-      { value: false, what: `${NOT}${what}`, at: c.at },
-    ]);
-    if (!passes)
-      return {
-        kind: 'refused',
-        outcome: 'cannot-tell',
-        why: `the nft chain ${c.name} on ${place(ns)} decides, and nft rules are not read yet`,
-        at: c.at,
-      };
-  }
-  return undefined;
-}
 
 /** Rules that nobody captured may do anything; those of a container's namespace are taken to be none, as they mostly are. */
 export function missingRules(ns: Namespace, family: Family, router: Router): Refusal | undefined {
-  if (ns.stub || ns.foreignChains || ns.captured[family === 4 ? 'rules4' : 'rules6']) return undefined;
+  if (ns.stub || ns.captured[family === 4 ? 'rules4' : 'rules6']) return undefined;
   const tool = family === 4 ? 'iptables' : 'ip6tables';
   const claim = `${place(ns)} has no ${tool} rules that matter (none were captured)`;
   if (ns.name !== '') {

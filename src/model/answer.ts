@@ -7,7 +7,7 @@ const Port = z.int().min(0).max(65535);
 const PortRange = z.tuple([Port, Port]);
 const Truth = z.union([z.boolean(), z.literal('unknown')]);
 const VerdictName = z.enum(['yes', 'no', 'cannot-tell']);
-const HookName = z.enum(['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING']);
+const HookName = z.enum(['INGRESS', 'PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING', 'EGRESS']);
 const BackendName = z.enum(['legacy', 'nft', 'unknown']);
 
 const Packet = z
@@ -57,6 +57,7 @@ const Step = z.discriminatedUnion('step', [
     at: Place.optional(),
     truth: Truth,
     reason: Reason,
+    ended: Reason.optional().describe('a later condition of the rule that was false: it ended there'),
     did: z.string().optional(),
   }),
   z.strictObject({ step: z.literal('skipped'), ...inChain, from: z.int(), to: z.int(), count: z.int(), misses: z.record(z.string(), z.int()) }),

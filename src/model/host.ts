@@ -4,7 +4,7 @@ import type { LogEvidence } from './evidence.ts';
 import type { Finding, Span } from './finding.ts';
 import type { Ipvs } from './ipvs.ts';
 import type { Tuple } from './packet.ts';
-import type { Hook, IpSet, Table } from './ruleset.ts';
+import type { IpSet, Table } from './ruleset.ts';
 import type { Witness } from './witness.ts';
 
 /** A VXLAN device. */
@@ -193,12 +193,12 @@ export interface ConntrackEntry {
   readonly at: Span;
 }
 
-/** A base chain of an nft table that is not read yet. */
+/** A base chain of nft for something else than IP packets, which is not followed: frames that a bridge passes on, ARP. */
 export interface ForeignChain {
-  /** `inet firewalld filter_INPUT` */
+  /** `bridge filter forward` */
   readonly name: string;
-  readonly family: Family | 'both';
-  readonly hook: Hook;
+  readonly family: string;
+  readonly hook: string;
   readonly at: Span;
 }
 

@@ -3,8 +3,10 @@ import type { Addr, Family, Masked, Prefix, Word } from '../net/addr.ts';
 import type { Ranges } from '../net/intervals.ts';
 import type { Span } from './finding.ts';
 import type { ForwardingMethod } from './ipvs.ts';
+import type { NftSet, Operand, SetReference, ValueRange } from './operand.ts';
 
-export type Hook = 'PREROUTING' | 'INPUT' | 'FORWARD' | 'OUTPUT' | 'POSTROUTING';
+/** INGRESS and EGRESS: of a device, before and behind the others; nft only. */
+export type Hook = 'INGRESS' | 'PREROUTING' | 'INPUT' | 'FORWARD' | 'OUTPUT' | 'POSTROUTING' | 'EGRESS';
 export type Truth = true | false | 'unknown';
 
 /** Numbers a decision can look at. Connection fields are empty for a packet without a conntrack entry. */
@@ -44,8 +46,11 @@ export type Field =
   | 'ipvsaddr'
   | 'ipvsport'
   | 'ipvsmethod'
-  | 'ipvsportctl';
-// proto: of IPv6, the last header, as ipv6_find_hdr() finds it; nexthdr: the first.   icmp: type * 256 + code.   macsrc: the 48-bit address as [0, 0, high 16 bits, low 32 bits].   fragment: 1 for a later fragment, else 0.   socket: 1 for a packet that a socket of this host sent, else 0.   ipvs...: of the IPVS connection: its virtual end, its forwarding method, the virtual port of the connection that controls it.
+  | 'ipvsportctl'
+  | 'nfproto'
+  | 'ethertype'
+  | 'ctzone';
+// nfproto: NFPROTO_IPV4 2 or NFPROTO_IPV6 10.   ethertype: 0x0800 or 0x86dd.   proto: of IPv6, the last header, as ipv6_find_hdr() finds it; nexthdr: the first.   icmp: type * 256 + code.   macsrc: the 48-bit address as [0, 0, high 16 bits, low 32 bits].   fragment: 1 for a later fragment, else 0.   socket: 1 for a packet that a socket of this host sent, else 0.   ipvs...: of the IPVS connection: its virtual end, its forwarding method, the virtual port of the connection that controls it.
 
 /** Values of the field `ctstate`. */
 export const CT_STATE = { INVALID: 0, NEW: 1, ESTABLISHED: 2, RELATED: 3, UNTRACKED: 4 } as const;
@@ -148,6 +153,10 @@ export type Pred = (
   | { readonly kind: 'u32'; readonly tests: readonly U32Test[] }
   /** True with `probability` (0 to 1) independently for each packet that reaches it. */
   | { readonly kind: 'chance'; readonly probability: number; readonly as: string }
+  /** Whether what is computed is one of the values. */
+  | { readonly kind: 'value'; readonly of: Operand; readonly among: readonly ValueRange[]; /** None of them; without a value neither holds. */ readonly not?: true }
+  /** Whether a set has an element for the key: nft_lookup_eval(). */
+  | { readonly kind: 'lookup'; readonly key: readonly Operand[]; readonly set: SetReference; readonly not?: true }
   /** Undecidable from packet and captures. Equal `key`s within one walk have equal answers (the same hidden state is asked). */
   | {
       readonly kind: 'opaque';
@@ -213,8 +222,39 @@ export type Statement =
   | { readonly kind: 'note'; readonly as: string }
   /** A target that is not modelled: what it does, and whether the table goes on after it, is unknown. */
   | { readonly kind: 'opaque'; readonly as: string; readonly why: string }
+  /** A condition behind something that has been done already: where it is false the rule ends. */
+  | { readonly kind: 'if'; readonly pred: Pred }
+  /** Does what a map has for the key; ends the rule where it has nothing: nft_lookup_eval() with a verdict. */
+  | { readonly kind: 'vmap'; readonly key: readonly Operand[]; readonly map: SetReference; readonly text: string }
+  /** Gives a field of the packet or its connection a computed value. */
+  | { readonly kind: 'assign'; readonly to: AssignedField; readonly value: Operand; readonly text: string }
+  /** A translation to what is computed; one that is written down is `dnat` or `snat`. */
+  | {
+      readonly kind: 'translate';
+      readonly by: 'dnat' | 'snat' | 'redirect' | 'masquerade';
+      readonly addr?: Operand;
+      readonly port?: Operand;
+      readonly range: NatRange;
+      /** The address keeps its own bits behind the prefix. */
+      readonly prefix?: true;
+      readonly text: string;
+    }
+  /** Changes a set of nft for later rules of the walk: nft_dynset_eval(). */
+  | {
+      readonly kind: 'element';
+      readonly op: 'add' | 'update' | 'delete';
+      readonly set: string;
+      readonly key: readonly Operand[];
+      readonly data?: readonly Operand[];
+      /** A statement of the element that may end the rule: `limit rate 5/second`. */
+      readonly gate?: string;
+      readonly text: string;
+    }
   /** Sets the mark to a value that is not modelled; the next rule is tried. */
   | { readonly kind: 'anymark'; readonly as: string; readonly why: string };
+
+/** What nft can write: a header field, the mark, or the connection's. */
+export type AssignedField = 'mark' | 'ctmark' | 'ttl' | 'tos' | 'dscp' | 'src' | 'dst' | 'sport' | 'dport' | 'pkttype';
 
 export interface Counters {
   readonly packets: number;
@@ -239,9 +279,20 @@ export interface Chain {
   readonly rules: readonly Rule[];
   readonly at: Span;
   /** Set for a base chain: what it hangs on. */
-  readonly base?: { readonly hook: Hook; readonly policy: 'accept' | 'drop'; readonly priority?: number };
+  readonly base?: {
+    readonly hook: Hook;
+    readonly policy: 'accept' | 'drop';
+    readonly priority?: number;
+    /** Of a chain that nft names; iptables' own follows from its table. */
+    readonly type?: ChainType;
+    /** Of netdev: where it hangs. */
+    readonly devices?: readonly string[];
+  };
   readonly counters?: Counters;
 }
+
+/** route: the packet is routed again when the chain has changed what routing looks at. */
+export type ChainType = 'filter' | 'nat' | 'route';
 
 export type Backend = 'legacy' | 'nft' | 'unknown';
 
@@ -251,6 +302,10 @@ export interface Table {
   readonly family: Family;
   readonly name: string;
   readonly chains: Readonly<Record<string, Chain>>;
+  /** Of nft: its sets and maps. */
+  readonly sets?: Readonly<Record<string, NftSet>>;
+  /** Of a table that iptables does not know: how nft calls it, `inet firewalld`. An inet table is two of these, one of each family. */
+  readonly nft?: string;
 }
 
 /** One value of a set element: an address block, a port with its protocol, a name... in the order of the set's type. */

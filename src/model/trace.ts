@@ -2,7 +2,7 @@
 import type { Finding, Span } from './finding.ts';
 import type { ForwardingMethod } from './ipvs.ts';
 import type { Packet } from './packet.ts';
-import type { Backend, Hook, Pred, Statement, Truth } from './ruleset.ts';
+import type { Backend, ChainType, Hook, Pred, Statement, Truth } from './ruleset.ts';
 import type { Family } from '../net/addr.ts';
 
 /** Why a Pred came out as it did. */
@@ -23,7 +23,9 @@ interface AtHook {
 interface InChain extends AtHook {
   readonly backend: Backend;
   readonly family: Family;
+  /** `filter`; of tables that iptables does not know as nft calls them: `inet firewalld`. */
   readonly table: string;
+  readonly type: ChainType;
   readonly chain: string;
 }
 
@@ -43,6 +45,8 @@ export type Step =
       readonly truth: Truth;
       readonly reason: Reason;
       readonly then: readonly Statement[];
+      /** A condition behind what it did that was false: the rule ended there, and the next one was tried. */
+      readonly ended?: Reason;
       /** What it did, in words: `mark 0 -> 0x4000`, `jump KUBE-SEP-...`. */
       readonly did?: string;
       /** One single condition kept it from deciding, and that condition is worth telling. */

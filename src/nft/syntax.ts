@@ -152,7 +152,11 @@ export type ExprSyntax =
   /** Words that are not understood. */
   | { readonly kind: 'opaque'; readonly words: string; readonly why: string };
 
-/** `in` stands where nothing is written: equality for most, some of the bits for flags. */
+/**
+ * `in` is what nft says without an operator about flags (tcp flags; ct state, status, label, event), which is: some of these bits; and about
+ * a list, a set or a reference, which is: one of these, `==` before it or not. All else without an operator is `==`, and `==` before
+ * flags asks for just these bits. JSON: `in` stays; `==` is `in` where a set or a reference stands on the right.
+ */
 export type Relation = 'in' | '==' | '!=' | '<' | '>' | '<=' | '>=' | '!';
 
 export type StatementSyntax =
@@ -200,7 +204,14 @@ export type StatementSyntax =
   /** `reject with icmp type host-unreachable`; nothing where it is the default of the family. */
   | { readonly kind: 'reject'; readonly type?: 'tcp reset' | 'icmp' | 'icmpv6' | 'icmpx'; readonly code?: ExprSyntax }
   /** `add @set { ip saddr timeout 10s }`; of a map with `data`. */
-  | { readonly kind: 'element'; readonly op: 'add' | 'update' | 'delete'; readonly set: string; readonly element: ElementSyntax }
+  | {
+      readonly kind: 'element';
+      readonly op: 'add' | 'update' | 'delete';
+      readonly set: string;
+      readonly element: ElementSyntax;
+      /** `meter x size 65535 { ... }`: the set is the rule's own, and has this size. */
+      readonly meter?: number;
+    }
   | { readonly kind: 'notrack' }
   | { readonly kind: 'tproxy'; readonly family?: 'ip' | 'ip6'; readonly addr?: ExprSyntax; readonly port?: ExprSyntax }
   /** `synproxy mss 1460 wscale 7 timestamp`: the words after it. */

@@ -97,8 +97,8 @@ function traceJson(t: Trace, all: boolean): Json {
 /** Without --all a rule that did not match is told as a count, like those around it; near misses stand apart. */
 function counted(s: Step): Step {
   if (s.step !== 'rule' || s.truth !== false) return s;
-  const { hook, backend, family, table, chain, number } = s;
-  return { step: 'skipped', hook, backend, family, table, chain, from: number, to: number, count: 1, misses: { other: 1 } };
+  const { hook, backend, family, table, type, chain, number } = s;
+  return { step: 'skipped', hook, backend, family, table, type, chain, from: number, to: number, count: 1, misses: { other: 1 } };
 }
 
 function translationJson(t: Translation | undefined): Json | undefined {
@@ -124,6 +124,7 @@ function stepJson(s: Step): Json {
         at: spanJson(s.at),
         truth: s.truth,
         reason: reasonJson(s.reason),
+        ended: s.ended && reasonJson(s.ended),
         did: s.did,
       };
     case 'skipped':

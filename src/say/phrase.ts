@@ -194,7 +194,7 @@ export function decisive(c: Course): string[] {
 function emptyChains(t: Trace): { readonly node: string; readonly step: Extract<Step, { step: 'rule' }> & { readonly did: string } }[] {
   return t.hops.flatMap(({ node, steps }) =>
     steps.flatMap((step) =>
-      step.step === 'rule' && step.table === 'nat' && step.chain === step.hook && step.did?.endsWith(EMPTY)
+      step.step === 'rule' && step.type === 'nat' && step.chain === step.hook && step.did?.endsWith(EMPTY)
         ? [{ node, step: { ...step, did: step.did } }]
         : [],
     ),

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { evaluate, explain, undecided, type Directed, type Sight } from '../../src/engine/pred.ts';
+import { evaluate, explain, undecided } from '../../src/engine/pred.ts';
+import type { Directed, Sight } from '../../src/engine/sight.ts';
 import { readSave } from '../../src/iptables-parser/index.ts';
 import { isError, parseAddr, type Addr } from '../../src/net/addr.ts';
 import { CT_STATE, type Pred } from '../../src/model/ruleset.ts';

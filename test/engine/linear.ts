@@ -1,6 +1,6 @@
 // A set without its index, and the packet that asks it: the yardstick for the index.
 import { LiveSet } from '../../src/engine/liveset.ts';
-import type { Sight } from '../../src/engine/pred.ts';
+import type { Sight } from '../../src/engine/sight.ts';
 import type { Packet } from '../../src/model/packet.ts';
 import { CT_STATE, type IpSet, type SetMember } from '../../src/model/ruleset.ts';
 

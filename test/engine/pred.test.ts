@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseAddr, isError, type Addr } from '../../src/net/addr.ts';
-import { evaluate, type Sight } from '../../src/engine/pred.ts';
+import { evaluate } from '../../src/engine/pred.ts';
+import type { Sight } from '../../src/engine/sight.ts';
 import { CT_STATE } from '../../src/model/ruleset.ts';
 import type { Packet, Pred, Truth } from '../../src/index.ts';
 import { answer, router } from './router.ts';

@@ -1,0 +1,58 @@
+// The nft rules of one namespace: of `nft list ruleset` in words or in JSON, beside what iptables-nft saved of its own tables.
+import type { Finding } from '../model/finding.ts';
+import type { ForeignChain } from '../model/host.ts';
+import type { Rule, Table } from '../model/ruleset.ts';
+import { readNftJson } from '../nft/json.ts';
+import { lowerRuleset } from '../nft/lower.ts';
+import type { NftFamily, RulesetSyntax, TableSyntax } from '../nft/syntax.ts';
+import { readNftText } from '../nft/text.ts';
+import type { CaptureFile } from './namespace.ts';
+
+/** The tables of a namespace, those of iptables-save among them. */
+export interface NftTables {
+  readonly tables: readonly Table[];
+  readonly foreignChains: readonly ForeignChain[];
+  readonly findings: readonly Finding[];
+}
+
+/**
+ * Puts the listings of nft beside the tables that iptables saved. A table of iptables-nft is in both: its words are iptables' where the
+ * two agree in chains and rules, else nft's, and only what nft cannot show is taken from the other. Text goes before JSON.
+ */
+export function readNft(files: readonly CaptureFile[], saved: readonly Table[]): NftTables {
+  const findings: Finding[] = [];
+  const listed: TableSyntax[] = [];
+  for (const file of files) {
+    const read = /^\ufeff?\s*\{/.test(file.text) ? readNftJson(file.text, file.path) : readNftText(file.text, file.path);
+    const fresh = read.tables.filter((t) => !listed.some((l) => l.family === t.family && l.name === t.name));
+    // a second listing of what is known says nothing new, its oddities least of all
+    if (fresh.length > 0 || listed.length === 0) findings.push(...read.findings);
+    listed.push(...fresh);
+  }
+  const twinOf = (family: NftFamily, name: string): Table | undefined =>
+    saved.find((t) => t.name === name && t.backend !== 'legacy' && !t.nft && t.family === (family === 'ip6' ? 6 : 4) && (family === 'ip' || family === 'ip6'));
+  const own = listed.filter((t) => {
+    const twin = twinOf(t.family, t.name);
+    return !twin || !isSame(t, twin);
+  });
+  const ruleset: RulesetSyntax = { tables: own, findings: [] };
+  const lowered = lowerRuleset(ruleset, (family, table, chain, number) => savedRule(twinOf(family, table), chain, number));
+  const replaced = new Set(own.map((t) => twinOf(t.family, t.name)));
+  return {
+    tables: [...saved.filter((t) => !replaced.has(t)), ...lowered.tables],
+    foreignChains: lowered.unfollowed.map((c) => ({ name: `${c.family} ${c.table} ${c.chain}`, family: c.family, hook: c.hook, at: c.at })),
+    findings: [...findings, ...lowered.findings],
+  };
+}
+
+/** Whether a listing shows the chains of a saved table, with as many rules in each. */
+function isSame(listed: TableSyntax, saved: Table): boolean {
+  return listed.chains.every((c) => {
+    const twin = Object.hasOwn(saved.chains, c.name) ? saved.chains[c.name] : undefined;
+    return twin ? twin.rules.length === c.rules.length : c.rules.length === 0;
+  });
+}
+
+function savedRule(saved: Table | undefined, chain: string, number: number): Rule | undefined {
+  return saved && Object.hasOwn(saved.chains, chain) ? saved.chains[chain]!.rules[number - 1] : undefined;
+}

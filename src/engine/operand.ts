@@ -1,0 +1,236 @@
+// What an operand of a rule comes to, for the packet at hand: the expressions of nft, nft_payload_eval(), nft_meta_get_eval(), ...
+import { formatAddr, type Word } from '../net/addr.ts';
+import type { NftElement, Operand, SetReference, Value, ValueRange } from '../model/operand.ts';
+import { CT_STATE, type Field } from '../model/ruleset.ts';
+import type { Span } from '../model/finding.ts';
+import { bytesOf } from './bytes.ts';
+import { formatValue, hasValue, type LiveNftSet } from './nftset.ts';
+import { ABSENT, formatMark, HIDDEN, read, undetermined } from './field.ts';
+import type { Sight } from './sight.ts';
+
+export type Reading =
+  | { readonly kind: 'known'; readonly value: Value; /** Of an interval: its end. */ readonly to?: Value; readonly at?: Span }
+  /** The packet has no such thing: the rule ends. */
+  | { readonly kind: 'none' }
+  | {
+      readonly kind: 'open';
+      readonly why: string;
+      /** Equal within one walk where the same is asked. */
+      readonly key?: string;
+      /** Where it is one of these numbers; `even` when each is as likely as another. */
+      readonly among?: readonly [number, number];
+      readonly even?: boolean;
+    };
+
+const NONE: Reading = { kind: 'none' };
+const STATE_BIT = { [CT_STATE.INVALID]: 1, [CT_STATE.ESTABLISHED]: 2, [CT_STATE.RELATED]: 4, [CT_STATE.NEW]: 8, [CT_STATE.UNTRACKED]: 64 };
+
+const known = (value: Value, at?: Span): Reading => ({ kind: 'known', value, ...(at && { at }) });
+
+/** Elements that were chosen where a key is open, for one rule. */
+export type Chosen = ReadonlyMap<readonly Operand[], NftElement | undefined>;
+
+export function readOperand(op: Operand, s: Sight, chosen?: Chosen): Reading {
+  switch (op.kind) {
+    case 'constant':
+      return known(op.value);
+    case 'field': {
+      const value = readField(op.field, s);
+      if (value.kind !== 'known' || op.field !== 'ctstate') return value;
+      return known(STATE_BIT[value.value as keyof typeof STATE_BIT]);
+    }
+    case 'device': {
+      const name = s[op.field];
+      return name === undefined ? { kind: 'open', why: 'the interface is not known', key: `${s.visit}:${op.field}` } : known(name);
+    }
+    case 'payload':
+      return readPayload(op, s);
+    case 'bits':
+      return readBits(op, s, chosen);
+    case 'map':
+      return readMap(op, s, chosen);
+    case 'fib':
+      return s.fib(op);
+    case 'drawn':
+      if (op.mod === 1) return known(op.offset);
+      return {
+        kind: 'open',
+        why: DRAWN[op.by],
+        among: [op.offset, op.offset + op.mod - 1],
+        even: op.by !== 'hash',
+        ...(op.by === 'hash' && { key: `${s.visit}:${op.text}` }),
+      };
+    case 'hidden':
+      return { kind: 'open', why: op.why, key: `${s.visit}:${op.text}` };
+  }
+}
+
+function readField(field: Field, s: Sight): Reading {
+  const value = read(field, s);
+  if (value === ABSENT) return NONE;
+  const among = undetermined(field, s);
+  if (among) return { kind: 'open', why: `the kernel picks the port from ${among[0]}-${among[1]}`, among, key: `${s.visit}:${field}` };
+  return value === HIDDEN ? { kind: 'open', why: 'not given in the question', key: `${s.visit}:${field}` } : known(value);
+}
+
+const DRAWN = {
+  random: 'a random number, drawn for each packet',
+  inc: 'a counter that each packet moves on',
+  hash: 'a hash of the packet, which is not computed here',
+} as const;
+
+function readBits(op: Operand & { kind: 'bits' }, s: Sight, chosen: Chosen | undefined): Reading {
+  const of = readOperand(op.of, s, chosen);
+  if (of.kind !== 'known') return of;
+  const by = readOperand(op.by, s, chosen);
+  if (by.kind !== 'known') return by;
+  if (typeof of.value !== 'number' || typeof by.value !== 'number') {
+    if (typeof of.value === 'string' || typeof by.value === 'string' || typeof of.value === 'number' || typeof by.value === 'number')
+      return { kind: 'open', why: 'such values are not combined' };
+    const [a, b] = [of.value, by.value];
+    const each = (f: (x: number, y: number) => number): Word => a.map((x, i) => f(x, b[i]!) >>> 0) as unknown as Word;
+    if (op.op === '<<' || op.op === '>>') return { kind: 'open', why: 'such values are not shifted' };
+    return known(each((x, y) => (op.op === '&' ? x & y : op.op === '|' ? x | y : x ^ y)));
+  }
+  const [a, b] = [of.value, by.value];
+  const cut = op.width >= 32 ? 0xffffffff : 2 ** op.width - 1;
+  switch (op.op) {
+    case '&':
+      return known((a & b) >>> 0);
+    case '|':
+      return known((a | b) >>> 0);
+    case '^':
+      return known((a ^ b) >>> 0);
+    case '<<':
+      return known(b > 31 ? 0 : ((a << b) & cut) >>> 0);
+    case '>>':
+      return known(b > 31 ? 0 : a >>> b);
+  }
+}
+
+/** nft_payload_eval(): bits of the packet as far as they are known. */
+function readPayload(op: Operand & { kind: 'payload' }, s: Sight): Reading {
+  const { packet: p } = s;
+  if (op.base === 'link') return readLink(op, s);
+  const header = p.family === 4 ? 20 : 40;
+  if (op.base === 'transport' && (op.offset === 0 || op.offset === 16) && op.length === 16 && (p.sport !== undefined || p.undetermined?.sport))
+    return readField(op.offset === 0 ? 'sport' : 'dport', s);
+  const from = op.offset + (op.base === 'transport' ? header * 8 : 0);
+  const bytes = bytesOf(p);
+  if (Math.ceil((from + op.length) / 8) > bytes.length) return NONE;
+  let value = 0n;
+  for (let bit = from; bit < from + op.length; bit++) {
+    const b = bytes[bit >>> 3]!;
+    const mask = 0x80 >>> (bit & 7);
+    if (!(b.mask & mask)) return { kind: 'open', why: 'not given in the question', key: `${s.visit}:${op.text}` };
+    value = (value << 1n) | (b.value & mask ? 1n : 0n);
+  }
+  return known(wordOf(value, op.length));
+}
+
+function wordOf(value: bigint, length: number): Word {
+  if (length <= 32) return Number(value);
+  const word = (n: bigint): number => Number((value >> n) & 0xffffffffn);
+  return [word(96n), word(64n), word(32n), word(0n)];
+}
+
+/** The link-layer header, which what this host sends does not have yet. */
+function readLink(op: Operand & { kind: 'payload' }, s: Sight): Reading {
+  if (s.iif === '') return NONE;
+  const { mac, family } = s.packet;
+  if (op.offset === 96 && op.length === 16) return known(family === 4 ? 0x0800 : 0x86dd);
+  if (!mac || op.length !== 48 || (op.offset !== 0 && op.offset !== 48)) return { kind: 'open', why: 'not given in the question', key: `${s.visit}:${op.text}` };
+  const bytes = (op.offset === 0 ? mac.dst : mac.src).split(':').map((x) => parseInt(x, 16));
+  return known([0, 0, (bytes[0]! << 8) | bytes[1]!, ((bytes[2]! << 24) | (bytes[3]! << 16) | (bytes[4]! << 8) | bytes[5]!) >>> 0]);
+}
+
+function readMap(op: Operand & { kind: 'map' }, s: Sight, chosen: Chosen | undefined): Reading {
+  if (chosen?.has(op.key)) return dataOf(chosen.get(op.key), op.part);
+  const found = lookUp(op.map, op.key, s);
+  return found.kind === 'found' ? dataOf(found.element, op.part) : found.kind === 'open' ? { kind: 'open', why: found.why } : NONE;
+}
+
+function dataOf(element: NftElement | undefined, part: number): Reading {
+  const range = element?.data?.[part];
+  return range ? { kind: 'known', value: range[0], ...(range[1] !== range[0] && { to: range[1] }), at: element!.at } : NONE;
+}
+
+export type Found =
+  | { readonly kind: 'found'; readonly element: NftElement; readonly values: readonly Value[] }
+  | { readonly kind: 'missing'; readonly values: readonly Value[] }
+  /** A component is none: the rule ends. */
+  | { readonly kind: 'none' }
+  | { readonly kind: 'open'; readonly why: string; readonly readings: readonly Reading[]; readonly set: LiveNftSet | undefined };
+
+/** nft_lookup_eval(): the element that covers a key. */
+export function lookUp(set: SetReference, key: readonly Operand[], s: Sight, chosen?: Chosen): Found {
+  const readings = key.map((k) => readOperand(k, s, chosen));
+  if (readings.some((r) => r.kind === 'none')) return { kind: 'none' };
+  const live = s.elements(set);
+  const open = readings.find((r) => r.kind === 'open');
+  if (open?.kind === 'open') return { kind: 'open', why: open.why, readings, set: live };
+  const values = readings.map((r) => (r as Reading & { kind: 'known' }).value);
+  if (!live) return { kind: 'open', why: `the set ${typeof set === 'string' ? set : ''} was not captured`, readings, set: undefined };
+  const element = live.find(values);
+  if (element) return { kind: 'found', element, values };
+  return live.captured.incomplete === undefined ? { kind: 'missing', values } : { kind: 'open', why: live.captured.incomplete, readings, set: live };
+}
+
+/** An element that an open key may meet, with its share where the key is drawn evenly. */
+export interface Candidate {
+  readonly element?: NftElement;
+  readonly probability?: number;
+}
+
+/** Everything that a key with an open component may meet, nothing included. */
+export function candidates(found: Found & { kind: 'open' }): readonly Candidate[] {
+  const { readings, set } = found;
+  const mayBe = (range: ValueRange, r: Reading): boolean => (r.kind === 'known' ? hasValue(range, r.value) : overlap(range, r) !== 0);
+  const fits = (e: NftElement): boolean => e.key === undefined || e.key.every((range, i) => mayBe(range, readings[i]!));
+  const elements = (set?.elements ?? []).filter(fits);
+  const at = readings.findIndex((r) => r.kind === 'open');
+  const drawn = readings[at];
+  const many = readings.filter((r) => r.kind === 'open').length > 1;
+  if (drawn?.kind !== 'open' || !drawn.among || !drawn.even || many) return [...elements.map((element) => ({ element })), ...(elements.some((e) => !e.key) ? [] : [{}])];
+  const size = drawn.among[1] - drawn.among[0] + 1;
+  const sized = elements.filter((e) => e.key).map((element) => ({ element, probability: overlap(element.key![at]!, drawn) / size }));
+  const left = 1 - sized.reduce((n, c) => n + c.probability, 0);
+  const any = elements.find((e) => !e.key);
+  return left <= 1e-12 ? sized : [...sized, { ...(any && { element: any }), probability: left }];
+}
+
+/** How many numbers of an interval an open reading can be; 1 where that is not known. */
+function overlap([lo, hi]: ValueRange, r: Reading): number {
+  if (r.kind !== 'open' || !r.among || typeof lo !== 'number' || typeof hi !== 'number') return 1;
+  return Math.max(0, Math.min(hi, r.among[1]) - Math.max(lo, r.among[0]) + 1);
+}
+
+/** A value as the rule's reader knows it: marks in hexadecimal, addresses as such. */
+export function sayValue(op: Operand, value: Value): string {
+  if (typeof value !== 'number') return formatValue(value);
+  const of = op.kind === 'bits' ? op.of : op;
+  if (of.kind === 'field') {
+    if (ADDRESSES.has(of.field)) return formatAddr(value);
+    if (of.field === 'mark' || of.field === 'ctmark') return formatMark(value);
+  }
+  return formatValue(value);
+}
+
+const ADDRESSES = new Set<string>(['src', 'dst', 'ctorigsrc', 'ctorigdst', 'ctreplsrc', 'ctrepldst']);
+
+/** How near a key came to an element: the values, and where it helps the element that differs in one component only. */
+export function sayMissing(key: readonly Operand[], values: readonly Value[], set: LiveNftSet | undefined): string {
+  const said = values.map((v, i) => sayValue(key[i]!, v)).join(' . ');
+  const { elements = [] } = set ?? {};
+  const named = set && set.captured.name !== '' ? `@${set.captured.name}` : 'it';
+  const near = elements.length > MOST ? undefined : nearest(elements, values);
+  return `${said} is not in ${named} (${elements.length} element${elements.length === 1 ? '' : 's'}${near ? `; nearest: ${near.text}` : ''})`;
+}
+
+/** Sets that are looked through for the nearest element. */
+const MOST = 2000;
+
+function nearest(elements: readonly NftElement[], values: readonly Value[]): NftElement | undefined {
+  if (values.length < 2) return undefined;
+  return elements.find((e) => e.key && e.key.filter((range, i) => hasValue(range, values[i]!)).length === values.length - 1);
+}

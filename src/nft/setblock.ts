@@ -1,0 +1,133 @@
+// A named set or map of nft's text, with its elements, which may go over many thousand lines.
+import { readConcat, readElements } from './expression.ts';
+import { type Reading, lineAt } from './rule.ts';
+import { readStatement } from './statement.ts';
+import type { ElementSyntax, SetSyntax, StatementSyntax, TypeSyntax } from './syntax.ts';
+import { readCount, readSeconds } from './value.ts';
+import type { Words } from './words.ts';
+
+type Draft = { -readonly [K in keyof SetSyntax]: SetSyntax[K] };
+type Head = Pick<SetSyntax, 'kind' | 'name' | 'handle' | 'at'>;
+
+/** A set, behind its `{`. What is not understood in it is left out, with a finding. */
+export function readSetBody(r: Reading, head: Head): SetSyntax {
+  const { w } = r;
+  const elements: ElementSyntax[] = [];
+  const then: StatementSyntax[] = [];
+  const set: Draft = { ...head, key: { kind: 'type', names: [] }, flags: [], then, elements };
+  for (w.skipLines(); !w.take('}'); w.skipLines()) {
+    if (w.kind === 'end') {
+      truncated(r, head);
+      break;
+    }
+    const { start, line } = w;
+    if (w.at('elements')) readBlock(r, elements);
+    else readProperty(w, set, then);
+    if (w.failure === undefined) continue;
+    if (endsHere(w)) {
+      truncated(r, head);
+      w.failure = undefined;
+      break;
+    }
+    r.findings.push({
+      severity: 'warning',
+      code: 'unknown-set-property',
+      message: `${head.kind} ${head.name}: ${w.failure}`,
+      at: { file: r.file, line: w.line },
+      line: lineAt(w, w.start),
+      hint: 'This part of the set is left out. If nft printed it, please report the line.',
+    });
+    w.failure = undefined;
+    w.seek(w.at('}') ? w.start : w.endOfLine(Math.max(start, w.start)), Math.max(line, w.line));
+  }
+  return set;
+}
+
+/** Whether nothing stands behind this place. */
+function endsHere(w: Words): boolean {
+  return w.kind === 'end' || w.end >= w.text.length;
+}
+
+function truncated(r: Reading, head: Head): void {
+  r.findings.push({
+    severity: 'error',
+    code: 'truncated',
+    message: `the text ends within ${head.kind} ${head.name}: what was behind it is missing`,
+    at: { file: r.file, line: r.w.line },
+    line: lineAt(r.w, r.w.start),
+    hint: 'Capture the whole listing again.',
+  });
+}
+
+function readProperty(w: Words, set: Draft, then: StatementSyntax[]): void {
+  const { word } = w;
+  switch (word) {
+    case 'type':
+    case 'typeof':
+      w.step();
+      return readTypes(w, set, word);
+    case 'flags':
+      w.step();
+      set.flags = readWords(w, ',');
+      return;
+    case 'timeout':
+      w.step();
+      set.timeout = readSeconds(w);
+      return;
+    case 'gc-interval':
+      w.step();
+      set.gcInterval = readSeconds(w);
+      return;
+    case 'size':
+      w.step();
+      set.size = readCount(w);
+      if (w.at('#')) w.seek(w.endOfLine());
+      return;
+    case 'policy':
+      w.step();
+      set.policy = w.next();
+      return;
+    case 'comment':
+      w.step();
+      set.comment = w.next();
+      return;
+    case 'auto-merge':
+      w.step();
+      set.autoMerge = true;
+      return;
+    case '#':
+      return w.seek(w.endOfLine());
+    default:
+      while (!w.isDone && w.failure === undefined) then.push(readStatement(w));
+      if (w.failure !== undefined) then.pop();
+  }
+}
+
+function readWords(w: Words, separator: string): string[] {
+  const words = [w.next()];
+  while (w.take(separator)) words.push(w.next());
+  return words;
+}
+
+/** `ipv4_addr . inet_service : verdict`, `ip saddr : meta mark` */
+function readTypes(w: Words, set: Draft, kind: 'type' | 'typeof'): void {
+  set.key = readType(w, kind);
+  if (!w.take(':')) return;
+  // The values of this map are ranges: they are seen to be.
+  w.take('interval');
+  set.data = readType(w, NAMES.has(w.word) ? 'type' : kind);
+}
+
+/** What has no expression to be the type of. */
+const NAMES: ReadonlySet<string> = new Set(['verdict', 'counter', 'quota', 'limit', 'synproxy', 'secmark', 'queue']);
+
+function readType(w: Words, kind: 'type' | 'typeof'): TypeSyntax {
+  return kind === 'typeof' ? { kind, of: readConcat(w, 'field') } : { kind, names: readWords(w, '.') };
+}
+
+function readBlock(r: Reading, elements: ElementSyntax[]): void {
+  const { w, file } = r;
+  w.step();
+  w.take('=');
+  readElements(w, (element, line) => elements.push({ ...element, at: { file, line } }));
+}
