@@ -86,9 +86,12 @@ function quoted(p: { readonly src: string; readonly dst: string; readonly sport?
 }
 
 function told(world: World, shot: Shot, t: Trace): Told {
+  // a rule that ended half-way is none to the kernel's trace: nft_do_chain()
   const rules = t.hops.flatMap((hop) =>
     hop.steps.flatMap((s) =>
-      s.step === 'rule' && s.truth !== false ? [`${s.backend === 'nft' ? 'nft ' : ''}${s.table} ${s.chain} ${s.number}`] : [],
+      s.step === 'rule' && s.truth !== false && !s.ended
+        ? [`${s.backend === 'nft' ? 'nft ' : ''}${s.table.replace(/^ip6? /, '')} ${s.chain} ${s.number}`]
+        : [],
     ),
   );
   const fate = fateOf(t);
@@ -255,8 +258,8 @@ export async function compare(
   return words!.map((w, i) => (w.taken && json ? json[i]! : w));
 }
 
-const NFT_WORDS = 'nft-ruleset.txt';
-const NFT_JSON = 'nft.json';
+export const NFT_WORDS = 'nft-ruleset.txt';
+export const NFT_JSON = 'nft.json';
 
 /** The same node once with nft's rules in words, once in JSON. */
 export function readings(files: Readonly<Record<string, string>>): Readonly<Record<string, string>>[] {

@@ -133,6 +133,8 @@ export interface How {
   readonly list?: boolean | 'tool';
   /** `ipset restore` text that is run before each. */
   readonly renew?: string;
+  /** A script of `nft -f` that is run before each. */
+  readonly renewNft?: string;
   /** `conntrack -I` makes this one before the first. */
   readonly insert?: readonly string[];
 }

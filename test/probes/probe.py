@@ -9,7 +9,7 @@
   {"op": "rules", ...the same, devices excepted}                                               rules only, into the same namespace
   {"op": "swap", ...likewise}                                               rules and sets of an earlier load or swap are replaced by these
   {"op": "packets", "packets": [PACKET...], "fresh"?: true (connections are forgotten before each), "list"?: true (connections before each; "tool": as
-      `conntrack -L` prints them), "renew"?: TEXT (`ipset restore` before each), "insert"?: [words] (`conntrack -I` before the first)}
+      `conntrack -L` prints them), "renew"?, "renewNft"?: TEXT (`ipset restore` or `nft -f` before each), "insert"?: [words] (`conntrack -I` before the first)}
       PACKET  {"iif" (arrives there) | "local": true (a socket sends it), "src"?, "dst", "proto"?, "sport"?, "dport"?, "flags"?, "type"?,
                "code"?, "id"?, "ttl"?, "tos"?, "mark"?, "uid"?, "gid"?, "raw"? (a local one with its own IP header), "pad"? (UDP: bytes of payload, not to be cut), "payload"? (as --payload has it), "body"? (hex, in the place of all that follows the IP header), "ack"? (TCP), "seq"? (likewise), "inner"?: PACKET (an ICMP error)}
       -> [{fate: sent|local|gone, device?, path: [{by, family, table, chain, kind, number, mark}], first?, last?: HEADER, mark, error?, conntrack?,
@@ -467,6 +467,8 @@ class Node:
                 self.control.forget_connections()
             if 'renew' in m:
                 run('ipset', 'restore', given=m['renew'])
+            if 'renewNft' in m:
+                run('nft', '-f', '-', given=m['renewNft'])
             if 'insert' in m and not answers:
                 run('conntrack', '-I', *m['insert'])
             before = {'conntrack': listed() if m['list'] == 'tool' else connections()} if m.get('list') else {}
