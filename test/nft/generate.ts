@@ -68,7 +68,7 @@ function makeTable(d: Dice, name: string, family: string, six: boolean, taken: S
   const plain = sets.filter((s) => s.data !== 'verdict');
   for (const [i, chain] of shared.entries()) {
     // chains that verdict maps may call do not look into those maps: nobody goes round in circles
-    const at: Place = { six: seen, inet, kind: 'filter', early: false, sets: plain, chains: shared.slice(i + 1) };
+    const at: Place = { six: seen, inet, base: false, kind: 'filter', early: false, sets: plain, chains: shared.slice(i + 1) };
     blocks.push(
       block(
         `chain ${chain}`,
@@ -87,6 +87,7 @@ function makeTable(d: Dice, name: string, family: string, six: boolean, taken: S
       const at: Place = {
         six: seen,
         inet,
+        base: true,
         hook,
         kind,
         early: kind !== 'nat' && priority < -200,
@@ -97,7 +98,7 @@ function makeTable(d: Dice, name: string, family: string, six: boolean, taken: S
         blocks.push(
           block(
             `chain ${chain}`,
-            d.some(0, 3, () => makeRule(d, { ...at, sets: plain, chains: shared })),
+            d.some(0, 3, () => makeRule(d, { ...at, base: false, sets: plain, chains: shared })),
           ),
         );
       const policy = kind === 'nat' || !d.chance(6) ? 'accept' : 'drop';

@@ -21,6 +21,8 @@ export interface Place {
   readonly six: boolean;
   /** The table sees both families. */
   readonly inet: boolean;
+  /** A packet comes by once. */
+  readonly base: boolean;
   /** Absent where chains of several hooks may call it. */
   readonly hook?: Hook;
   readonly kind: ChainKind;
@@ -254,7 +256,7 @@ export const MATCHES: readonly MatchEntry[] = [
     kind: 'set',
     weight: 8,
     text: (d, at) => {
-      const sets = at.sets.filter((s) => s.data === undefined && usable(s, at));
+      const sets = at.sets.filter((s) => s.data === undefined);
       if (sets.length === 0) return undefined;
       const set = d.pick(sets);
       return `${KEYS[set.key].of(d, at)} ${not(d)}@${set.name}`;
@@ -332,16 +334,11 @@ export const MATCHES: readonly MatchEntry[] = [
   {
     kind: 'open',
     weight: 1,
+    // in a chain that is met twice they may hold once
     text: (d, at) =>
-      at.chains.length > 0
-        ? undefined
-        : d.pick(['limit rate 1/second burst 2 packets', 'limit rate over 100/hour', 'quota 400 bytes', 'quota over 100 bytes']),
+      !at.base ? undefined : d.pick(['limit rate 1/second burst 2 packets', 'limit rate over 100/hour', 'quota 400 bytes', 'quota over 100 bytes']),
   },
 ];
-
-function usable(set: MadeSet, _at: Place): boolean {
-  return set.key !== 'iface' || true;
-}
 
 const TOTAL = MATCHES.reduce((n, m) => n + m.weight, 0);
 

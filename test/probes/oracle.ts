@@ -201,7 +201,7 @@ export async function explain(suspect: Disagreement, title: string, folder?: str
       ...[...new Set(found.comparison.courses.map(line))].slice(0, 6).map((x) => `netwhy  ${x}`),
       `setup   ${JSON.stringify(rest)}`,
       ...texts,
-      ...(ruleset === undefined ? [] : ['ruleset:', ruleset.trim()]),
+      ...(ruleset === undefined ? [] : ['ruleset:', ...ruleset.split('\n').filter((l) => l !== '')]),
     ].join('\n');
   } finally {
     await node.close();
