@@ -152,7 +152,7 @@ const file = (path: string, text: string): Source => ({ path, text });
 
 describe('the table of rooms', () => {
   it('is read from CONTRIBUTING.md as a person reads it', () => {
-    expect([...rooms.keys()]).toEqual(['net', 'model', 'iptables-parser', 'capture', 'engine', 'ask', 'say', 'cli']);
+    expect([...rooms.keys()]).toEqual(['net', 'model', 'iptables-parser', 'nft', 'capture', 'engine', 'ask', 'say', 'cli']);
     expect(rooms.get('net')).toEqual({
       rooms: [],
       packages: new Map([
@@ -161,7 +161,7 @@ describe('the table of rooms', () => {
       ]),
     });
     expect(rooms.get('model')).toEqual({ rooms: ['net'], packages: new Map([['zod', ['scenario.ts', 'answer.ts']]]) });
-    expect(rooms.get('capture')?.rooms).toEqual(['net', 'model', 'iptables-parser']);
+    expect(rooms.get('capture')?.rooms).toEqual(['net', 'model', 'iptables-parser', 'nft']);
     expect(rooms.get('engine')?.rooms).toEqual(['net', 'model']);
     expect(rooms.get('cli')?.rooms).toBe('everything');
   });

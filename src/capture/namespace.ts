@@ -20,6 +20,7 @@ import { readBridges } from './bridges.ts';
 import { readConntrack } from './conntrack.ts';
 import { readIpset } from './ipset.ts';
 import { readIpvs } from './ipvs.ts';
+import { later } from './later.ts';
 import { readLinks } from './links.ts';
 import { readNeighbours } from './neighbours.ts';
 import { readNft } from './nft.ts';
@@ -309,12 +310,6 @@ export function hostnameOf(files: readonly CaptureFile[]): string | undefined {
   return undefined;
 }
 
-/** A value that is made when it is first asked for. */
-function later<T>(make: () => T): () => T {
-  let made: { readonly value: T } | undefined;
-  return () => (made ??= { value: make() }).value;
-}
-
 /** Reads the files of one namespace; '' is the name of a node's root namespace. */
 export function readNamespace(files: readonly CaptureFile[], node: string, name: string): NamespaceReading {
   const all = files.map((f): Read => ({ path: f.path, text: f.text.replace(/^\ufeff/, ''), as: recognise(f.path, f.text) }));
@@ -346,7 +341,12 @@ export function readNamespace(files: readonly CaptureFile[], node: string, name:
   for (const file of rules) {
     if (isClear || file.as.kind === 'empty') r.claim(file, (file.as.family ?? 4) === 6 ? 'rules6' : 'rules4');
   }
-  for (const file of listings) for (const kind of ['rules4', 'rules6'] as const) r.claim(file, kind);
+  for (const file of listings) {
+    // a listing without tables of a family tells nothing of what iptables-legacy may hold there, unless it is all there is
+    const families = new Set([...file.text.matchAll(/^\s*table (ip6?|inet) |"table": *\{"family": *"(ip6?|inet)"/gm)].map((m) => m[1] ?? m[2]));
+    if (families.has('ip') || families.has('inet') || rules.length === 0) r.claim(file, 'rules4');
+    if (families.has('ip6') || families.has('inet') || rules.length === 0) r.claim(file, 'rules6');
+  }
   r.readSets();
   r.readLinks();
   r.readRoutes();

@@ -4,9 +4,11 @@ import type { ForeignChain } from '../model/host.ts';
 import type { Rule, Table } from '../model/ruleset.ts';
 import { readNftJson } from '../nft/json.ts';
 import { lowerRuleset } from '../nft/lower.ts';
-import type { NftFamily, RulesetSyntax, TableSyntax } from '../nft/syntax.ts';
+import type { ChainSyntax, NftFamily, RuleSyntax, RulesetSyntax, TableSyntax } from '../nft/syntax.ts';
 import { readNftText } from '../nft/text.ts';
+import { isJson } from './json.ts';
 import type { CaptureFile } from './namespace.ts';
+import { later } from './later.ts';
 
 /** The tables of a namespace, those of iptables-save among them. */
 export interface NftTables {
@@ -23,19 +25,22 @@ export function readNft(files: readonly CaptureFile[], saved: readonly Table[]):
   const findings: Finding[] = [];
   const listed: TableSyntax[] = [];
   for (const file of files) {
-    const read = /^\ufeff?\s*\{/.test(file.text) ? readNftJson(file.text, file.path) : readNftText(file.text, file.path);
+    const read = isJson(file.text) ? readNftJson(file.text, file.path) : readNftText(file.text, file.path);
     const fresh = read.tables.filter((t) => !listed.some((l) => l.family === t.family && l.name === t.name));
     // a second listing of what is known says nothing new, its oddities least of all
     if (fresh.length > 0 || listed.length === 0) findings.push(...read.findings);
     listed.push(...fresh);
   }
+  const named = later(() => files.filter((f) => isJson(f.text)).flatMap((f) => readNftJson(f.text, f.path).tables));
   const twinOf = (family: NftFamily, name: string): Table | undefined =>
-    saved.find((t) => t.name === name && t.backend !== 'legacy' && !t.nft && t.family === (family === 'ip6' ? 6 : 4) && (family === 'ip' || family === 'ip6'));
+    saved.find(
+      (t) => t.name === name && t.backend !== 'legacy' && !t.nft && t.family === (family === 'ip6' ? 6 : 4) && (family === 'ip' || family === 'ip6'),
+    );
   const own = listed.filter((t) => {
     const twin = twinOf(t.family, t.name);
     return !twin || !isSame(t, twin);
   });
-  const ruleset: RulesetSyntax = { tables: own, findings: [] };
+  const ruleset: RulesetSyntax = { tables: own.map((t) => withNames(t, named)), findings: [] };
   const lowered = lowerRuleset(ruleset, (family, table, chain, number) => savedRule(twinOf(family, table), chain, number));
   const replaced = new Set(own.map((t) => twinOf(t.family, t.name)));
   return {
@@ -55,4 +60,25 @@ function isSame(listed: TableSyntax, saved: Table): boolean {
 
 function savedRule(saved: Table | undefined, chain: string, number: number): Rule | undefined {
   return saved && Object.hasOwn(saved.chains, chain) ? saved.chains[chain]!.rules[number - 1] : undefined;
+}
+
+/** What iptables put into rules, by the names that only JSON tells. */
+function withNames(listed: TableSyntax, json: () => readonly TableSyntax[]): TableSyntax {
+  const isHidden = (r: RuleSyntax): boolean => r.statements.some((s) => s.kind === 'xt' && s.name === undefined);
+  if (!listed.chains.some((c) => c.rules.some(isHidden))) return listed;
+  const twin = json().find((t) => t.family === listed.family && t.name === listed.name);
+  const chains = listed.chains.map((c): ChainSyntax => {
+    const same = twin?.chains.find((t) => t.name === c.name)?.rules;
+    if (same?.length !== c.rules.length) return c;
+    return {
+      ...c,
+      rules: c.rules.map((r, i) => {
+        const xt = same[i]!.statements.filter((s) => s.kind === 'xt');
+        return isHidden(r) && xt.length === r.statements.filter((s) => s.kind === 'xt').length
+          ? { ...r, statements: r.statements.map((s) => (s.kind === 'xt' ? xt.shift()! : s)) }
+          : r;
+      }),
+    };
+  });
+  return { ...listed, chains };
 }

@@ -119,7 +119,11 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
             break;
           }
           if (open.has(target))
-            return { kind: 'cannot-tell', why: `${called(table)} ${chain.name} ${rule.number} leads back to ${target.name}, in a circle`, at: rule.at };
+            return {
+              kind: 'cannot-tell',
+              why: `${called(table)} ${chain.name} ${rule.number} leads back to ${target.name}, in a circle`,
+              at: rule.at,
+            };
           if (statement.kind === 'jump') {
             stack.push({ chain, next });
             frames.push([]);
@@ -153,7 +157,11 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
           did.push(statement.as);
           if (opens) break;
           push(v, step, [...did, 'drop']);
-          return { kind: 'drop', why: `${called(table)} ${chain.name} ${rule.number} drops it, unless ${statement.claim}: ${rule.text}`, at: rule.at };
+          return {
+            kind: 'drop',
+            why: `${called(table)} ${chain.name} ${rule.number} drops it, unless ${statement.claim}: ${rule.text}`,
+            at: rule.at,
+          };
         }
         case 'npt': {
           const { side, from, to } = statement;

@@ -118,7 +118,11 @@ function inOrder<S extends { readonly priority: number }>(ns: Namespace, stages:
   const out: S[] = [];
   for (const stage of stages) {
     let at = out.length;
-    while (at > 0 && (out[at - 1]!.priority > stage.priority || (out[at - 1]!.priority === stage.priority && runsBefore(ns, stage, out[at - 1]!, choices)))) at--;
+    while (
+      at > 0 &&
+      (out[at - 1]!.priority > stage.priority || (out[at - 1]!.priority === stage.priority && runsBefore(ns, stage, out[at - 1]!, choices)))
+    )
+      at--;
     out.splice(at, 0, stage);
   }
   return out;
@@ -216,8 +220,7 @@ export function tracksConnections(ns: Namespace, family: Family): boolean {
 export function translatesAddresses(ns: Namespace, family: Family): boolean {
   const isKnown = ns.captured[family === 4 ? 'rules4' : 'rules6'] !== undefined;
   return (
-    !isKnown ||
-    ns.tables.some((t) => t.family === family && (t.nft ? Object.values(t.chains).some((c) => c.base?.type === 'nat') : t.name === 'nat'))
+    !isKnown || ns.tables.some((t) => t.family === family && (t.nft ? Object.values(t.chains).some((c) => c.base?.type === 'nat') : t.name === 'nat'))
   );
 }
 

@@ -117,7 +117,13 @@ export class Visit implements Visitor, Router {
     this.iif = device;
     if (device !== undefined) this.physin = this.portSeen(device, port);
     this.steps.push({ step: 'enter', local: false, ...(device !== undefined && { device }), packet: this.packet });
-    return this.runHook('INGRESS') ?? martianBeforeHooks(this.ns, this.packet, device) ?? missingRules(this.ns, this.packet.family, this) ?? this.arrive() ?? this.routeAndGo();
+    return (
+      this.runHook('INGRESS') ??
+      martianBeforeHooks(this.ns, this.packet, device) ??
+      missingRules(this.ns, this.packet.family, this) ??
+      this.arrive() ??
+      this.routeAndGo()
+    );
   }
 
   /** br_nf_pre_routing(): the bridge port stays known while the packet is in this namespace. */
@@ -133,7 +139,12 @@ export class Visit implements Visitor, Router {
     this.physin = port;
     this.steps.push({ step: 'enter', local: false, device, packet: this.packet });
     // what is redirected is the host's to send on; everything else stays a frame
-    return this.runHook('INGRESS') ?? missingRules(this.ns, this.packet.family, this) ?? this.arrive() ?? (this.redirected ? this.routeAndGo() : { kind: 'bridged' });
+    return (
+      this.runHook('INGRESS') ??
+      missingRules(this.ns, this.packet.family, this) ??
+      this.arrive() ??
+      (this.redirected ? this.routeAndGo() : { kind: 'bridged' })
+    );
   }
 
   /** br_nf_forward() and br_nf_post_routing(): the rules see the bridge on both sides, and no input device in POSTROUTING. */

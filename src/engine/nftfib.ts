@@ -70,7 +70,8 @@ function deviceTo(asked: Operand & { kind: 'fib' }, device: string | undefined, 
   if (result.kind !== 'hit' || result.route.type !== 'unicast') return { kind: 'known', value: '' };
   const { route, hop } = result;
   const at = route.at.line > 0 ? { at: route.at } : {};
-  if (asked.limit === undefined || device === undefined) return hop.device === undefined ? open('the route names no device') : { kind: 'known', value: hop.device, ...at };
+  if (asked.limit === undefined || device === undefined)
+    return hop.device === undefined ? open('the route names no device') : { kind: 'known', value: hop.device, ...at };
   const uses = six ? hop.device === device : route.nextHops.some((h) => h.device === device);
   return { kind: 'known', value: uses ? device : '', ...at };
 }

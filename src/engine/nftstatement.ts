@@ -58,14 +58,12 @@ function meet(map: SetReference, key: readonly Operand[], text: string, { rule, 
   const options = candidates(found);
   if (options.length > MOST || !found.set) return 'lost';
   const said = key.map((k) => k.text).join(' . ');
-  const all = options.map(
-    ({ element, probability }): Option<NftElement | 'missing'> => ({
-      value: element ?? 'missing',
-      what: element ? `${name}: '${said}' is ${element.text} (${found.why})` : `${name}: '${said}' is none of them (${found.why})`,
-      at: element?.at ?? rule.at,
-      ...(probability !== undefined && { probability }),
-    }),
-  );
+  const all = options.map(({ element, probability }): Option<NftElement | 'missing'> => ({
+    value: element ?? 'missing',
+    what: element ? `${name}: '${said}' is ${element.text} (${found.why})` : `${name}: '${said}' is none of them (${found.why})`,
+    at: element?.at ?? rule.at,
+    ...(probability !== undefined && { probability }),
+  }));
   const hidden = found.readings.flatMap((r) => (r.kind === 'open' && r.key !== undefined ? [r.key] : []));
   const picked = v.choices.choose(hidden.length > 0 ? `${hidden.join(',')}:${text}` : undefined, all);
   if (picked === 'missing') return picked;

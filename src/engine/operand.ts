@@ -139,7 +139,8 @@ function readLink(op: Operand & { kind: 'payload' }, s: Sight): Reading {
   if (s.iif === '') return NONE;
   const { mac, family } = s.packet;
   if (op.offset === 96 && op.length === 16) return known(family === 4 ? 0x0800 : 0x86dd);
-  if (!mac || op.length !== 48 || (op.offset !== 0 && op.offset !== 48)) return { kind: 'open', why: 'not given in the question', key: `${s.visit}:${op.text}` };
+  if (!mac || op.length !== 48 || (op.offset !== 0 && op.offset !== 48))
+    return { kind: 'open', why: 'not given in the question', key: `${s.visit}:${op.text}` };
   const bytes = (op.offset === 0 ? mac.dst : mac.src).split(':').map((x) => parseInt(x, 16));
   return known([0, 0, (bytes[0]! << 8) | bytes[1]!, ((bytes[2]! << 24) | (bytes[3]! << 16) | (bytes[4]! << 8) | bytes[5]!) >>> 0]);
 }
@@ -191,7 +192,8 @@ export function candidates(found: Found & { kind: 'open' }): readonly Candidate[
   const at = readings.findIndex((r) => r.kind === 'open');
   const drawn = readings[at];
   const many = readings.filter((r) => r.kind === 'open').length > 1;
-  if (drawn?.kind !== 'open' || !drawn.among || !drawn.even || many) return [...elements.map((element) => ({ element })), ...(elements.some((e) => !e.key) ? [] : [{}])];
+  if (drawn?.kind !== 'open' || !drawn.among || !drawn.even || many)
+    return [...elements.map((element) => ({ element })), ...(elements.some((e) => !e.key) ? [] : [{}])];
   const size = drawn.among[1] - drawn.among[0] + 1;
   const sized = elements.filter((e) => e.key).map((element) => ({ element, probability: overlap(element.key![at]!, drawn) / size }));
   const left = 1 - sized.reduce((n, c) => n + c.probability, 0);

@@ -12,7 +12,6 @@ import { DEFAULT_ZONE, sayZone, type AskedZone } from './zone.ts';
 /** A statement after which the next rule is tried. */
 export type Passing = Exclude<
   Statement,
-  
   | { kind: 'verdict' | 'jump' | 'goto' | 'reject' | 'gate' | 'npt' | 'anymark' | 'opaque' | 'setmember' | 'mapset' }
   | { kind: 'if' | 'vmap' | 'assign' | 'translate' | 'element' }
   | NatStatement
@@ -96,7 +95,10 @@ export function assign(to: AssignedField, value: Word, packet: Packet, connectio
     case 'mark': {
       const { undetermined, ...rest } = packet;
       const { mark: _mark, ...others } = undetermined ?? {};
-      return { packet: { ...rest, ...(Object.keys(others).length > 0 && { undetermined: others }), mark: n }, did: told(formatMark(packet.mark), formatMark(n)) };
+      return {
+        packet: { ...rest, ...(Object.keys(others).length > 0 && { undetermined: others }), mark: n },
+        did: told(formatMark(packet.mark), formatMark(n)),
+      };
     }
     case 'ctmark': {
       const entry = connection && 'entry' in connection ? connection.entry : undefined;

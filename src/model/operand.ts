@@ -37,9 +37,7 @@ export type Operand = (
 /** The name of a set of the rule's table, or a set of the rule's own. */
 export type SetReference = string | NftSet;
 
-export type NftVerdict =
-  | { readonly kind: 'accept' | 'drop' | 'return' | 'continue' }
-  | { readonly kind: 'jump' | 'goto'; readonly chain: string };
+export type NftVerdict = { readonly kind: 'accept' | 'drop' | 'return' | 'continue' } | { readonly kind: 'jump' | 'goto'; readonly chain: string };
 
 export interface NftElement {
   /** One interval for each component; undefined for `*`, which stands for all that no other covers. */

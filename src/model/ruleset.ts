@@ -154,7 +154,12 @@ export type Pred = (
   /** True with `probability` (0 to 1) independently for each packet that reaches it. */
   | { readonly kind: 'chance'; readonly probability: number; readonly as: string }
   /** Whether what is computed is one of the values. */
-  | { readonly kind: 'value'; readonly of: Operand; readonly among: readonly ValueRange[]; /** None of them; without a value neither holds. */ readonly not?: true }
+  | {
+      readonly kind: 'value';
+      readonly of: Operand;
+      readonly among: readonly ValueRange[];
+      /** None of them; without a value neither holds. */ readonly not?: true;
+    }
   /** Whether a set has an element for the key: nft_lookup_eval(). */
   | { readonly kind: 'lookup'; readonly key: readonly Operand[]; readonly set: SetReference; readonly not?: true }
   /** Undecidable from packet and captures. Equal `key`s within one walk have equal answers (the same hidden state is asked). */

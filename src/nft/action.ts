@@ -31,15 +31,26 @@ export function lowerStatement(s: Exclude<StatementSyntax, { kind: 'match' }>, c
       return s.verdict === 'continue' ? [] : [{ kind: 'verdict', verdict: s.verdict }];
     case 'queue':
       if (s.flags.includes('bypass'))
-        return [{ kind: 'gate', as, claim: 'the program behind the queue accepts the packet, or there is none' }, { kind: 'verdict', verdict: 'accept' }];
-      return [{ kind: 'gate', as, claim: 'a program behind the queue accepts the packet' }, { kind: 'verdict', verdict: 'accept' }];
+        return [
+          { kind: 'gate', as, claim: 'the program behind the queue accepts the packet, or there is none' },
+          { kind: 'verdict', verdict: 'accept' },
+        ];
+      return [
+        { kind: 'gate', as, claim: 'a program behind the queue accepts the packet' },
+        { kind: 'verdict', verdict: 'accept' },
+      ];
     case 'reject':
       return lowerReject(s, context);
     case 'notrack':
       return [{ kind: 'notrack' }];
     case 'vmap': {
       const keys = lowerKey(s.key, context, s.data.kind === 'reference' ? context.sets[s.data.name]?.types : undefined);
-      const map = referTo(s.data, context, keys.map((k) => k.type), ['verdict']);
+      const map = referTo(
+        s.data,
+        context,
+        keys.map((k) => k.type),
+        ['verdict'],
+      );
       if (map === undefined) return [{ kind: 'opaque', as, why: 'the map is not understood' }];
       return [...conditions(keys), { kind: 'vmap', key: keys.map((k) => k.operand), map, text: as }];
     }
@@ -63,7 +74,8 @@ export function lowerStatement(s: Exclude<StatementSyntax, { kind: 'match' }>, c
     case 'fwd':
       return [{ kind: 'opaque', as, why: 'the packet is sent by another device there' }];
     case 'xt':
-      // of a listing in words nobody knows even which
+      // a comment is a match of iptables that always holds; of a listing in words nobody knows even which it is
+      if (s.name === 'comment') return [];
       return s.type === 'match'
         ? [{ kind: 'if', pred: { kind: 'opaque', as: xtWords(s), why: XT, text: xtWords(s) } }]
         : [{ kind: 'opaque', as: xtWords(s), why: XT }];
@@ -122,7 +134,10 @@ function lowerReject(s: Of<'reject'>, context: Context): Statement[] {
   const type = s.type ?? (family === 'ip' ? 'icmp' : family === 'ip6' ? 'icmpv6' : 'icmpx');
   switch (type) {
     case 'tcp reset':
-      return [{ kind: 'if', pred: { kind: 'in', field: 'proto', ranges: [[6, 6]], text: 'meta l4proto tcp' } }, { kind: 'reject', with: 'tcp-reset' }];
+      return [
+        { kind: 'if', pred: { kind: 'in', field: 'proto', ranges: [[6, 6]], text: 'meta l4proto tcp' } },
+        { kind: 'reject', with: 'tcp-reset' },
+      ];
     case 'icmpx':
       return [{ kind: 'reject', with: `icmpx-${code}` }];
     case 'icmp':
@@ -139,7 +154,11 @@ function lowerAssign(s: Of<'assign'>, as: string, context: Context): Statement[]
   const give = (field: AssignedField, type: Datatype): Statement[] => {
     const guards = to.kind === 'payload' ? lowerOperand(to, context).guards : [];
     const value = lowerOperand(s.value, context, type);
-    return [...guards.map((pred): Statement => ({ kind: 'if', pred })), ...conditions([value]), { kind: 'assign', to: field, value: value.operand, text: as }];
+    return [
+      ...guards.map((pred): Statement => ({ kind: 'if', pred })),
+      ...conditions([value]),
+      { kind: 'assign', to: field, value: value.operand, text: as },
+    ];
   };
   if (to.kind === 'meta') {
     if (to.key === 'mark') return give('mark', 'mark');
@@ -177,7 +196,8 @@ function lowerNat(s: Of<'nat'>, as: string, context: Context): Statement[] {
     ...(s.flags.includes('persistent') && { persistent: true }),
   };
   const family = s.family ?? (context.family === 'ip' || context.family === 'ip6' ? context.family : undefined);
-  const addrType: Datatype = family === 'ip6' || (family === undefined && s.addr && printExpression(s.addr).includes(':')) ? 'ipv6_addr' : 'ipv4_addr';
+  const addrType: Datatype =
+    family === 'ip6' || (family === undefined && s.addr && printExpression(s.addr).includes(':')) ? 'ipv6_addr' : 'ipv4_addr';
   const addrs = s.addr && constantRange(s.addr, addrType);
   const ports = s.port && constantRange(s.port, 'inet_service');
   if ((!s.addr || addrs) && (!s.port || ports) && s.form !== 'prefix' && s.form !== 'concat') {

@@ -40,7 +40,11 @@ const transport = (proto: number, rows: Readonly<Record<string, Row>>, family?: 
   header('transport', { proto, ...family }, rows);
 
 export const HEADERS: Readonly<Record<string, Header>> = Object.assign(Object.create(null) as Record<string, Header>, {
-  ether: header('link', undefined, { daddr: [0, 48, 'ether_addr'], saddr: [48, 48, 'ether_addr', 'macsrc'], type: [96, 16, 'ether_type', 'ethertype'] }),
+  ether: header('link', undefined, {
+    daddr: [0, 48, 'ether_addr'],
+    saddr: [48, 48, 'ether_addr', 'macsrc'],
+    type: [96, 16, 'ether_type', 'ethertype'],
+  }),
   vlan: header('link', undefined, { pcp: [112, 3], dei: [115, 1], cfi: [115, 1], id: [116, 12], type: [128, 16, 'ether_type'] }),
   ip: header('network', four, {
     version: [0, 4],
@@ -67,17 +71,21 @@ export const HEADERS: Readonly<Record<string, Header>> = Object.assign(Object.cr
     saddr: [64, 128, 'ipv6_addr', 'src'],
     daddr: [192, 128, 'ipv6_addr', 'dst'],
   }),
-  arp: header('network', { nfproto: 3 }, {
-    htype: [0, 16],
-    ptype: [16, 16, 'ether_type'],
-    hlen: [32, 8],
-    plen: [40, 8],
-    operation: [48, 16, 'arp_op'],
-    'saddr ether': [64, 48, 'ether_addr'],
-    'saddr ip': [112, 32, 'ipv4_addr'],
-    'daddr ether': [144, 48, 'ether_addr'],
-    'daddr ip': [192, 32, 'ipv4_addr'],
-  }),
+  arp: header(
+    'network',
+    { nfproto: 3 },
+    {
+      htype: [0, 16],
+      ptype: [16, 16, 'ether_type'],
+      hlen: [32, 8],
+      plen: [40, 8],
+      operation: [48, 16, 'arp_op'],
+      'saddr ether': [64, 48, 'ether_addr'],
+      'saddr ip': [112, 32, 'ipv4_addr'],
+      'daddr ether': [144, 48, 'ether_addr'],
+      'daddr ip': [192, 32, 'ipv4_addr'],
+    },
+  ),
   tcp: transport(TCP, {
     ...PORTS,
     sequence: [32, 32],

@@ -93,14 +93,27 @@ class TableLowerer {
     };
   }
 
-  #report(severity: Severity, code: string, message: string, at: Span, line: string, hint = 'the rule is kept; where it could decide, the answer says so'): void {
+  #report(
+    severity: Severity,
+    code: string,
+    message: string,
+    at: Span,
+    line: string,
+    hint = 'the rule is kept; where it could decide, the answer says so',
+  ): void {
     this.#findings.push({ severity, code, message, at, line: line.slice(0, 200), hint });
   }
 
   table(): Pick<Table, 'chains' | 'sets'> {
     const isDormant = this.#syntax.flags.includes('dormant');
     if (isDormant)
-      this.#report('note', 'dormant-table', `the table ${this.#syntax.family} ${this.#syntax.name} is dormant: its chains do nothing`, this.#syntax.at, '');
+      this.#report(
+        'note',
+        'dormant-table',
+        `the table ${this.#syntax.family} ${this.#syntax.name} is dormant: its chains do nothing`,
+        this.#syntax.at,
+        '',
+      );
     return {
       chains: record(this.#syntax.chains.map((c) => [c.name, this.#chain(c, isDormant)] as const)),
       sets: record(this.#syntax.sets.map((s) => [s.name, this.#set(s)] as const)),

@@ -82,7 +82,15 @@ export function typeOf(e: ExprSyntax, context: Pick<Context, 'family'>): Datatyp
       if (CT[e.key]) return CT[e.key]![1];
       if (e.key === 'saddr' || e.key === 'daddr') return (e.family ?? context.family) === 'ip6' ? 'ipv6_addr' : 'ipv4_addr';
       if (e.key === 'proto-src' || e.key === 'proto-dst') return 'inet_service';
-      return e.key === 'protocol' ? 'inet_proto' : e.key === 'l3proto' ? 'nf_proto' : e.key === 'label' ? 'ct_label' : e.key === 'helper' ? 'string' : 'integer';
+      return e.key === 'protocol'
+        ? 'inet_proto'
+        : e.key === 'l3proto'
+          ? 'nf_proto'
+          : e.key === 'label'
+            ? 'ct_label'
+            : e.key === 'helper'
+              ? 'string'
+              : 'integer';
     case 'fib':
       return e.result === 'type' ? 'fib_addrtype' : e.result === 'oifname' ? 'ifname' : 'iface_index';
     case 'rt':
@@ -109,7 +117,11 @@ export function lowerOperand(e: ExprSyntax, context: Context, wanted: Datatype =
       return lowerPayload(e.protocol, e.field, text, context);
     case 'raw': {
       const base = { ll: 'link', nh: 'network', th: 'transport', ih: undefined }[e.base] as HeaderField['base'] | undefined;
-      return plain(base && e.length <= 128 ? { kind: 'payload', base, offset: e.offset, length: e.length, text } : hidden(text, 'the inner header is not modelled'));
+      return plain(
+        base && e.length <= 128
+          ? { kind: 'payload', base, offset: e.offset, length: e.length, text }
+          : hidden(text, 'the inner header is not modelled'),
+      );
     }
     case 'meta': {
       const device = DEVICE[e.key];
@@ -130,7 +142,14 @@ export function lowerOperand(e: ExprSyntax, context: Context, wanted: Datatype =
     case 'fib': {
       const side = e.flags.includes('saddr') ? 'src' : 'dst';
       const limit = e.flags.includes('iif') ? 'iif' : e.flags.includes('oif') ? 'oif' : undefined;
-      const operand: Operand = { kind: 'fib', side, mark: e.flags.includes('mark'), ...(limit && { limit }), result: e.result === 'type' ? 'type' : 'device', text };
+      const operand: Operand = {
+        kind: 'fib',
+        side,
+        mark: e.flags.includes('mark'),
+        ...(limit && { limit }),
+        result: e.result === 'type' ? 'type' : 'device',
+        text,
+      };
       return plain(operand);
     }
     case 'numgen':
@@ -141,13 +160,21 @@ export function lowerOperand(e: ExprSyntax, context: Context, wanted: Datatype =
       const left = lowerOperand(e.left, context, wanted);
       const right = lowerOperand(e.right, context, left.type);
       const width = Math.max(widthOf(left.type) || 32, 8);
-      return { operand: { kind: 'bits', op: e.op, of: left.operand, by: right.operand, width, text }, type: left.type, guards: [...left.guards, ...right.guards] };
+      return {
+        operand: { kind: 'bits', op: e.op, of: left.operand, by: right.operand, width, text },
+        type: left.type,
+        guards: [...left.guards, ...right.guards],
+      };
     }
     case 'list': {
       // flags written as a list are one value: all their bits
       const bits = e.of.map((x) => (x.kind === 'value' ? valueOf(wanted, x.value) : undefined));
       const known = bits.every((b) => typeof b === 'number');
-      return plain(known ? { kind: 'constant', value: (bits as number[]).reduce((a, b) => (a | b) >>> 0, 0), text } : hidden(text, 'not understood'), [], wanted);
+      return plain(
+        known ? { kind: 'constant', value: (bits as number[]).reduce((a, b) => (a | b) >>> 0, 0), text } : hidden(text, 'not understood'),
+        [],
+        wanted,
+      );
     }
     case 'map': {
       const [only] = lowerMap(e, context, [wanted]);
@@ -211,7 +238,12 @@ export function lowerKey(e: ExprSyntax, context: Context, types: readonly Dataty
 export function lowerMap(e: ExprSyntax & { kind: 'map' }, context: Context, wanted: readonly Datatype[]): Lowered[] {
   const of = e.data.kind === 'reference' ? context.sets[e.data.name] : undefined;
   const keys = lowerKey(e.key, context, of?.types);
-  const map = referTo(e.data, context, keys.map((k) => k.type), wanted);
+  const map = referTo(
+    e.data,
+    context,
+    keys.map((k) => k.type),
+    wanted,
+  );
   if (map === undefined) return [];
   const key = keys.map((k) => k.operand);
   const guards = keys.flatMap((k) => k.guards);

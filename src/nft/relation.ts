@@ -27,7 +27,11 @@ export function lowerMatch(m: Match, context: Context): Pred[] {
   if (right.kind === 'reference' || left.kind === 'concat') {
     const named = right.kind === 'reference' ? context.sets[right.name] : undefined;
     const keys = lowerKey(left, context, named?.types);
-    const set = referTo(right.kind === 'set' || right.kind === 'reference' ? right : oneElement(right), context, keys.map((k) => k.type));
+    const set = referTo(
+      right.kind === 'set' || right.kind === 'reference' ? right : oneElement(right),
+      context,
+      keys.map((k) => k.type),
+    );
     if (set === undefined) return opaque('not understood');
     return [...keys.flatMap((k) => k.guards), spelled({ kind: 'lookup', key: keys.map((k) => k.operand), set, ...(op === '!=' && { not: true }) })];
   }
@@ -72,7 +76,10 @@ function oneOf(operand: Operand, among: readonly ValueRange[], not: boolean): Pr
   if (operand.kind === 'drawn') {
     const lo = operand.offset;
     const hi = operand.offset + operand.mod - 1;
-    const hits = ranges(among as readonly Range[]).reduce((n, [a, b]) => n + Math.max(0, Math.min(b as number, hi) - Math.max(a as number, lo) + 1), 0);
+    const hits = ranges(among as readonly Range[]).reduce(
+      (n, [a, b]) => n + Math.max(0, Math.min(b as number, hi) - Math.max(a as number, lo) + 1),
+      0,
+    );
     const probability = hits / operand.mod;
     if (operand.by !== 'hash') return { kind: 'chance', probability: not ? 1 - probability : probability, as: operand.text };
   }
@@ -135,7 +142,9 @@ function acceptedStates(left: ExprSyntax, op: Match['op'], right: ExprSyntax): n
     return op === '!=' ? !within(v) : within(v);
   };
   const names = Object.entries(CT_STATE_BIT);
-  return CT_STATES.filter((bit) => holds(value(left, bit))).map((bit) => CT_STATE[names.find(([, b]) => b === bit)![0].toUpperCase() as keyof typeof CT_STATE]);
+  return CT_STATES.filter((bit) => holds(value(left, bit))).map(
+    (bit) => CT_STATE[names.find(([, b]) => b === bit)![0].toUpperCase() as keyof typeof CT_STATE],
+  );
 }
 
 /** `fib saddr . iif oif missing`, `fib daddr oifname "eth0"`: the device, '' for none. */

@@ -212,7 +212,7 @@ function detailed(t: Trace, wide: boolean): string[] {
   }
   const width = (pick: (r: Row) => string, most: number): number =>
     Math.min(most, Math.max(...rows.map((r) => (typeof r === 'string' ? 0 : pick(r).length))));
-  const [a, b, c] = [width((r) => r.where, 24), width((r) => r.what, 12), width((r) => r.text, 84)];
+  const [a, b, c] = [width((r) => r.where, 24), width((r) => r.what, 28), width((r) => r.text, 84)];
   return rows.map((r) =>
     typeof r === 'string' ? r : `${r.where.padEnd(a)}  ${r.what.padEnd(b)}  ${r.text.padEnd(r.at ? c : 0)}${r.at ? `  ${r.at}` : ''}`.trimEnd(),
   );

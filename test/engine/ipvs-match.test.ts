@@ -35,6 +35,8 @@ const request: Sight = {
   physin: '',
   physout: '',
   tracked: { state: CT_STATE.NEW, direction: 'original' },
+  elements: () => undefined,
+  fib: () => ({ kind: 'none' }),
   set: () => undefined,
   supposedNames: () => [],
   addressType: () => undefined,

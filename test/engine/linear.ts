@@ -23,6 +23,8 @@ export function sightOf(packet: Packet, sets: readonly IpSet[], make: (set: IpSe
     physin: '',
     physout: '',
     tracked: { state: CT_STATE.NEW, direction: 'original' },
+    elements: () => undefined,
+    fib: () => ({ kind: 'none' }),
     set: (name) => live.get(name),
     supposedNames: () => [],
     addressType: () => undefined,

@@ -37,6 +37,8 @@ const sight: Sight = {
   physin: '',
   physout: '',
   tracked: { state: CT_STATE.NEW, direction: 'original' },
+  elements: () => undefined,
+  fib: () => ({ kind: 'none' }),
   set: () => undefined,
   supposedNames: () => [],
   addressType: () => ({ type: 2 }),
