@@ -289,7 +289,6 @@ export const MATCHES: readonly MatchEntry[] = [
       `meta l4proto ${d.pick(['tcp', 'udp'])} ct ${d.pick(['original', 'reply'])} ${d.pick(['proto-dst', 'proto-src'])} ${not(d)}${port(d)}`,
   },
   { kind: 'ctzone', weight: 1, text: (d) => `ct zone ${not(d)}${d.pick(['0', '1', '2'])}` },
-  { kind: 'ct', weight: 1, text: (d) => `ct l3proto ${d.pick(['ipv4', 'ipv6'])}` },
   {
     kind: 'fib',
     weight: 2,

@@ -5,6 +5,7 @@ import { readBundle } from '../../src/capture/bundle.ts';
 import { walkQuestion } from '../../src/engine/network.ts';
 import type { World } from '../../src/model/host.ts';
 import type { Packet } from '../../src/model/packet.ts';
+import type { Table } from '../../src/model/ruleset.ts';
 import type { Trace } from '../../src/model/trace.ts';
 import { formatAddr, isError, parseAddr } from '../../src/net/addr.ts';
 import { hasPorts, parseProtocol } from '../../src/net/proto.ts';
@@ -134,9 +135,35 @@ function fateOf(t: Trace): string {
   }
 }
 
+/** Chains that are tied may come in either order; netwhy follows one where it is all the same to the packet. */
+function sameRules(course: Told, kernel: Told, tied: boolean): boolean {
+  const order = (t: Told): string => (tied ? t.rules.toSorted() : t.rules).join();
+  return order(course) === order(kernel) || (tied && kernel.fate === 'gone');
+}
+
+const PRIORITIES: Readonly<Record<string, number>> = { raw: -300, mangle: -150, filter: 0, security: 50 };
+
+/** Reports whether base chains of different tables have a priority in common, and which was made last decides. */
+function hasTies({ namespaces }: World): boolean {
+  const seen = new Map<string, Table>();
+  for (const { tables } of namespaces) {
+    for (const table of tables) {
+      for (const { base } of Object.values(table.chains)) {
+        if (!base) continue;
+        const nat = base.type === 'nat' || (base.type === undefined && table.name === 'nat');
+        const usual = nat ? (base.hook === 'PREROUTING' || base.hook === 'OUTPUT' ? -100 : 100) : PRIORITIES[table.name];
+        const place = `${table.family} ${base.hook} ${nat ? 'nat' : ''} ${base.priority ?? usual}`;
+        if ((seen.get(place) ?? table) !== table) return true;
+        seen.set(place, table);
+      }
+    }
+  }
+  return false;
+}
+
 /** Reports whether a course is what the kernel did; where netwhy leaves a value open, the kernel's must be possible. */
-function agrees(course: Told, kernel: Told, p: Packet): boolean {
-  if (course.carrier !== kernel.carrier || course.fate !== kernel.fate || course.rules.join() !== kernel.rules.join()) return false;
+function agrees(course: Told, kernel: Told, p: Packet, tied: boolean): boolean {
+  if (course.carrier !== kernel.carrier || course.fate !== kernel.fate || !sameRules(course, kernel, tied)) return false;
   if (course.error !== kernel.error || !kernel.answers.every((seen) => course.answers.some((a) => isAnswer(a, seen)))) return false;
   const [a, b] = [course.final, kernel.final];
   if (!a || !b) return !a && !b;
@@ -217,7 +244,8 @@ export function judge(world: World, shot: Shot, sighting: Sighting): Comparison 
   const { traces } = walkQuestion(world, asked.question, { all: true, limit: COURSES });
   const kernel = seen(sighting);
   const courses = traces.map((t) => told(world, shot, t));
-  const at = courses.findIndex((c, i) => agrees(c, kernel, traces[i]!.final) && comesHome(traces[i]!.packet, sighting));
+  const tied = hasTies(world);
+  const at = courses.findIndex((c, i) => agrees(c, kernel, traces[i]!.final, tied) && comesHome(traces[i]!.packet, sighting));
   tally.packets++;
   tally.courses += courses.length;
   if (process.env['DBG'])
