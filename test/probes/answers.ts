@@ -24,6 +24,11 @@ const REJECTS: Readonly<Record<4 | 6, Readonly<Record<string, string>>>> = {
     'icmp-net-prohibited': '3/9',
     'icmp-host-prohibited': '3/10',
     'icmp-admin-prohibited': '3/13',
+    // nft_reject_icmp_code()
+    'icmpx-no-route': '3/0',
+    'icmpx-port-unreachable': '3/3',
+    'icmpx-host-unreachable': '3/1',
+    'icmpx-admin-prohibited': '3/13',
   },
   6: {
     'icmp6-no-route': '1/0',
@@ -32,6 +37,10 @@ const REJECTS: Readonly<Record<4 | 6, Readonly<Record<string, string>>>> = {
     'icmp6-port-unreachable': '1/4',
     'icmp6-policy-fail': '1/5',
     'icmp6-reject-route': '1/6',
+    'icmpx-no-route': '1/0',
+    'icmpx-port-unreachable': '1/4',
+    'icmpx-host-unreachable': '1/3',
+    'icmpx-admin-prohibited': '1/1',
   },
 };
 

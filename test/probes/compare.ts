@@ -5,6 +5,7 @@ import { readBundle } from '../../src/capture/bundle.ts';
 import { walkQuestion } from '../../src/engine/network.ts';
 import type { World } from '../../src/model/host.ts';
 import type { Packet } from '../../src/model/packet.ts';
+import type { Table } from '../../src/model/ruleset.ts';
 import type { Trace } from '../../src/model/trace.ts';
 import { formatAddr, isError, parseAddr } from '../../src/net/addr.ts';
 import { hasPorts, parseProtocol } from '../../src/net/proto.ts';
@@ -13,7 +14,7 @@ import type { Header, Load, Node, Shot, Sighting } from './node.ts';
 
 /** What became of one packet, on the kernel or in one of netwhy's courses. */
 export interface Told {
-  /** `filter FORWARD 3`, nft ones with `nft ` before. */
+  /** `filter FORWARD 3`, nft ones with `nft ` before; `nft inet t c 3` where the family of the table is not the packet's. */
   readonly rules: readonly string[];
   /** `out eth0`, `local`, `gone`. */
   readonly fate: string;
@@ -41,6 +42,9 @@ export interface Told {
 const NODE = 'n';
 const COURSES = 4096;
 
+/** Families of tables that see packets of several. */
+const WIDER: Readonly<Record<number, string>> = { 1: 'inet ', 5: 'netdev ' };
+
 /** How many packets were compared in this process. */
 export const tally = { packets: 0, courses: 0, loads: 0 };
 
@@ -58,7 +62,7 @@ export function worldOf(files: Readonly<Record<string, string>>): World {
 
 /** The kernel's answer in the words of the comparison. */
 export function seen(s: Sighting): Told {
-  const rules = s.path.map((r) => `${r.by === 'nft' ? 'nft ' : ''}${r.table} ${r.chain} ${r.number}`);
+  const rules = s.path.map((r) => `${r.by === 'nft' ? 'nft ' : ''}${WIDER[r.family] ?? ''}${r.table} ${r.chain} ${r.number}`);
   const fate = s.fate === 'sent' ? `out ${s.device}` : s.fate;
   const stray = s.answers.length === 0 && s.frames.length > 0 ? { stray: JSON.stringify(s.frames) } : {};
   const base = { rules, fate, answers: [answerOf(s)], ...stray, ...(s.error !== undefined && { error: s.error }) };
@@ -83,9 +87,12 @@ function quoted(p: { readonly src: string; readonly dst: string; readonly sport?
 }
 
 function told(world: World, shot: Shot, t: Trace): Told {
+  // a rule that ended half-way is none to the kernel's trace: nft_do_chain()
   const rules = t.hops.flatMap((hop) =>
     hop.steps.flatMap((s) =>
-      s.step === 'rule' && s.truth !== false ? [`${s.backend === 'nft' ? 'nft ' : ''}${s.table} ${s.chain} ${s.number}`] : [],
+      s.step === 'rule' && s.truth !== false && !s.ended
+        ? [`${s.backend === 'nft' ? 'nft ' : ''}${s.table.replace(/^ip6? /, '')} ${s.chain} ${s.number}`]
+        : [],
     ),
   );
   const fate = fateOf(t);
@@ -128,9 +135,35 @@ function fateOf(t: Trace): string {
   }
 }
 
+/** Chains that are tied may come in either order; netwhy follows one where it is all the same to the packet. */
+function sameRules(course: Told, kernel: Told, tied: boolean): boolean {
+  const order = (t: Told): string => (tied ? t.rules.toSorted() : t.rules).join();
+  return order(course) === order(kernel) || (tied && kernel.fate === 'gone');
+}
+
+const PRIORITIES: Readonly<Record<string, number>> = { raw: -300, mangle: -150, filter: 0, security: 50 };
+
+/** Reports whether base chains of different tables have a priority in common, and which was made last decides. */
+function hasTies({ namespaces }: World): boolean {
+  const seen = new Map<string, Table>();
+  for (const { tables } of namespaces) {
+    for (const table of tables) {
+      for (const { base } of Object.values(table.chains)) {
+        if (!base) continue;
+        const nat = base.type === 'nat' || (base.type === undefined && table.name === 'nat');
+        const usual = nat ? (base.hook === 'PREROUTING' || base.hook === 'OUTPUT' ? -100 : 100) : PRIORITIES[table.name];
+        const place = `${table.family} ${base.hook} ${nat ? 'nat' : ''} ${base.priority ?? usual}`;
+        if ((seen.get(place) ?? table) !== table) return true;
+        seen.set(place, table);
+      }
+    }
+  }
+  return false;
+}
+
 /** Reports whether a course is what the kernel did; where netwhy leaves a value open, the kernel's must be possible. */
-function agrees(course: Told, kernel: Told, p: Packet): boolean {
-  if (course.carrier !== kernel.carrier || course.fate !== kernel.fate || course.rules.join() !== kernel.rules.join()) return false;
+function agrees(course: Told, kernel: Told, p: Packet, tied: boolean): boolean {
+  if (course.carrier !== kernel.carrier || course.fate !== kernel.fate || !sameRules(course, kernel, tied)) return false;
   if (course.error !== kernel.error || !kernel.answers.every((seen) => course.answers.some((a) => isAnswer(a, seen)))) return false;
   const [a, b] = [course.final, kernel.final];
   if (!a || !b) return !a && !b;
@@ -211,7 +244,8 @@ export function judge(world: World, shot: Shot, sighting: Sighting): Comparison 
   const { traces } = walkQuestion(world, asked.question, { all: true, limit: COURSES });
   const kernel = seen(sighting);
   const courses = traces.map((t) => told(world, shot, t));
-  const at = courses.findIndex((c, i) => agrees(c, kernel, traces[i]!.final) && comesHome(traces[i]!.packet, sighting));
+  const tied = hasTies(world);
+  const at = courses.findIndex((c, i) => agrees(c, kernel, traces[i]!.final, tied) && comesHome(traces[i]!.packet, sighting));
   tally.packets++;
   tally.courses += courses.length;
   if (process.env['DBG'])
@@ -240,13 +274,29 @@ export async function compare(
   tally.loads++;
   const files = await node.capture();
   const sightings = await node.packets(shots, how.fresh ? { fresh: true } : { list: shots.length > 1 });
-  let now = files;
-  let world = worldOf(files);
-  return sightings.map((sighting, i) => {
-    const changed = filesBefore(now, sighting);
-    if (sighting.conntrack !== undefined) world = worldOf((now = changed));
-    return judge(world, shots[i]!, sighting);
+  const [words, json] = readings(files).map((reading) => {
+    let now = reading;
+    let world = worldOf(reading);
+    return sightings.map((sighting, i) => {
+      const changed = filesBefore(now, sighting);
+      if (sighting.conntrack !== undefined) world = worldOf((now = changed));
+      return judge(world, shots[i]!, sighting);
+    });
   });
+  return words!.map((w, i) => (w.taken && json ? json[i]! : w));
+}
+
+export const NFT_WORDS = 'nft-ruleset.txt';
+export const NFT_JSON = 'nft.json';
+
+/** The same node once with nft's rules in words, once in JSON. */
+export function readings(files: Readonly<Record<string, string>>): Readonly<Record<string, string>>[] {
+  const { [NFT_WORDS]: words, [NFT_JSON]: json, ...rest } = files;
+  if (words === undefined || json === undefined) return [files];
+  return [
+    { ...rest, [NFT_WORDS]: words },
+    { ...rest, [NFT_JSON]: json },
+  ];
 }
 
 /** Told on one line. */
@@ -260,8 +310,8 @@ export function line(t: Told): string {
 /** What to print of a disagreement. */
 export function report(load: Load, c: Comparison): string {
   const courses = [...new Set(c.courses.map(line))];
-  const { ipset, legacy, legacy6, nft, nft6, ...rest } = load;
-  const texts = Object.entries({ ipset, legacy, nft, legacy6, nft6 }).flatMap(([name, text]) =>
+  const { ipset, legacy, legacy6, nft, nft6, ruleset, ...rest } = load;
+  const texts = Object.entries({ ipset, legacy, nft, legacy6, nft6, ruleset }).flatMap(([name, text]) =>
     text === undefined ? [] : [`${name}:\n${text.replaceAll(/^:.* ACCEPT .*\n/gm, '')}`],
   );
   return [

@@ -131,7 +131,7 @@ export function makeRuleset(d: Dice, { backend, mixed, six }: Ground, before: Re
 
 /** Addresses at the edges of every prefix that a node mentions. */
 function edgesOf(load: Load): string[] {
-  const text = `${load.ipset ?? ''}${load.legacy ?? ''}${load.nft ?? ''}`;
+  const text = `${load.ipset ?? ''}${load.legacy ?? ''}${load.nft ?? ''}${load.ruleset ?? ''}`;
   const edges = new Set<string>();
   for (const m of text.matchAll(/\b(\d+)\.(\d+)\.(\d+)\.(\d+)(?:\/(\d+))?\b/g)) {
     const addr = ((Number(m[1]) << 24) | (Number(m[2]) << 16) | (Number(m[3]) << 8) | Number(m[4])) >>> 0;
@@ -145,7 +145,7 @@ function edgesOf(load: Load): string[] {
 }
 
 function portsOf(load: Load): number[] {
-  const text = `${load.ipset ?? ''}${load.legacy ?? ''}${load.nft ?? ''}`;
+  const text = `${load.ipset ?? ''}${load.legacy ?? ''}${load.nft ?? ''}${load.ruleset ?? ''}`;
   const ports = new Set<number>(PORTS);
   for (const m of text.matchAll(/(?:port|ports|dports|sports|tcp:|udp:|:)[ ]?(\d{2,5})\b/g)) for (const n of [-1, 0, 1]) ports.add(Number(m[1]) + n);
   return [...ports].filter((p) => p > 0 && p < 65536);

@@ -1,7 +1,7 @@
 // The machine: random cases played on the kernel and asked of netwhy, many a second, the same ones from the same seed.
 import { readConntrack } from '../../src/capture/conntrack.ts';
 import type { World } from '../../src/model/host.ts';
-import { judge, worldOf, type Comparison } from './compare.ts';
+import { judge, NFT_JSON, NFT_WORDS, worldOf, type Comparison } from './compare.ts';
 import { Dice } from './dice.ts';
 import { makeGround, makeRuleset, makeShot, shotToSix, toSix, type Ground } from './generate.ts';
 import type { Load, Node, Ruleset, Shot, Sighting } from './node.ts';
@@ -71,12 +71,37 @@ const OF_RULES: Readonly<Record<'legacy' | 'nft' | 'legacy6' | 'nft6' | 'ipset',
   ipset: 'ipset-save.txt',
 };
 
-/** Where SET changes a set, or one learns link-layer addresses, each packet finds the sets as they were captured. */
-export function renewal(load: Ruleset): { readonly renew?: string } {
+/** Where rules change a set, or one learns link-layer addresses, each packet finds the sets as they were captured. */
+export function renewal(load: Ruleset): { readonly renew?: string; readonly renewNft?: string } {
+  return { ...renewalOfSets(load), ...renewalOfNft(load.ruleset ?? '') };
+}
+
+function renewalOfNft(ruleset: string): { readonly renewNft?: string } {
+  const lines: string[] = [];
+  let table = '';
+  for (const [, name, set, elements] of ruleset.matchAll(
+    /^table (\S+ \S+) \{$|^set (\S+) \{\n[^}]*\bdynamic\b[^{}]*(?:elements = (\{[^}]*\});\n)?\}$/gm,
+  )) {
+    if (name !== undefined) table = name;
+    else lines.push(`flush set ${table} ${set}\n${elements === undefined ? '' : `add element ${table} ${set} ${elements}\n`}`);
+  }
+  return lines.length > 0 ? { renewNft: lines.join('') } : {};
+}
+
+function renewalOfSets(load: Ruleset): { readonly renew?: string } {
   const rules = `${load.legacy ?? ''}${load.nft ?? ''}${load.legacy6 ?? ''}${load.nft6 ?? ''}`;
   if (load.ipset === undefined || !(rules.includes('-j SET') || load.ipset.includes('bitmap:ip,mac'))) return {};
   const names = [...load.ipset.matchAll(/^create (\S+)/gm)].map((m) => m[1]!);
   return { renew: [...names.map((n) => `flush ${n}`), ...load.ipset.split('\n').filter((l) => l.startsWith('add ')), ''].join('\n') };
+}
+
+/** nft's rules are read in words and in JSON by turns. */
+function nftFile(at: number): string {
+  return at % 2 === 0 ? NFT_WORDS : NFT_JSON;
+}
+
+function withoutNft({ [NFT_WORDS]: _, [NFT_JSON]: __, ...files }: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return files;
 }
 
 /** Has one kernel play cases, and keeps what it need not be asked again. */
@@ -112,15 +137,16 @@ export class Player {
       await this.wait(node.load(c.load));
       this.ground = await this.wait(node.capture());
       this.stands = true;
-      return this.ground;
+      const { [nftFile(c.at)]: listed } = this.ground;
+      return { ...withoutNft(this.ground), ...(listed !== undefined && { [nftFile(c.at)]: listed }) };
     }
     try {
-      const { ipset, legacy, nft, legacy6, nft6 } = c.load;
-      const rules = Object.fromEntries(Object.entries({ ipset, legacy, nft, legacy6, nft6 }).filter(([, text]) => text !== undefined));
+      const { ipset, legacy, nft, legacy6, nft6, ruleset } = c.load;
+      const rules = Object.fromEntries(Object.entries({ ipset, legacy, nft, legacy6, nft6, ruleset }).filter(([, text]) => text !== undefined));
       await this.wait(node.swap(rules));
       const family = c.load.ip!.some((l) => l.startsWith('-6')) ? (['legacy6', 'nft6'] as const) : (['legacy', 'nft'] as const);
-      const only = [...family, 'ipset' as const].map((k) => OF_RULES[k]);
-      return { ...this.ground, ...(await this.wait(node.capture(only))) };
+      const only = [...[...family, 'ipset' as const].map((k) => OF_RULES[k]), ...(ruleset === undefined ? [] : [nftFile(c.at)])];
+      return { ...withoutNft(this.ground), ...(await this.wait(node.capture(only))) };
     } catch (problem) {
       this.stands = false;
       throw problem;

@@ -21,10 +21,12 @@ export interface Ruleset {
   readonly nft?: string;
   readonly legacy6?: string;
   readonly nft6?: string;
+  /** A script of `nft -f`: tables that iptables knows nothing of. */
+  readonly ruleset?: string;
   /** Lines of `ipvsadm -R`; a guest's kernel has it. */
   readonly ipvs?: string;
-  /** Which backend is loaded before the other (legacy). */
-  readonly first?: 'legacy' | 'nft';
+  /** What is loaded before the others (legacy). */
+  readonly first?: 'legacy' | 'nft' | 'ruleset';
 }
 
 export interface Load extends Ruleset {
@@ -131,6 +133,8 @@ export interface How {
   readonly list?: boolean | 'tool';
   /** `ipset restore` text that is run before each. */
   readonly renew?: string;
+  /** A script of `nft -f` that is run before each. */
+  readonly renewNft?: string;
   /** `conntrack -I` makes this one before the first. */
   readonly insert?: readonly string[];
 }

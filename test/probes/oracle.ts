@@ -8,9 +8,14 @@ import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
 import { kernelMissing } from '../oracle/kernel.ts';
 import { line } from './compare.ts';
+import { makeNftCase } from '../nft/generate.ts';
 import { compareAll, disagreement, makeCase, PACKETS, Player, subjectsOf } from './machine.ts';
 import { openNode, type Node, type Shot } from './node.ts';
 import { replay, shrink, type Replayed, type Suspect } from './shrink.ts';
+
+/** What the rules are written in. */
+const MAKERS = { iptables: makeCase, nft: makeNftCase } as const;
+type Language = keyof typeof MAKERS;
 
 /** What a worker has to do: cases `from`, `from + 1`, ... below `to`, whole grounds of them. */
 interface Task {
@@ -19,6 +24,7 @@ interface Task {
   readonly to: number;
   /** Packets without a past in each. */
   readonly packets?: number;
+  readonly language?: Language;
 }
 
 /** What the kernel did and netwhy said when they disagreed. */
@@ -45,7 +51,7 @@ export interface Run extends Done {
   readonly seconds: number;
 }
 
-async function work({ seed, from, to, packets }: Task, player: Player): Promise<Done> {
+async function work({ seed, from, to, packets, language = 'iptables' }: Task, player: Player): Promise<Done> {
   const since = performance.now();
   const waitedBefore = player.waited;
   let comparisons = 0;
@@ -53,7 +59,7 @@ async function work({ seed, from, to, packets }: Task, player: Player): Promise<
   const disagreements: Disagreement[] = [];
   const refused: string[] = [];
   for (let at = from; at < to; at++) {
-    const c = makeCase(seed, at, packets);
+    const c = MAKERS[language](seed, at, packets);
     try {
       const played = await player.play(c);
       const all = compareAll(played);
@@ -104,7 +110,7 @@ const BATCH = 20;
 
 /** Plays cases in several processes. */
 export async function playCases(
-  how: { readonly cases: number; readonly seed: number; readonly workers?: number; readonly packets?: number },
+  how: { readonly cases: number; readonly seed: number; readonly workers?: number; readonly packets?: number; readonly language?: Language },
   progress: (r: Run) => void = () => {},
 ): Promise<Run> {
   const since = performance.now();
@@ -120,7 +126,13 @@ export async function playCases(
     if (next >= how.cases) return undefined;
     const from = next;
     next = Math.min(how.cases, next + BATCH);
-    return { seed: how.seed, from, to: next, ...(how.packets !== undefined && { packets: how.packets }) };
+    return {
+      seed: how.seed,
+      from,
+      to: next,
+      ...(how.packets !== undefined && { packets: how.packets }),
+      ...(how.language && { language: how.language }),
+    };
   };
   const one = (child: ChildProcess): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -177,7 +189,7 @@ export async function explain(suspect: Disagreement, title: string, folder?: str
       return [`${title}: it did not happen again alone`, ...suspect.shots.map((s) => `packet  ${JSON.stringify(s)}`), ...suspect.told].join('\n');
     const found = await replay(node, small);
     if (folder !== undefined) writeScenario(folder, title, small, found);
-    const { ipset, legacy, legacy6, nft, nft6, ipvs, devs: _, ...rest } = small.load;
+    const { ipset, legacy, legacy6, nft, nft6, ipvs, ruleset, devs: _, ...rest } = small.load;
     const texts = Object.entries({ ipset, ipvs, legacy, nft, legacy6, nft6 }).flatMap(([name, text]) =>
       text === undefined ? [] : [`${name}:`, ...text.split('\n').filter((l) => /^(?:-A|-a|add|create|\*|:\S+ DROP)/.test(l))],
     );
@@ -189,6 +201,7 @@ export async function explain(suspect: Disagreement, title: string, folder?: str
       ...[...new Set(found.comparison.courses.map(line))].slice(0, 6).map((x) => `netwhy  ${x}`),
       `setup   ${JSON.stringify(rest)}`,
       ...texts,
+      ...(ruleset === undefined ? [] : ['ruleset:', ...ruleset.split('\n').filter((l) => l !== '')]),
     ].join('\n');
   } finally {
     await node.close();
@@ -258,12 +271,15 @@ async function main(): Promise<void> {
       workers: { type: 'string' },
       packets: { type: 'string', default: String(PACKETS) },
       show: { type: 'string', default: '10' },
+      language: { type: 'string', default: 'iptables' },
       out: { type: 'string' },
     },
   });
   const missing = kernelMissing();
   if (missing !== undefined) throw new Error(`the kernel cannot be asked: ${missing}`);
   const seed = Number(values.seed);
+  const language = Object.keys(MAKERS).find((l): l is Language => l === values.language);
+  if (language === undefined) throw new Error(`--language is one of ${Object.keys(MAKERS).join(', ')}`);
   let told = 0;
   const progress = (r: Run): void => {
     const now = performance.now();
@@ -272,7 +288,13 @@ async function main(): Promise<void> {
     process.stderr.write(`\r\u001B[K${figures(r).split('\n')[0]!}`);
   };
   const run = await playCases(
-    { cases: Number(values.cases), seed, packets: Number(values.packets), ...(values.workers !== undefined && { workers: Number(values.workers) }) },
+    {
+      cases: Number(values.cases),
+      seed,
+      packets: Number(values.packets),
+      language,
+      ...(values.workers !== undefined && { workers: Number(values.workers) }),
+    },
     progress,
   );
   if (process.stderr.isTTY) process.stderr.write('\r\u001B[K');

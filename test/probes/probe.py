@@ -5,11 +5,11 @@
 
   {"op": "load", "devs": [{"name", "addrs"?: ["10.0.0.1/24"], "kind"?: "tap"|"dummy"..., "mac"?, "mtu"?, "arp"?: true, "up"?: false}],
    "ip"?: [lines of `ip -batch`, "-6 ..." for `ip -6`], "sysctls"?: {"net.ipv4.ip_forward": 1}, "ipset"?, "legacy"?, "nft"?, "legacy6"?, "nft6"?:
-   texts, "first"?: "nft" (loaded before legacy), "conntrack"?: true (on even where no rule asks for it)}    a new namespace with that in it
+   texts, "ruleset"?: a script of `nft -f`, "first"?: "nft" or "ruleset" (loaded before the others), "conntrack"?: true (on even where no rule asks for it)}    a new namespace with that in it
   {"op": "rules", ...the same, devices excepted}                                               rules only, into the same namespace
   {"op": "swap", ...likewise}                                               rules and sets of an earlier load or swap are replaced by these
   {"op": "packets", "packets": [PACKET...], "fresh"?: true (connections are forgotten before each), "list"?: true (connections before each; "tool": as
-      `conntrack -L` prints them), "renew"?: TEXT (`ipset restore` before each), "insert"?: [words] (`conntrack -I` before the first)}
+      `conntrack -L` prints them), "renew"?, "renewNft"?: TEXT (`ipset restore` or `nft -f` before each), "insert"?: [words] (`conntrack -I` before the first)}
       PACKET  {"iif" (arrives there) | "local": true (a socket sends it), "src"?, "dst", "proto"?, "sport"?, "dport"?, "flags"?, "type"?,
                "code"?, "id"?, "ttl"?, "tos"?, "mark"?, "uid"?, "gid"?, "raw"? (a local one with its own IP header), "pad"? (UDP: bytes of payload, not to be cut), "payload"? (as --payload has it), "body"? (hex, in the place of all that follows the IP header), "ack"? (TCP), "seq"? (likewise), "inner"?: PACKET (an ICMP error)}
       -> [{fate: sent|local|gone, device?, path: [{by, family, table, chain, kind, number, mark}], first?, last?: HEADER, mark, error?, conntrack?,
@@ -56,6 +56,12 @@ table inet probe {
   chain postrouting { type filter hook postrouting priority 2147483647; }
 }
 '''
+# Rules that see a packet as it comes from a device, or as it leaves by one, are traced only if one before them says so.
+WATCH_DEVICE = '''
+add table netdev probe
+add chain netdev probe %(hook)s-%(device)s { type filter hook %(hook)s device "%(device)s" priority -2147483648; }
+add rule netdev probe %(hook)s-%(device)s meta nftrace set 1
+'''
 # Never reached, but it keeps conntrack on.
 TRACK = 'table inet probe { chain user { }\n}\nadd rule inet probe user ct state new\n'
 QUIET = {'net.ipv4.igmp_link_local_mcast_reports': 0, 'net.ipv6.conf.default.router_solicitations': 0, 'net.ipv6.conf.default.accept_ra': 0,
@@ -68,12 +74,14 @@ MATTER = ('forwarding', 'disable_ipv6', 'accept_local', 'accept_source_route', '
 MATTER4 = ('rp_filter', 'route_localnet', 'src_valid_mark', 'send_redirects', 'arp_ignore', 'proxy_arp', 'bc_forwarding', 'promote_secondaries')
 TOOLS = (('legacy', 2, 'iptables-legacy-restore'), ('legacy6', 10, 'ip6tables-legacy-restore'),
          ('nft', 2, 'iptables-nft-restore'), ('nft6', 10, 'ip6tables-nft-restore'))
+NATIVE = ('ruleset', 0, 'nft')
 CHAINS = {'raw': ('PREROUTING', 'OUTPUT'), 'mangle': ('PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'),
           'nat': ('PREROUTING', 'INPUT', 'OUTPUT', 'POSTROUTING'), 'filter': ('INPUT', 'FORWARD', 'OUTPUT'), 'security': ('INPUT', 'FORWARD', 'OUTPUT')}
 LISTINGS = {'iptables-legacy-save.txt': 'iptables-legacy-save', 'iptables-nft-save.txt': 'iptables-nft-save', 'ip6tables-legacy-save.txt': 'ip6tables-legacy-save',
             'ip6tables-nft-save.txt': 'ip6tables-nft-save', 'ipset-save.txt': 'ipset save', 'ip-addr.txt': 'ip addr', 'ip-link.txt': 'ip -d link',
             'ip-route.txt': 'ip route show table all', 'ip6-route.txt': 'ip -6 route show table all', 'ip-rule.txt': 'ip rule', 'ip6-rule.txt': 'ip -6 rule',
             'ip-neigh.txt': 'ip neigh'}
+NFT_LISTINGS = {'nft-ruleset.txt': 'nft list ruleset', 'nft.json': 'nft -j list ruleset'}
 
 
 @functools.cache
@@ -262,9 +270,14 @@ class Node:
         if m.get('ipset'):
             run('ipset', 'restore', given=m['ipset'])
             self.sets = True
-        tools = sorted(TOOLS, key=lambda t: not t[0].startswith(m.get('first', 'legacy')))
+        tools = sorted(TOOLS + (NATIVE,), key=lambda t: not t[0].startswith(m.get('first', 'legacy')))
         for key, family, tool in tools:
-            if m.get(key):
+            if m.get(key) and key == 'ruleset':
+                hooks = set(re.findall(r'hook (ingress|egress)', m[key]))
+                watch = ''.join(WATCH_DEVICE % {'hook': h, 'device': d} for h in sorted(hooks) for d in self.devices.values())
+                run(tool, '-f', '-', given=watch + m[key])
+                self.tables[key] = re.findall(r'^(?:add )?table (\S+ [^\s;{]+)', m[key], re.M) + (['netdev probe'] if watch else [])
+            elif m.get(key):
                 run(tool, *(['-w', '20'] if 'legacy' in tool else []), given=m[key])
                 self.tables[key] = re.findall(r'^\*(\S+)', m[key], re.M)
                 if 'legacy' in key:
@@ -281,9 +294,10 @@ class Node:
             if gone:
                 m[key] = m.get(key, '') + ''.join('*%s\n%sCOMMIT\n' % (t, ''.join(':%s ACCEPT [0:0]\n' % c for c in CHAINS[t])) for t in gone)
         gone = ['delete table %s %s' % ('ip' if key == 'nft' else 'ip6', t) for key, _, _ in TOOLS[2:] for t in self.tables.get(key, ())]
+        gone += ['delete table %s' % t for t in dict.fromkeys(self.tables.get('ruleset', ()))]
         if gone:
             run('nft', '-f', '-', given='\n'.join(gone) + '\n')
-            self.tables = {k: v for k, v in self.tables.items() if 'nft' not in k}
+            self.tables = {k: v for k, v in self.tables.items() if 'nft' not in k and k != 'ruleset'}
         sets, self.sets = self.sets, False
         if sets and any(self.tables.get(key) for key in ('legacy', 'legacy6')):
             for key, _, tool in TOOLS[:2]:
@@ -312,13 +326,16 @@ class Node:
                 self.counts[key] = self.counts.get(key, 0) + 1
 
     def capture(self, only=None):
+        listings = {**LISTINGS, **(NFT_LISTINGS if self.tables.get('ruleset') else {})}
         asked = {name: subprocess.Popen(command.split(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-                 for name, command in LISTINGS.items() if only is None or name in only}
+                 for name, command in listings.items() if only is None or name in only}
         files = {'sysctl.txt': sysctls(), 'conntrack.txt': connections()} if only is None else {}
         for name, process in asked.items():
             files[name], complaint = process.communicate()
             if process.returncode:
-                raise RuntimeError('%s: %s' % (LISTINGS[name], complaint))
+                raise RuntimeError('%s: %s' % (listings[name], complaint))
+            if name in NFT_LISTINGS:
+                files[name] = without_own(files[name])
         return files
 
     # -- one packet
@@ -450,11 +467,22 @@ class Node:
                 self.control.forget_connections()
             if 'renew' in m:
                 run('ipset', 'restore', given=m['renew'])
+            if 'renewNft' in m:
+                run('nft', '-f', '-', given=m['renewNft'])
             if 'insert' in m and not answers:
                 run('conntrack', '-I', *m['insert'])
             before = {'conntrack': listed() if m['list'] == 'tool' else connections()} if m.get('list') else {}
             answers.append({**self.send(p), **before})
         return answers
+
+
+def without_own(listing):
+    """What `nft` lists, in words or JSON, but for the tables that are ours."""
+    if listing.startswith('{'):
+        items = json.loads(listing)['nftables']
+        mine = [i for i in items if any(OWN in (x.get('table'), x['name'] if kind == 'table' else '') for kind, x in i.items())]
+        return json.dumps({'nftables': [i for i in items if i not in mine]})
+    return re.sub(r'^table \S+ %s \{\n.*?^\}\n' % OWN, '', listing, flags=re.M | re.S)
 
 
 def sequenced(data):

@@ -55,6 +55,7 @@ export async function shrink(node: Node, suspect: Suspect): Promise<Suspect | un
   for (let size = -1; size !== sizeOf(small);) {
     size = sizeOf(small);
     for (let i = small.shots.length - 2; i >= 0; i--) await attempt(small.load, small.shots.toSpliced(i, 1));
+    await dropBlocks();
     for (const key of TEXTS) await dropLines(key);
     for (const key of ['ip', 'devs'] as const) {
       for (let i = small.load[key]!.length - 1; i >= 0; i--) await attempt({ ...small.load, [key]: small.load[key]!.toSpliced(i, 1) });
@@ -62,6 +63,7 @@ export async function shrink(node: Node, suspect: Suspect): Promise<Suspect | un
     for (const key of Object.keys(small.load.sysctls ?? {}))
       await attempt({ ...small.load, sysctls: Object.fromEntries(Object.entries(small.load.sysctls!).filter(([k]) => k !== key)) });
     await dropOptions();
+    await dropWords();
   }
   return small;
 
@@ -89,6 +91,35 @@ export async function shrink(node: Node, suspect: Suspect): Promise<Suspect | un
       });
   }
 
+  /** Leaves out tables, chains, sets and rules of nft, whole ones first. */
+  async function dropBlocks(): Promise<void> {
+    if (small.load.ruleset === undefined) return;
+    for (const depth of [0, 1, 2]) {
+      for (let n = blocksOf(small.load.ruleset).length - 1; n >= 0; n--) {
+        const lines = small.load.ruleset.split('\n');
+        const block = blocksOf(small.load.ruleset)[n];
+        if (block?.depth === depth) await attempt({ ...small.load, ruleset: lines.toSpliced(block.from, block.to - block.from).join('\n') });
+      }
+    }
+  }
+
+  /** Leaves out words of the rules that are left, more of them first: whatever nft still takes. */
+  async function dropWords(): Promise<void> {
+    const rules = (): Block[] => blocksOf(small.load.ruleset ?? '').filter((b) => b.depth === 2 && b.to === b.from + 1);
+    if (rules().length > MOST_RULES) return;
+    for (let n = rules().length - 1; n >= 0; n--) {
+      for (let size = 8; size > 0; size--) {
+        for (let at = 0; ; at++) {
+          const { from } = rules()[n]!;
+          const lines = small.load.ruleset!.split('\n');
+          const words = lines[from]!.split(' ');
+          if (lines[from]!.startsWith('type ') || at + size >= words.length + (at > 0 ? 1 : 0)) break;
+          await attempt({ ...small.load, ruleset: lines.with(from, words.toSpliced(at, size).join(' ')).join('\n') });
+        }
+      }
+    }
+  }
+
   /** Leaves out one `-m ...` or option of a rule or packet at a time. */
   async function dropOptions(): Promise<void> {
     for (const key of TEXTS.slice(0, 4)) {
@@ -110,6 +141,27 @@ export async function shrink(node: Node, suspect: Suspect): Promise<Suspect | un
       }
     }
   }
+}
+
+/** How many rules may be left for their words to be tried. */
+const MOST_RULES = 12;
+
+/** Lines of nft that stand or fall together: a table (depth 0), a chain or set within (1), a rule or setting (2). */
+interface Block {
+  readonly depth: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+function blocksOf(ruleset: string): Block[] {
+  const blocks: Block[] = [];
+  const open: number[] = [];
+  for (const [n, line] of ruleset.split('\n').entries()) {
+    if (/^(?:table|chain|set|map) .*\{$/.test(line)) open.push(n);
+    else if (line === '}') blocks.push({ depth: open.length - 1, from: open.pop()!, to: n + 1 });
+    else if (line !== '') blocks.push({ depth: 2, from: n, to: n + 1 });
+  }
+  return blocks;
 }
 
 function sizeOf({ load, shots }: Suspect): number {
