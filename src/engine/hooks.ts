@@ -132,9 +132,10 @@ function inOrder<S extends { readonly priority: number }>(ns: Namespace, stages:
 function runsBefore(ns: Namespace, b: object, a: object, choices: Choices): boolean {
   if (!isChain(a) || !isChain(b) || a.table === b.table || !mayInterfere(a, b)) return false;
   const alike = a.table.name === b.table.name && !a.table.nft && !b.table.nft;
+  const on = `${ns.node}${ns.name && `/${ns.name}`}`;
   const what = alike
     ? `of both ${a.table.name} tables that of ${b.table.backend} was loaded first, so that of ${a.table.backend} runs first`
-    : `of the chains ${titleOf(a)} and ${titleOf(b)}, which have the same priority, ${titleOf(a)} was made last, so it runs first`;
+    : `of the chains ${titleOf(a)} and ${titleOf(b)}, which have the same priority on ${on}, ${titleOf(a)} was made last, so it runs first`;
   const id = ({ table, chain }: BaseChain): string => `${table.backend}/${table.nft ?? table.name}${table.nft ? `/${chain.name}` : ''}`;
   return choices.choose(`order:${ns.node}:${ns.name}:${a.table.family}:${id(a)}|${id(b)}`, [
     { value: false, what, at: a.chain.at },

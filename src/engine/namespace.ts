@@ -34,7 +34,7 @@ import { bind, endpoint, loopbackOf, translate, translateError, type NatStatemen
 import { rangeOf } from './natrange.ts';
 import type { DeviceField, Sight, SupposedName } from './sight.ts';
 import { clampedMss, martianBeforeHooks, mtuOf, place, routeInput, routeOutput, unforwardable, type Router, type Way } from './routing.ts';
-import { assign, carryOut, type Passing } from './statement.ts';
+import { assign, carryOut, type Effect, type Passing } from './statement.ts';
 import { sightOf } from './sight.ts';
 import { setting } from './sysctl.ts';
 import type { Carried } from './tunnel.ts';
@@ -533,9 +533,7 @@ export class Visit implements Visitor, Router {
   }
 
   assign(to: AssignedField, value: Word): string | undefined {
-    const effect = assign(to, value, this.packet, this.connection);
-    this.packet = effect.packet ?? this.packet;
-    return effect.did;
+    return this.undergo(assign(to, value, this.packet, this.connection));
   }
 
   marksMatter(): boolean {
@@ -553,6 +551,10 @@ export class Visit implements Visitor, Router {
       if (bytes !== undefined)
         this.choices.assume(`the answer comes in segments of at most ${bytes} bytes: TCPMSS of ${place(this.ns)} says so in the SYN`);
     }
+    return this.undergo(effect);
+  }
+
+  private undergo(effect: Effect): string | undefined {
     this.packet = effect.packet ?? this.packet;
     this.connection = effect.connection ?? this.connection;
     this.zone = effect.zone ?? this.zone;
