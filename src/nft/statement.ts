@@ -84,7 +84,7 @@ function readExpression(w: Words): StatementSyntax {
   } else if (w.take('set')) {
     return readAssign(w, left);
   } else if (w.take('vmap')) {
-    return { kind: 'vmap', key: left, data: readData(w) };
+    return { kind: 'vmap', key: left, data: inSeconds(left, readData(w)) };
   }
   const key = w.at('map') ? readMapOf(w, left) : left;
   return readRelation(w, key);
@@ -92,7 +92,7 @@ function readExpression(w: Words): StatementSyntax {
 
 function readMapOf(w: Words, of: ExprSyntax): ExprSyntax {
   let key = of;
-  while (w.failure === undefined && w.take('map')) key = { kind: 'map', key, data: readData(w) };
+  while (w.failure === undefined && w.take('map')) key = { kind: 'map', key, data: inSeconds(key, readData(w)) };
   return key;
 }
 
@@ -125,6 +125,7 @@ export function isFlags(of: ExprSyntax): boolean {
 function inSeconds(left: ExprSyntax, right: ExprSyntax): ExprSyntax {
   if (left.kind !== 'ct' || left.key !== 'expiration') return right;
   if (right.kind === 'value') return { kind: 'value', value: readTime(String(right.value)) ?? right.value };
+  if (right.kind === 'set') return { ...right, elements: right.elements.map((e) => ({ ...e, key: inSeconds(left, e.key) })) };
   return right.kind === 'range' ? { ...right, from: inSeconds(left, right.from), to: inSeconds(left, right.to) } : right;
 }
 
