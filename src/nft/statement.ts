@@ -4,7 +4,7 @@ import { isFlagsOfCt } from './field.ts';
 import { readAddressed, readNat } from './nat.ts';
 import { readStateful } from './stateful.ts';
 import type { ExprSyntax, Relation, StatementSyntax } from './syntax.ts';
-import { readCount, readTime } from './value.ts';
+import { asSeconds, readCount } from './value.ts';
 import type { Words } from './words.ts';
 
 type Reader = (w: Words) => StatementSyntax;
@@ -123,10 +123,7 @@ export function isFlags(of: ExprSyntax): boolean {
 
 /** `ct expiration 1m` is 60, as in JSON. */
 function inSeconds(left: ExprSyntax, right: ExprSyntax): ExprSyntax {
-  if (left.kind !== 'ct' || left.key !== 'expiration') return right;
-  if (right.kind === 'value') return { kind: 'value', value: readTime(String(right.value)) ?? right.value };
-  if (right.kind === 'set') return { ...right, elements: right.elements.map((e) => ({ ...e, key: inSeconds(left, e.key) })) };
-  return right.kind === 'range' ? { ...right, from: inSeconds(left, right.from), to: inSeconds(left, right.to) } : right;
+  return left.kind === 'ct' && left.key === 'expiration' ? asSeconds(right) : right;
 }
 
 /** What is set may be flags with commas: `ct event set new,destroy`. */
