@@ -343,7 +343,8 @@ describe('what cannot be used', () => {
     ['a limit without a rate', { limit: { per: 'second' } }],
     ['two statements in one', { accept: null, drop: null }],
     ['a number', 7],
-    ['words', 'update @m { ip saddr : meta mark }'],
+    ['words of no statement', 'teleport @m { ip saddr : meta mark }'],
+    ['words that go on', 'update @m { ip saddr : meta mark } accept'],
   ])('is %s', (_, json) => {
     const { tables, findings } = read(TABLE, CHAIN, rule(json));
     expect(findings).toMatchObject([{ code: 'unknown-statement' }]);
