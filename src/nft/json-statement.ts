@@ -15,7 +15,7 @@ export function readStatement(json: unknown, place: Place): StatementSyntax {
 
 function opaque(json: unknown, name: string | undefined, place: Place): StatementSyntax {
   const why = name === undefined ? 'this is no statement' : `the statement '${name}' is not understood`;
-  place.unknown('unknown-statement', why);
+  place.unknown('unknown-statement', why, name);
   return { kind: 'opaque', words: JSON.stringify(json) ?? '', why };
 }
 
@@ -25,7 +25,7 @@ function readWords(text: string, place: Place): StatementSyntax {
   const statement = readStatementText(w);
   if (!w.isEnd) w.fail(`"${w.word}" is not expected there`);
   if (w.failure === undefined) return statement;
-  place.unknown('unknown-statement', `"${text}" is not understood: ${w.failure}`);
+  place.unknown('unknown-statement', `"${text}" is not understood: ${w.failure}`, text);
   return { kind: 'opaque', words: text, why: w.failure };
 }
 

@@ -1,5 +1,5 @@
 // A named set or map of nft's text, with its elements, which may go over many thousand lines.
-import { type Reading, beginsBlock, lineAt, truncated, unclosed } from './damage.ts';
+import { type Reading, beginsBlock, lineAt, spanAt, truncated, unclosed } from './damage.ts';
 import { readConcat, readElements } from './expression.ts';
 import { readStatement } from './statement.ts';
 import type { ElementSyntax, SetSyntax, StatementSyntax, TypeSyntax } from './syntax.ts';
@@ -33,11 +33,11 @@ export function readSetBody(r: Reading, head: Head): SetSyntax {
       w.failure = undefined;
       break;
     }
-    r.findings.push({
+    r.report.tell({
       severity: 'warning',
       code: 'unknown-set-property',
       message: `${head.kind} ${head.name}: ${w.failure}`,
-      at: { file: r.file, line: w.line },
+      at: spanAt(r, w.line, w.start, w.end),
       line: lineAt(w, w.start),
       hint: 'This part of the set is left out. If nft printed it, please report the line.',
     });

@@ -22,13 +22,14 @@ let node: Namespace;
 /** The same node with the tables of a listing in the place of those that were saved. */
 function withTables(listing: RulesetSyntax): { world: World; native: number } {
   let native = 0;
-  const { tables } = lowerRuleset(listing, (family, table, chain, number) => {
+  const { tables } = lowerRuleset(listing, [], (family, table, chain, number) => {
     const twin = node.tables.find((t) => t.name === table && t.family === (family === 'ip6' ? 6 : 4))?.chains[chain]?.rules[number - 1];
     expect(twin, `${family} ${table} ${chain} ${number}`).toBeDefined();
     return twin;
   });
   for (const t of listing.tables)
-    for (const c of t.chains) native += c.rules.filter((r) => r.statements.length > 0 && !r.statements.some((s) => s.kind === 'xt' && s.name !== 'comment')).length;
+    for (const c of t.chains)
+      native += c.rules.filter((r) => r.statements.length > 0 && !r.statements.some((s) => s.kind === 'xt' && s.name !== 'comment')).length;
   return { world: { ...saved, namespaces: [{ ...node, tables }] }, native };
 }
 
