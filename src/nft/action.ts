@@ -24,6 +24,7 @@ export function lowerStatement(s: Exclude<StatementSyntax, { kind: 'match' }>, c
       return [note];
     case 'flow':
     case 'dup':
+    case 'reset':
       return [note];
     case 'object':
       return s.of === 'ct helper' || s.of === 'ct timeout' || s.of === 'secmark' ? [note] : [{ kind: 'opaque', as, why: `${s.of} is not modelled` }];

@@ -38,11 +38,18 @@ export const isNumber = (json: unknown): json is number => typeof json === 'numb
 
 export function readExpr(json: unknown, place: Place): ExprSyntax {
   if (isNumber(json)) return readNumber(json);
-  if (isText(json)) return json.startsWith('@') ? { kind: 'reference', name: json.slice(1) } : { kind: 'value', value: json };
+  if (isText(json)) return readWord(json);
   if (typeof json === 'boolean') return { kind: 'value', value: json ? 'exists' : 'missing' };
   if (Array.isArray(json)) return { kind: 'list', of: json.map((e) => readExpr(e, place)) };
   const entry = only(json);
   return (entry && DECODERS.get(entry[0])?.(entry[1], place)) ?? opaque(json, entry?.[0], place);
+}
+
+/** `@name` is a set. `0x50 [invalid type]` is what nft 1.0.6 says where it lost the type of a port of ct. */
+function readWord(word: string): ExprSyntax {
+  if (word.startsWith('@')) return { kind: 'reference', name: word.slice(1) };
+  const lost = /^(0x[\da-f]{1,13}) \[invalid type\]$/.exec(word);
+  return { kind: 'value', value: lost ? Number(lost[1]) : word };
 }
 
 /** jansson prints 64 bits with a sign: what is negative here is above 2^63. */

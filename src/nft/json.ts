@@ -52,6 +52,8 @@ const OBJECT = z.looseObject(named);
 const OBJECTS: ReadonlySet<string> = new Set(['counter', 'quota', 'limit', 'ct helper', 'ct timeout', 'ct expectation', 'synproxy', 'secmark']);
 const TABLE_FLAGS: ReadonlySet<string> = new Set(['dormant', 'owner', 'persist']);
 const SCHEMA_VERSION = 1;
+/** Brackets within brackets: a rule has a dozen. */
+const DEEPEST = 200;
 
 /** Reads what `nft -j list ruleset` prints into the tree that its text gives too. */
 export function readNftJson(text: string, file: string): RulesetSyntax {
@@ -114,6 +116,8 @@ class Reader {
     let lineStart = 0;
     let start = -1;
     let items = 0;
+    let nesting = 0;
+    let deepest = 0;
     for (let i = 0; i < text.length; i++) {
       const c = text.charCodeAt(i);
       if (c === 10) {
@@ -124,14 +128,22 @@ class Reader {
         if (c === 92) i++;
         else if (c === 34) inString = false;
       } else if (c === 34) inString = true;
+      else if (c === 91) deepest = Math.max(deepest, ++nesting);
+      else if (c === 93) nesting--;
       else if (c === 123) {
+        deepest = Math.max(deepest, ++nesting);
         if (depth++ !== inside) continue;
         start = i;
+        deepest = nesting = 0;
         this.at = { file: this.file, line, column: i - lineStart + 1 };
-      } else if (c === 125 && depth > 0 && --depth === inside) {
+      } else if (c === 125 && depth > 0) {
+        nesting--;
+        if (--depth !== inside) continue;
         this.piece = text.slice(start, i + 1);
         items++;
-        this.item();
+        if (deepest > DEEPEST)
+          this.report('error', 'bad-json', 'this item has more brackets within brackets than nft prints', 'capture the whole output again');
+        else this.item();
       }
     }
     if (depth > inside) {
@@ -152,7 +164,7 @@ class Reader {
   }
 
   private report(severity: Finding['severity'], code: string, message: string, hint?: string): void {
-    const line = this.piece.replace(/\s+/g, ' ').slice(0, 200);
+    const line = this.piece.slice(0, 1000).replace(/\s+/g, ' ').slice(0, 200);
     this.findings.push({ severity, code, message, at: this.at, ...(line !== '' && { line }), ...(hint !== undefined && { hint }) });
   }
 

@@ -1,17 +1,10 @@
 // One rule of a chain, as nft prints it: statements with one blank between them, its comment, its handle.
-import type { Finding } from '../model/finding.ts';
+import { type Reading, lineAt } from './damage.ts';
 import { EXTHDR, PAYLOAD, isBareMetaKey } from './field.ts';
 import { isStatement, readStatement } from './statement.ts';
 import type { RuleSyntax, StatementSyntax } from './syntax.ts';
 import { readNumber } from './value.ts';
 import type { Words } from './words.ts';
-
-/** What the reader of a text has at hand. */
-export interface Reading {
-  readonly w: Words;
-  readonly file: string;
-  readonly findings: Finding[];
-}
 
 type Draft = { -readonly [K in keyof RuleSyntax]: RuleSyntax[K] };
 
@@ -100,14 +93,6 @@ function readOrSkip(r: Reading): StatementSyntax {
   return { kind: 'opaque', words, why };
 }
 
-/** The line a place is of, as findings show it. */
-export function lineAt(w: Words, at: number): string {
-  return w.text
-    .slice(w.text.lastIndexOf('\n', at - 1) + 1, w.endOfLine(at))
-    .trim()
-    .slice(0, 200);
-}
-
 const KNOWN = / (?:counter packets \d+ bytes \d+\b| ?(?:accept|drop|return|continue|(?:jump|goto) [\w./-]+)$)/;
 
 /** Where words that are not understood end: before a counter, before the verdict that ends the line, at its comment or handle, or with it. */
@@ -115,8 +100,8 @@ function skip(w: Words, start: number): number {
   const rest = w.text.slice(start, w.endOfLine(start));
   const tail = / (?:comment "[^"]*")?(?: ?# handle \d+)?$/.exec(rest);
   const body = tail === null ? rest : rest.slice(0, tail.index);
-  const open = (body.match(/\{/g) ?? []).length - (body.match(/\}/g) ?? []).length;
-  if (open > 0) return closing(w);
+  // An anonymous chain goes on below; a { that merely is not closed costs its line.
+  if (body.endsWith('{')) return closing(w);
   const known = KNOWN.exec(body);
   return start + (known === null ? body.length : known.index + 1);
 }

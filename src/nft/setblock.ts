@@ -1,6 +1,6 @@
 // A named set or map of nft's text, with its elements, which may go over many thousand lines.
+import { type Reading, beginsBlock, lineAt, truncated, unclosed } from './damage.ts';
 import { readConcat, readElements } from './expression.ts';
-import { type Reading, lineAt } from './rule.ts';
 import { readStatement } from './statement.ts';
 import type { ElementSyntax, SetSyntax, StatementSyntax, TypeSyntax } from './syntax.ts';
 import { readCount, readSeconds } from './value.ts';
@@ -17,7 +17,11 @@ export function readSetBody(r: Reading, head: Head): SetSyntax {
   const set: Draft = { ...head, key: { kind: 'type', names: [] }, flags: [], then, elements };
   for (w.skipLines(); !w.take('}'); w.skipLines()) {
     if (w.kind === 'end') {
-      truncated(r, head);
+      truncated(r, `${head.kind} ${head.name}`);
+      break;
+    }
+    if (beginsBlock(w)) {
+      unclosed(r, `${head.kind} ${head.name}`);
       break;
     }
     const { start, line } = w;
@@ -25,7 +29,7 @@ export function readSetBody(r: Reading, head: Head): SetSyntax {
     else readProperty(w, set, then);
     if (w.failure === undefined) continue;
     if (endsHere(w)) {
-      truncated(r, head);
+      truncated(r, `${head.kind} ${head.name}`);
       w.failure = undefined;
       break;
     }
@@ -46,17 +50,6 @@ export function readSetBody(r: Reading, head: Head): SetSyntax {
 /** Whether nothing stands behind this place. */
 function endsHere(w: Words): boolean {
   return w.kind === 'end' || w.end >= w.text.length;
-}
-
-function truncated(r: Reading, head: Head): void {
-  r.findings.push({
-    severity: 'error',
-    code: 'truncated',
-    message: `the text ends within ${head.kind} ${head.name}: what was behind it is missing`,
-    at: { file: r.file, line: r.w.line },
-    line: lineAt(r.w, r.w.start),
-    hint: 'Capture the whole listing again.',
-  });
 }
 
 function readProperty(w: Words, set: Draft, then: StatementSyntax[]): void {

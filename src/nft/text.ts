@@ -1,6 +1,7 @@
 // What `nft list ruleset` prints, and its parts (`list table`, `list chain`, `list set`, ...), as a tree.
+import { type Reading, beginsBlock, lineAt, skipBlock, truncated, unclosed } from './damage.ts';
 import { hookPriority } from './priority.ts';
-import { type Reading, hiddenRule, lineAt, readRule } from './rule.ts';
+import { hiddenRule, readRule } from './rule.ts';
 import { readSetBody } from './setblock.ts';
 import type { ChainSyntax, NftFamily, ObjectSyntax, RulesetSyntax, SetSyntax, TableSyntax } from './syntax.ts';
 import { readNumber } from './value.ts';
@@ -41,37 +42,6 @@ function outside(r: Reading): void {
   } else skipBlock(r, 'unknown-block', 'no table begins here');
 }
 
-/** Steps over what is not known: the rest of its line, and its block where one opens there. */
-function skipBlock(r: Reading, code: string, why: string): void {
-  const { w } = r;
-  const line = lineAt(w, w.start);
-  const at = { file: r.file, line: w.line };
-  r.findings.push({ severity: 'warning', code, message: `"${line}" is not read: ${why}`, at, line, hint: 'What stands there is left out.' });
-  if (w.at('}')) return w.step();
-  let depth = 0;
-  while (w.kind !== 'end' && !(depth === 0 && (w.kind === 'line' || w.at('}')))) {
-    if (w.at('{')) depth++;
-    else if (w.at('}')) depth--;
-    w.step();
-  }
-  w.failure = undefined;
-  if (depth > 0) truncated(r, 'a block');
-}
-
-/** Whether the text ended before the `}`. */
-export function truncated(r: Reading, what: string): void {
-  const { w } = r;
-  if (r.findings.some((f) => f.code === 'truncated')) return;
-  r.findings.push({
-    severity: 'error',
-    code: 'truncated',
-    message: `the text ends within ${what}: what was behind it is missing`,
-    at: { file: r.file, line: w.line },
-    line: lineAt(w, w.start),
-    hint: 'Capture the whole listing again.',
-  });
-}
-
 /** `{`, and the remark behind it: a handle with -a, the owner of a table. */
 function readOpening(w: Words): { handle?: number } {
   w.take('{');
@@ -85,13 +55,6 @@ function readOpening(w: Words): { handle?: number } {
 type Draft<T> = { -readonly [K in keyof T]: T[K] };
 
 const OBJECTS: ReadonlySet<string> = new Set(['flowtable', 'counter', 'quota', 'limit', 'synproxy', 'secmark', 'tunnel', 'ct']);
-
-/** Whether a block of a table begins on this line: within a chain, its `}` is missing then. */
-function beginsBlock(w: Words): boolean {
-  const { word } = w;
-  if (word !== 'table' && word !== 'chain' && word !== 'set' && word !== 'map') return false;
-  return /^\w+ [^{}]*\{(?: #.*)?$/.test(w.text.slice(w.start, w.endOfLine()).trimEnd());
-}
 
 function readTable(r: Reading): TableSyntax | undefined {
   const { w } = r;
@@ -150,19 +113,6 @@ function readPart(r: Reading, table: Draft<TableSyntax>, parts: { sets: SetSynta
     const object = readObject(r);
     if (object !== undefined) parts.objects.push(object);
   } else skipBlock(r, 'unknown-block', 'this part of a table is not known');
-}
-
-/** The `}` of this block is missing, since another begins. */
-export function unclosed(r: Reading, what: string): void {
-  const { w } = r;
-  r.findings.push({
-    severity: 'error',
-    code: 'unclosed-block',
-    message: `${what} has no } before the next block begins: lines may be missing there`,
-    at: { file: r.file, line: w.line },
-    line: lineAt(w, w.start),
-    hint: 'Capture the whole listing again.',
-  });
 }
 
 function readObject(r: Reading): ObjectSyntax | undefined {

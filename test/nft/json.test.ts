@@ -1,7 +1,9 @@
 // `nft -j list ruleset`: what is read, where it stands, and what is said of that which cannot be.
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readNftJson } from '../../src/nft/json.ts';
 import type { RulesetSyntax, StatementSyntax } from '../../src/nft/syntax.ts';
+import { readCorpus } from './corpus.ts';
 
 const TABLE = { table: { family: 'inet', name: 't', handle: 1 } };
 const CHAIN = { chain: { family: 'inet', table: 't', name: 'c', handle: 2, type: 'filter', hook: 'input', prio: 0, policy: 'drop' } };
@@ -250,6 +252,12 @@ describe('what JSON says otherwise than text', () => {
     expect(one({ masquerade: null })).toEqual({ kind: 'nat', type: 'masquerade', flags: [] });
   });
 
+  it('is a constant whose type nft lost', () => {
+    expect(match({ ct: { key: 'proto-dst', dir: 'original' } }, { set: ['0x50 [invalid type]'] })).toMatchObject({
+      right: { elements: [{ key: value(80) }] },
+    });
+  });
+
   it('is the tuple of ct, with or without its family', () => {
     expect(match({ ct: { key: 'ip saddr', dir: 'original' } }, '10.0.0.1')).toMatchObject({
       left: { kind: 'ct', key: 'saddr', direction: 'original', family: 'ip' },
@@ -384,6 +392,30 @@ describe('what cannot be used', () => {
   it('is what nft 1.0.6 breaks off at a dormant table', () => {
     const text = '{"nftables": [{"table": {"family": "ip", "name": "x", "handle": 1, "flags": ';
     expect(readNftJson(text, 'nft.json').findings[0]!.hint).toContain('dormant');
+  });
+
+  it('is brackets without end', () => {
+    const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
+    const text = JSON.stringify({ nftables: [TABLE, CHAIN, rule('deep'), good] }).replace('"deep"', deep);
+    expect(readNftJson(text, 'nft.json').findings).toMatchObject([{ code: 'bad-json' }]);
+    expect(rulesOf(readNftJson(text, 'nft.json'))).toBe(1);
+  });
+
+  it('is anything at all: it never throws', () => {
+    const sound = readCorpus().flatMap((c) => c.json ?? []);
+    const change = fc.record({
+      of: fc.constantFrom(...sound),
+      at: fc.double({ min: 0, max: 1, noNaN: true }),
+      out: fc.nat(30),
+      by: fc.oneof(fc.constantFrom('{', '}', '[', ']', '"', ',', ':', '\\', '-1', 'null', 'true', '{}', '[]', '""', '"@x"', '"*"'), fc.string()),
+    });
+    fc.assert(
+      fc.property(change, ({ of, at, out, by }) => {
+        const from = Math.floor(at * of.length);
+        readNftJson(of.slice(0, from) + by + of.slice(from + out), 'nft.json');
+      }),
+      { numRuns: 300 },
+    );
   });
 
   it.each(['', '[]', '{}', '[{"addr": 1}]', 'null', '{"nftables": 7}', '{"nftables": [[[{}]]]}', '}}}}', '{"a": {"b": {'])(

@@ -93,7 +93,7 @@ const xt = (type: 'match' | 'target', name?: string): StatementSyntax => ({ kind
 const counter: StatementSyntax = { kind: 'counter', packets: 0, bytes: 0 };
 
 describe('one line', () => {
-  it.each<readonly [line: string, ...statements: readonly StatementSyntax[]]>([
+  const lines: readonly (readonly [line: string, ...statements: readonly StatementSyntax[]])[] = [
     // What no operator means.
     ['tcp flags syn', { kind: 'match', op: 'in', left: tcpFlags, right: value('syn') }],
     ['tcp flags == syn', { kind: 'match', op: '==', left: tcpFlags, right: value('syn') }],
@@ -190,7 +190,8 @@ describe('one line', () => {
     ['counter packets 0 bytes 0  # handle 7', counter, xt('target')],
     ['xt match "comment" counter packets 0 bytes 0 xt target "DNAT"', xt('match', 'comment'), counter, xt('target', 'DNAT')],
     ['counter packets 0 bytes 0 # xt_DNAT', counter, xt('target', 'DNAT')],
-  ])('%s', (line, ...statements) => expect(read(line)).toEqual(statements));
+  ];
+  for (const [line, ...statements] of lines) it(line, () => expect(read(line)).toEqual(statements));
 
   it('has its comment and handle, which are not of its text', () => {
     const rule = readNftText(inChain('accept comment "a # b" # handle 12'), 'nft.txt').tables[0]!.chains[0]!.rules[0]!;
@@ -237,6 +238,25 @@ describe('what is not understood', () => {
     const text =
       '# Warning: table ip nat is managed by iptables-nft, do not touch!\nnetlink: Error: cache initialization failed: Operation not permitted\n';
     expect(readNftText(text, 'nft.txt')).toMatchObject({ tables: [], findings: [{ code: 'nft-error', at: { line: 2 } }] });
+  });
+
+  it('a { that is not closed costs its rule alone', () => {
+    const { tables, findings } = readNftText(inChain('ip saddr { 10.0.0.1, 10.0.0.2 drop', 'tcp dport 22 accept'), 'nft.txt');
+    expect(tables[0]!.chains[0]!.rules.map((r) => r.text)).toEqual(['ip saddr { 10.0.0.1, 10.0.0.2 drop', 'tcp dport 22 accept']);
+    expect(findings).toMatchObject([{ code: 'unknown-expression', at: { line: 3 } }]);
+  });
+
+  it('an anonymous chain goes to its }', () => {
+    const { tables } = readNftText(inChain('tcp dport 22 jump {', '\tip saddr 10.0.0.1 accept', '}', 'drop'), 'nft.txt');
+    expect(tables[0]!.chains[0]!.rules.map((r) => r.statements.map((s) => s.kind))).toEqual([['match', 'opaque'], ['verdict']]);
+  });
+
+  it('a set without its } ends where the next begins', () => {
+    const text =
+      'table ip t {\n\tset s {\n\t\ttype ipv4_addr\n\t\telements = { 10.0.0.1,\n\t\t\t     10.0.0.2\n\t}\n\n\tchain c {\n\t\tdrop\n\t}\n}\n';
+    const { tables, findings } = readNftText(text, 'nft.txt');
+    expect(tables[0]).toMatchObject({ sets: [{ elements: [{}, {}] }], chains: [{ rules: [{ text: 'drop' }] }] });
+    expect(findings).toMatchObject([{ code: 'unclosed-block', at: { line: 8 } }]);
   });
 
   it('a chain without its } ends where the next begins', () => {
