@@ -19,6 +19,7 @@ export function lowerStatement(s: Exclude<StatementSyntax, { kind: 'match' }>, c
   const note: Statement = { kind: 'note', as };
   switch (s.kind) {
     case 'counter':
+      return []; // what every rule of iptables does without a word
     case 'log':
     case 'last':
       return [note];
