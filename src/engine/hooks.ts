@@ -23,6 +23,7 @@ import { meetForwarded, meetReply, meetRequest, type Handled, type Meeting } fro
 import { mayInterfere, type BaseChain } from './interfere.ts';
 import { isSince } from './kernel.ts';
 import { isNat } from './nat.ts';
+import { place } from './routing.ts';
 
 const PRIORITY = { raw: -300, conntrack: -200, mangle: -150, dstnat: -100, filter: 0, security: 50, srcnat: 100, confirm: 0x7fffffff } as const;
 
@@ -126,12 +127,13 @@ function inOrder<S extends { readonly priority: number }>(ns: Namespace, stages:
 
 /** Whether `b`, which stands later among the tables, runs before `a`. */
 function runsBefore(ns: Namespace, b: object, a: object, choices: Choices): boolean {
-  if (!isChain(a) || !isChain(b) || a.table === b.table || !mayInterfere(a, b)) return false;
+  if (!isChain(a) || !isChain(b) || a.table === b.table) return false;
+  // nft lists tables as they were made
+  if (!mayInterfere(a, b)) return a.table.nft !== undefined && b.table.nft !== undefined;
   const alike = a.table.name === b.table.name && !a.table.nft && !b.table.nft;
-  const on = `${ns.node}${ns.name && `/${ns.name}`}`;
   const what = alike
-    ? `of both ${a.table.name} tables that of ${b.table.backend} was loaded first, so that of ${a.table.backend} runs first`
-    : `of the chains ${titleOf(a)} and ${titleOf(b)}, which have the same priority on ${on}, ${titleOf(a)} was made last, so it runs first`;
+    ? `of both ${a.table.name} tables of ${place(ns)} that of ${b.table.backend} was loaded first, so that of ${a.table.backend} runs first`
+    : `of the chains ${titleOf(a)} and ${titleOf(b)} of ${place(ns)}, which have the same priority, ${titleOf(a)} was made last, so it runs first`;
   const id = ({ table, chain }: BaseChain): string => `${table.backend}/${table.nft ?? table.name}${table.nft ? `/${chain.name}` : ''}`;
   return choices.choose(`order:${ns.node}:${ns.name}:${a.table.family}:${id(a)}|${id(b)}`, [
     { value: false, what, at: a.chain.at },
