@@ -87,7 +87,11 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
       switch (statement.kind) {
         case 'ends':
           if (statement.did !== undefined) did.push(statement.did);
-          push(v, { ...step, ...(statement.ends && { ended: statement.ends }) }, did);
+          push(v, { ...step, ended: statement.ends }, did);
+          moved = true;
+          break;
+        case 'idle':
+          push(v, step, did);
           moved = true;
           break;
         case 'done':

@@ -16,7 +16,9 @@ type Nft = Extract<Statement, { kind: 'if' | 'vmap' | 'assign' | 'translate' | '
 export type Settled =
   | Exclude<Statement, Nft>
   /** NFT_BREAK: the rule ends, and the next one is tried. */
-  | { readonly kind: 'ends'; readonly did?: string; readonly ends?: Reason }
+  | { readonly kind: 'ends'; readonly did?: string; readonly ends: Reason }
+  /** Nothing more is done, though the rule counts as run. */
+  | { readonly kind: 'idle' }
   | { readonly kind: 'done'; readonly did?: string }
   | { readonly kind: 'cannot-tell'; readonly why: string; readonly at: Span };
 
@@ -32,7 +34,7 @@ export function settleStatement(s: Statement, rule: Rule, chain: Chain, v: Visit
   switch (s.kind) {
     case 'if': {
       const { matched } = settle(s.pred, rule, chain, v, supposed);
-      return matched ? { kind: 'done' } : { kind: 'ends', ends: explain(s.pred, v.sight(supposed)) };
+      return matched ? { kind: 'done' } : s.idle ? { kind: 'idle' } : { kind: 'ends', ends: explain(s.pred, v.sight(supposed)) };
     }
     case 'vmap':
       return followMap(s, at);
@@ -47,7 +49,10 @@ export function settleStatement(s: Statement, rule: Rule, chain: Chain, v: Visit
   }
 }
 
-const ENDS: Settled = { kind: 'ends' };
+/** What is computed has no value for this packet, or a map nothing for it. */
+function broken(text: string, saw = 'the packet has no such value'): Settled & { readonly kind: 'ends' } {
+  return { kind: 'ends', ends: { pred: { kind: 'opaque', as: text, why: saw, text }, truth: false, saw } };
+}
 
 /** The element that a key meets, chosen where several may be; `none` where the key has no value. */
 function meet(map: SetReference, key: readonly Operand[], text: string, { rule, chain, v, supposed }: At): NftElement | 'missing' | 'none' | 'lost' {
@@ -85,7 +90,7 @@ function gated(_element: NftElement | undefined, gate: string | undefined, rule:
 
 function lost(as: string, why: string, { rule, v }: At): Settled {
   const verdict = unknownEffect(as, why, rule, v);
-  return verdict?.kind === 'cannot-tell' ? verdict : ENDS;
+  return verdict?.kind === 'cannot-tell' ? verdict : { kind: 'idle' };
 }
 
 function followMap(s: Statement & { kind: 'vmap' }, at: At): Settled {
@@ -132,7 +137,7 @@ function chooseIn(op: Operand, text: string, at: At, chosen: Map<readonly Operan
 function assignValue(s: Statement & { kind: 'assign' }, at: At): Settled {
   const { v } = at;
   const reading = settleOperand(s.value, s.text, at, new Map());
-  if (reading.kind === 'none') return ENDS;
+  if (reading.kind === 'none') return broken(s.text);
   if (reading.kind === 'open' || typeof reading.value === 'string') {
     const why = reading.kind === 'open' ? reading.why : 'a name is no number';
     if (s.to === 'mark') return { kind: 'anymark', as: s.text, why };
@@ -147,7 +152,7 @@ function translateTo(s: Statement & { kind: 'translate' }, at: At): Settled {
   const chosen = new Map<readonly Operand[], NftElement | undefined>();
   const addr = s.addr && settleOperand(s.addr, s.text, at, chosen);
   const port = s.port && settleOperand(s.port, s.text, at, chosen);
-  if (addr?.kind === 'none' || port?.kind === 'none') return ENDS;
+  if (addr?.kind === 'none' || port?.kind === 'none') return broken(s.text);
   if (addr?.kind === 'open' || port?.kind === 'open') {
     const why = addr?.kind === 'open' ? addr.why : (port as Reading & { kind: 'open' }).why;
     return { kind: 'cannot-tell', why: `'${s.text}' translates, and ${why}`, at: at.rule.at };
@@ -182,17 +187,17 @@ function changeElement(s: Statement & { kind: 'element' }, at: At): Settled {
   const chosen = new Map<readonly Operand[], NftElement | undefined>();
   const readings = s.key.map((k) => settleOperand(k, s.text, at, chosen));
   const data = s.data?.map((d) => settleOperand(d, s.text, at, chosen));
-  if ([...readings, ...(data ?? [])].some((r) => r.kind === 'none')) return ENDS;
+  if ([...readings, ...(data ?? [])].some((r) => r.kind === 'none')) return broken(s.text);
   if (!live) return lost(s.text, `the set ${s.set} was not captured`, at);
   const values = readings.flatMap((r) => (r.kind === 'known' ? [r.value] : []));
   const gives = data?.flatMap((r) => (r.kind === 'known' ? [r.value] : []));
   if (values.length < readings.length || (data && gives!.length < data.length)) return { kind: 'done', did: s.text };
   const said = values.map((x, i) => sayValue(s.key[i]!, x)).join(' . ');
-  if (s.op === 'delete') return live.remove(values) ? { kind: 'done', did: `deletes ${said} from @${s.set}` } : ENDS;
+  if (s.op === 'delete') return { kind: 'done', did: live.remove(values) ? `deletes ${said} from @${s.set}` : `${said} is not in @${s.set}` };
   const there = live.find(values);
   const isFull = there === undefined && live.captured.size !== undefined && live.elements.length >= live.captured.size;
   // nft_dynset_new(): without room the rule ends
-  if (isFull) return { kind: 'ends', did: `@${s.set} is full (${live.captured.size})` };
+  if (isFull) return broken(s.text, `@${s.set} is full (${live.captured.size})`);
   if (!there) {
     const element: NftElement = {
       key: values.map((x) => [x, x] as const),
@@ -203,6 +208,6 @@ function changeElement(s: Statement & { kind: 'element' }, at: At): Settled {
     };
     live.add(values, element);
   }
-  if (!gated(there, s.gate, rule, chain, v)) return ENDS;
+  if (!gated(there, s.gate, rule, chain, v)) return broken(s.text, `${s.gate} is used up`);
   return { kind: 'done', did: there ? `${said} is in @${s.set} already` : `adds ${said} to @${s.set}` };
 }

@@ -192,7 +192,7 @@ function lowerAssign(s: Of<'assign'>, as: string, context: Context): Statement[]
 const NAT_DONE = { dnat: 'dnat', snat: 'snat', masquerade: 'masquerade', redirect: 'redirect' } as const;
 
 function lowerNat(s: Of<'nat'>, as: string, context: Context): Statement[] {
-  const guard = guardFamily(s.family, context).map((pred): Statement => ({ kind: 'if', pred }));
+  const guard = guardFamily(s.family, context).map((pred): Statement => ({ kind: 'if', pred, idle: true }));
   const range: NatRange = {
     ...(s.flags.includes('fully-random') ? { random: 'fully' as const } : s.flags.includes('random') ? { random: 'random' as const } : {}),
     ...(s.flags.includes('persistent') && { persistent: true }),
