@@ -158,7 +158,7 @@ class TableLowerer {
         s.kind === 'match' ? lowerMatch(s, this.#context).map((pred): Statement => ({ kind: 'if', pred })) : lowerStatement(s, this.#context);
       for (const d of done) {
         // a counter or a log changes nothing that a later condition could see
-        if (d.kind === 'if' && !acted) match.push(d.pred);
+        if (d.kind === 'if' && !d.idle && !acted) match.push(d.pred);
         else {
           then.push(d);
           acted ||= d.kind !== 'note';
