@@ -147,8 +147,7 @@ class TableLowerer {
       const known = this.#saved?.(this.#syntax.family, this.#syntax.name, chain, number);
       if (known) return known;
     }
-    const bare = r.text === '' ? printRule(r) : r.text;
-    const text = r.comment === undefined ? bare : `${bare} comment "${r.comment}"`;
+    const text = r.text === '' ? printRule(r) : r.text;
     this.#rule = { at: r.at, text };
     const match: Pred[] = [];
     const then: Statement[] = [];
