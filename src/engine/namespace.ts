@@ -7,7 +7,7 @@ import type { Namespace } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
 import { CT_STATE, CT_STATUS, type AssignedField, type ChainType, type Hook, type Pred, type Table } from '../model/ruleset.ts';
 import type { OutcomeKind, Step } from '../model/trace.ts';
-import { walkChain, type Visitor } from './chain.ts';
+import { called, walkChain, type Visitor } from './chain.ts';
 import { NOT, type Choices } from './choice.ts';
 import { prescribe, supposeState, track, tupleOf, type Connection, type Direction, type Entry, type Manip } from './conntrack.ts';
 import { Fib } from './fib.ts';
@@ -410,7 +410,7 @@ export class Visit implements Visitor, Router {
       for (const { table: rules, chain } of chains) {
         const verdict = walkChain(rules, chain, this);
         if (verdict.kind === 'nat') {
-          const refused = this.bindRule(verdict.statement, manip, verdict.rule.at, `${rules.name} ${verdict.where}`);
+          const refused = this.bindRule(verdict.statement, manip, verdict.rule.at, `${called(rules)} ${verdict.where}`);
           if (refused) return refused;
         } else {
           const stopped = stopOf(verdict);

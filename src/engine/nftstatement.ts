@@ -14,7 +14,7 @@ type Nft = Extract<Statement, { kind: 'if' | 'vmap' | 'assign' | 'translate' | '
 
 /** What a statement comes to for the packet at hand. */
 export type Settled =
-  | Exclude<Statement, Nft>
+  | (Exclude<Statement, Nft> & { /** The element of a map that says it. */ readonly found?: Reason })
   /** NFT_BREAK: the rule ends, and the next one is tried. */
   | { readonly kind: 'ends'; readonly did?: string; readonly ends: Reason }
   /** Nothing more is done, though the rule counts as run. */
@@ -105,14 +105,15 @@ function followMap(s: Statement & { kind: 'vmap' }, at: At): Settled {
   }
   if (!met.verdict) return lost(s.text, `what '${met.text}' says is not understood`, at);
   const { verdict } = met;
+  const found: Reason = { pred, truth: true, saw: `it is in it: ${met.text}`, at: met.at };
   switch (verdict.kind) {
     case 'continue':
       return { kind: 'done', did: met.text };
     case 'jump':
     case 'goto':
-      return { kind: verdict.kind, chain: verdict.chain };
+      return { kind: verdict.kind, chain: verdict.chain, found };
     default:
-      return { kind: 'verdict', verdict: verdict.kind };
+      return { kind: 'verdict', verdict: verdict.kind, found };
   }
 }
 
