@@ -16,7 +16,7 @@ type Nft = Extract<Statement, { kind: 'if' | 'vmap' | 'assign' | 'translate' | '
 export type Settled =
   | Exclude<Statement, Nft>
   /** NFT_BREAK: the rule ends, and the next one is tried. */
-  | { readonly kind: 'ends'; readonly did?: string; readonly ends?: Reason }
+  | { readonly kind: 'ends'; readonly did?: string; readonly ends: Reason }
   | { readonly kind: 'done'; readonly did?: string }
   | { readonly kind: 'cannot-tell'; readonly why: string; readonly at: Span };
 
@@ -47,7 +47,10 @@ export function settleStatement(s: Statement, rule: Rule, chain: Chain, v: Visit
   }
 }
 
-const ENDS: Settled = { kind: 'ends' };
+/** A statement that could not be carried out: `saw` says why. */
+function ends(text: string, saw: string, did?: string): Settled {
+  return { kind: 'ends', ends: { pred: { kind: 'all', of: [], text }, truth: false, saw }, ...(did !== undefined && { did }) };
+}
 
 /** The element that a key meets, chosen where several may be; `none` where the key has no value. */
 function meet(map: SetReference, key: readonly Operand[], text: string, { rule, chain, v, supposed }: At): NftElement | 'missing' | 'none' | 'lost' {
@@ -85,7 +88,7 @@ function gated(_element: NftElement | undefined, gate: string | undefined, rule:
 
 function lost(as: string, why: string, { rule, v }: At): Settled {
   const verdict = unknownEffect(as, why, rule, v);
-  return verdict?.kind === 'cannot-tell' ? verdict : ENDS;
+  return verdict?.kind === 'cannot-tell' ? verdict : ends(as, why);
 }
 
 function followMap(s: Statement & { kind: 'vmap' }, at: At): Settled {
@@ -132,7 +135,7 @@ function chooseIn(op: Operand, text: string, at: At, chosen: Map<readonly Operan
 function assignValue(s: Statement & { kind: 'assign' }, at: At): Settled {
   const { v } = at;
   const reading = settleOperand(s.value, s.text, at, new Map());
-  if (reading.kind === 'none') return ENDS;
+  if (reading.kind === 'none') return ends(s.text, 'there is no such value');
   if (reading.kind === 'open' || typeof reading.value === 'string') {
     const why = reading.kind === 'open' ? reading.why : 'a name is no number';
     if (s.to === 'mark') return { kind: 'anymark', as: s.text, why };
@@ -147,7 +150,7 @@ function translateTo(s: Statement & { kind: 'translate' }, at: At): Settled {
   const chosen = new Map<readonly Operand[], NftElement | undefined>();
   const addr = s.addr && settleOperand(s.addr, s.text, at, chosen);
   const port = s.port && settleOperand(s.port, s.text, at, chosen);
-  if (addr?.kind === 'none' || port?.kind === 'none') return ENDS;
+  if (addr?.kind === 'none' || port?.kind === 'none') return ends(s.text, 'the map has nothing for the packet');
   if (addr?.kind === 'open' || port?.kind === 'open') {
     const why = addr?.kind === 'open' ? addr.why : (port as Reading & { kind: 'open' }).why;
     return { kind: 'cannot-tell', why: `'${s.text}' translates, and ${why}`, at: at.rule.at };
@@ -182,17 +185,17 @@ function changeElement(s: Statement & { kind: 'element' }, at: At): Settled {
   const chosen = new Map<readonly Operand[], NftElement | undefined>();
   const readings = s.key.map((k) => settleOperand(k, s.text, at, chosen));
   const data = s.data?.map((d) => settleOperand(d, s.text, at, chosen));
-  if ([...readings, ...(data ?? [])].some((r) => r.kind === 'none')) return ENDS;
+  if ([...readings, ...(data ?? [])].some((r) => r.kind === 'none')) return ends(s.text, 'the packet has no such value');
   if (!live) return lost(s.text, `the set ${s.set} was not captured`, at);
   const values = readings.flatMap((r) => (r.kind === 'known' ? [r.value] : []));
   const gives = data?.flatMap((r) => (r.kind === 'known' ? [r.value] : []));
   if (values.length < readings.length || (data && gives!.length < data.length)) return { kind: 'done', did: s.text };
   const said = values.map((x, i) => sayValue(s.key[i]!, x)).join(' . ');
-  if (s.op === 'delete') return live.remove(values) ? { kind: 'done', did: `deletes ${said} from @${s.set}` } : ENDS;
+  if (s.op === 'delete') return { kind: 'done', did: live.remove(values) ? `deletes ${said} from @${s.set}` : `${said} is not in @${s.set}` };
   const there = live.find(values);
   const isFull = there === undefined && live.captured.size !== undefined && live.elements.length >= live.captured.size;
   // nft_dynset_new(): without room the rule ends
-  if (isFull) return { kind: 'ends', did: `@${s.set} is full (${live.captured.size})` };
+  if (isFull) return ends(s.text, `@${s.set} is full (${live.captured.size} elements)`);
   if (!there) {
     const element: NftElement = {
       key: values.map((x) => [x, x] as const),
@@ -203,6 +206,6 @@ function changeElement(s: Statement & { kind: 'element' }, at: At): Settled {
     };
     live.add(values, element);
   }
-  if (!gated(there, s.gate, rule, chain, v)) return ENDS;
+  if (!gated(there, s.gate, rule, chain, v)) return ends(s.text, `not so: ${s.gate}`);
   return { kind: 'done', did: there ? `${said} is in @${s.set} already` : `adds ${said} to @${s.set}` };
 }

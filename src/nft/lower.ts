@@ -147,7 +147,8 @@ class TableLowerer {
       const known = this.#saved?.(this.#syntax.family, this.#syntax.name, chain, number);
       if (known) return known;
     }
-    const text = r.text === '' ? printRule(r) : r.text;
+    const bare = r.text === '' ? printRule(r) : r.text;
+    const text = r.comment === undefined ? bare : `${bare} comment "${r.comment}"`;
     this.#rule = { at: r.at, text };
     const match: Pred[] = [];
     const then: Statement[] = [];

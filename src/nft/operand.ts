@@ -170,11 +170,7 @@ export function lowerOperand(e: ExprSyntax, context: Context, wanted: Datatype =
       // flags written as a list are one value: all their bits
       const bits = e.of.map((x) => (x.kind === 'value' ? valueOf(wanted, x.value) : undefined));
       const known = bits.every((b): b is number => typeof b === 'number');
-      return plain(
-        known ? { kind: 'constant', value: bits.reduce((a, b) => (a | b) >>> 0, 0), text } : hidden(text, 'not understood'),
-        [],
-        wanted,
-      );
+      return plain(known ? { kind: 'constant', value: bits.reduce((a, b) => (a | b) >>> 0, 0), text } : hidden(text, 'not understood'), [], wanted);
     }
     case 'map': {
       const [only] = lowerMap(e, context, [wanted]);
