@@ -96,6 +96,11 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
             push(v, { ...step, ended: statement.ends }, did);
           }
           break;
+        case 'idle':
+          skipped.flush();
+          push(v, step, did);
+          moved = true;
+          break;
         case 'done':
           if (statement.did !== undefined) did.push(statement.did);
           break;

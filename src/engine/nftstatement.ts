@@ -17,6 +17,8 @@ export type Settled =
   | Exclude<Statement, Nft>
   /** NFT_BREAK: the rule ends, and the next one is tried. */
   | { readonly kind: 'ends'; readonly did?: string; readonly ends: Reason }
+  /** Nothing more is done, though the rule counts as run. */
+  | { readonly kind: 'idle' }
   | { readonly kind: 'done'; readonly did?: string }
   | { readonly kind: 'cannot-tell'; readonly why: string; readonly at: Span };
 
@@ -32,7 +34,7 @@ export function settleStatement(s: Statement, rule: Rule, chain: Chain, v: Visit
   switch (s.kind) {
     case 'if': {
       const { matched } = settle(s.pred, rule, chain, v, supposed);
-      return matched ? { kind: 'done' } : { kind: 'ends', ends: explain(s.pred, v.sight(supposed)) };
+      return matched ? { kind: 'done' } : s.idle ? { kind: 'idle' } : { kind: 'ends', ends: explain(s.pred, v.sight(supposed)) };
     }
     case 'vmap':
       return followMap(s, at);
@@ -88,7 +90,7 @@ function gated(_element: NftElement | undefined, gate: string | undefined, rule:
 
 function lost(as: string, why: string, { rule, v }: At): Settled {
   const verdict = unknownEffect(as, why, rule, v);
-  return verdict?.kind === 'cannot-tell' ? verdict : ends(as, why);
+  return verdict?.kind === 'cannot-tell' ? verdict : { kind: 'idle' };
 }
 
 function followMap(s: Statement & { kind: 'vmap' }, at: At): Settled {

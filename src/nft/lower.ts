@@ -147,8 +147,7 @@ class TableLowerer {
       const known = this.#saved?.(this.#syntax.family, this.#syntax.name, chain, number);
       if (known) return known;
     }
-    const bare = r.text === '' ? printRule(r) : r.text;
-    const text = r.comment === undefined ? bare : `${bare} comment "${r.comment}"`;
+    const text = r.text === '' ? printRule(r) : r.text;
     this.#rule = { at: r.at, text };
     const match: Pred[] = [];
     const then: Statement[] = [];
@@ -158,7 +157,7 @@ class TableLowerer {
         s.kind === 'match' ? lowerMatch(s, this.#context).map((pred): Statement => ({ kind: 'if', pred })) : lowerStatement(s, this.#context);
       for (const d of done) {
         // a counter or a log changes nothing that a later condition could see
-        if (d.kind === 'if' && !acted) match.push(d.pred);
+        if (d.kind === 'if' && !d.idle && !acted) match.push(d.pred);
         else {
           then.push(d);
           acted ||= d.kind !== 'note';
