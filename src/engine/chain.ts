@@ -77,7 +77,7 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
       askedSets(rule, v, supposed);
       continue;
     }
-    const step = ruleStep(table, chain, rule, truth.forked ? 'unknown' : true, explain(rule.match, v.sight(supposed)), v);
+    let step = ruleStep(table, chain, rule, truth.forked ? 'unknown' : true, explain(rule.match, v.sight(supposed)), v);
     askedSets(rule, v, supposed);
     const did: string[] = [];
     let acted = false;
@@ -85,6 +85,8 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
     for (const given of rule.then) {
       const statement = settleStatement(given, rule, chain, v, supposed);
       if (statement.kind !== 'ends' && given.kind !== 'if') skipped.flush();
+      if ('found' in statement && statement.found)
+        step = { ...step, reason: { ...step.reason, parts: [...(step.reason.parts ?? []), statement.found] } };
       switch (statement.kind) {
         case 'ends':
           moved = true;
@@ -95,6 +97,11 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
             skipped.flush();
             push(v, { ...step, ended: statement.ends }, did);
           }
+          break;
+        case 'idle':
+          skipped.flush();
+          push(v, step, did);
+          moved = true;
           break;
         case 'done':
           if (statement.did !== undefined) did.push(statement.did);

@@ -83,7 +83,7 @@ export function read(field: Field, s: Sight): FieldValue {
     case 'ethertype':
       return p.family === 4 ? 0x0800 : 0x86dd;
     case 'ctzone':
-      return s.tracked.entry?.zone?.id ?? ABSENT;
+      return s.tracked.entry ? (s.tracked.entry.zone?.id ?? 0) : ABSENT;
     case 'proto':
       return isExtended(p) ? HIDDEN : p.proto;
     case 'nexthdr':

@@ -14,9 +14,11 @@ type Nft = Extract<Statement, { kind: 'if' | 'vmap' | 'assign' | 'translate' | '
 
 /** What a statement comes to for the packet at hand. */
 export type Settled =
-  | Exclude<Statement, Nft>
+  | (Exclude<Statement, Nft> & { /** The element of a map that says it. */ readonly found?: Reason })
   /** NFT_BREAK: the rule ends, and the next one is tried. */
   | { readonly kind: 'ends'; readonly did?: string; readonly ends: Reason }
+  /** Nothing more is done, though the rule counts as run. */
+  | { readonly kind: 'idle' }
   | { readonly kind: 'done'; readonly did?: string }
   | { readonly kind: 'cannot-tell'; readonly why: string; readonly at: Span };
 
@@ -32,7 +34,7 @@ export function settleStatement(s: Statement, rule: Rule, chain: Chain, v: Visit
   switch (s.kind) {
     case 'if': {
       const { matched } = settle(s.pred, rule, chain, v, supposed);
-      return matched ? { kind: 'done' } : { kind: 'ends', ends: explain(s.pred, v.sight(supposed)) };
+      return matched ? { kind: 'done' } : s.idle ? { kind: 'idle' } : { kind: 'ends', ends: explain(s.pred, v.sight(supposed)) };
     }
     case 'vmap':
       return followMap(s, at);
@@ -88,7 +90,7 @@ function gated(_element: NftElement | undefined, gate: string | undefined, rule:
 
 function lost(as: string, why: string, { rule, v }: At): Settled {
   const verdict = unknownEffect(as, why, rule, v);
-  return verdict?.kind === 'cannot-tell' ? verdict : ends(as, why);
+  return verdict?.kind === 'cannot-tell' ? verdict : { kind: 'idle' };
 }
 
 function followMap(s: Statement & { kind: 'vmap' }, at: At): Settled {
@@ -103,14 +105,15 @@ function followMap(s: Statement & { kind: 'vmap' }, at: At): Settled {
   }
   if (!met.verdict) return lost(s.text, `what '${met.text}' says is not understood`, at);
   const { verdict } = met;
+  const found: Reason = { pred, truth: true, saw: `it is in it: ${met.text}`, at: met.at };
   switch (verdict.kind) {
     case 'continue':
       return { kind: 'done', did: met.text };
     case 'jump':
     case 'goto':
-      return { kind: verdict.kind, chain: verdict.chain };
+      return { kind: verdict.kind, chain: verdict.chain, found };
     default:
-      return { kind: 'verdict', verdict: verdict.kind };
+      return { kind: 'verdict', verdict: verdict.kind, found };
   }
 }
 

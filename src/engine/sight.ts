@@ -120,7 +120,7 @@ export function sightOf(of: Seen, { sets, nftSets, servers, router }: Kept, supp
     oif: hook === 'PREROUTING' || hook === 'INPUT' ? '' : oif,
     physin,
     physout,
-    tracked: trackedAs(connection),
+    tracked: trackedAs(connection, table),
     ipvs: balanced ? directed(servers, packet) : ns.ipvs ? undefined : 'unknown',
     supposed,
     set: (name) => sets.get(name),
@@ -150,7 +150,9 @@ function addressType(
 }
 
 /** Before conntrack has looked, xt_conntrack finds nothing and calls that INVALID: true for every packet in raw. */
-function trackedAs(c: Connection | undefined): Tracked {
+function trackedAs(c: Connection | undefined, table: Table | undefined): Tracked {
   if (!c) return { state: CT_STATE.INVALID };
+  // nft_ct_get_eval(): a template has a state and nothing else
+  if (table?.nft !== undefined && 'entry' in c && c.entry.orig.proto === 0) return { state: c.state };
   return 'entry' in c ? c : { state: c.state };
 }

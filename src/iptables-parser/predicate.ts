@@ -22,6 +22,7 @@ const PARTIAL: Partial<Readonly<Record<Field, number>>> = {
   ctmark: WORD,
   ctdir: 1,
   ctproto: 255,
+  ctzone: PORT,
   ctexpire: WORD,
   ctorigsrc: WORD,
   ctorigdst: WORD,

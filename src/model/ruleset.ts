@@ -228,7 +228,12 @@ export type Statement =
   /** A target that is not modelled: what it does, and whether the table goes on after it, is unknown. */
   | { readonly kind: 'opaque'; readonly as: string; readonly why: string }
   /** A condition behind something that has been done already: where it is false the rule ends. */
-  | { readonly kind: 'if'; readonly pred: Pred }
+  | {
+      readonly kind: 'if';
+      readonly pred: Pred;
+      /** Where it is false nothing more is done, though the rule counts as run: nft_nat_inet_eval(). */
+      readonly idle?: true;
+    }
   /** Does what a map has for the key; ends the rule where it has nothing: nft_lookup_eval() with a verdict. */
   | { readonly kind: 'vmap'; readonly key: readonly Operand[]; readonly map: SetReference; readonly text: string }
   /** Gives a field of the packet or its connection a computed value. */

@@ -197,7 +197,7 @@ const UNTOLD = new Set(['id', 'frag-off', 'flowlabel', 'checksum', 'sequence', '
 const NAT_DONE = { dnat: 'dnat', snat: 'snat', masquerade: 'masquerade', redirect: 'redirect' } as const;
 
 function lowerNat(s: Of<'nat'>, as: string, context: Context): Statement[] {
-  const guard = guardFamily(s.family, context).map((pred): Statement => ({ kind: 'if', pred }));
+  const guard = guardFamily(s.family, context).map((pred): Statement => ({ kind: 'if', pred, idle: true }));
   const range: NatRange = {
     ...(s.flags.includes('fully-random') ? { random: 'fully' as const } : s.flags.includes('random') ? { random: 'random' as const } : {}),
     ...(s.flags.includes('persistent') && { persistent: true }),

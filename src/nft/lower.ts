@@ -157,14 +157,15 @@ class TableLowerer {
         s.kind === 'match' ? lowerMatch(s, this.#context).map((pred): Statement => ({ kind: 'if', pred })) : lowerStatement(s, this.#context);
       for (const d of done) {
         // a counter or a log changes nothing that a later condition could see
-        if (d.kind === 'if' && !acted) match.push(d.pred);
+        if (d.kind === 'if' && !d.idle && !acted) match.push(d.pred);
         else {
           then.push(d);
           acted ||= d.kind !== 'note';
         }
       }
     }
-    return { number, match: { kind: 'all', of: match }, then, text, at: r.at, ...(r.comment !== undefined && { comment: r.comment }) };
+    const of = { number, match: { kind: 'all', of: match } as const, then, at: r.at };
+    return r.comment === undefined ? { ...of, text } : { ...of, text: `${text} comment "${r.comment}"`, comment: r.comment };
   }
 
   #set(s: SetSyntax): NftSet {

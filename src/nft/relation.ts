@@ -116,7 +116,9 @@ function oneOf(operand: Operand, among: readonly ValueRange[], not: boolean): Pr
     const any: Pred = names.length === 1 ? names[0]! : { kind: 'any', of: names };
     return not ? { kind: 'not', of: any } : any;
   }
-  if (operand.kind === 'field' && operand.field !== 'ctstate') {
+  // xt_owner says of a packet without a socket that it is not somebody's, nft_meta_get_eval_skugid() breaks
+  const owned = operand.kind === 'field' && (operand.field === 'uid' || operand.field === 'gid');
+  if (operand.kind === 'field' && operand.field !== 'ctstate' && !(owned && not)) {
     const pred: Pred = { kind: 'in', field: operand.field, ranges: ranges(among as readonly Range[]) };
     return not ? negate(pred) : pred;
   }
