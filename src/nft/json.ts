@@ -282,14 +282,15 @@ class Reader {
   private chain(c: z.output<typeof CHAIN>): void {
     const { type, hook, prio, policy = 'accept', dev = [] } = c;
     const isBase = type !== undefined && hook !== undefined && prio !== undefined;
-    if (dev.length === 0 && (hook === 'ingress' || hook === 'egress')) {
+    const isUnsaid = dev.length === 0 && isOfDevices(hook);
+    if (isUnsaid) {
       const message = `chain '${c.name}' hangs on ${hook} of devices that are not said: nft 1.0.6 has none in its JSON`;
       this.tell('warning', 'no-device', message, 'capture the text of `nft list ruleset`');
     }
     const syntax: ChainSyntax = {
       name: c.name,
       ...(c.handle !== undefined && { handle: c.handle }),
-      ...(isBase && { base: { type, hook, priority: prio, policy, devices: dev } }),
+      ...(isBase && { base: { type, hook, priority: prio, policy, ...(isOfDevices(hook) && !isUnsaid && { devices: dev }) } }),
       ...(c.comment !== undefined && { comment: c.comment }),
       rules: [],
       at: this.at,
@@ -362,6 +363,10 @@ class Reader {
     const { name, handle } = o;
     this.open(o.family, o.table).objects.push({ kind, name, ...(handle !== undefined && { handle }), body, at: this.at });
   }
+}
+
+function isOfDevices(hook: string | undefined): boolean {
+  return hook === 'ingress' || hook === 'egress';
 }
 
 /** `ipv4_addr . inet_service`, a list of names, or `{"typeof": ...}`. */

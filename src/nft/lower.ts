@@ -61,6 +61,8 @@ export function lowerRuleset(ruleset: RulesetSyntax, findings: Finding[], saved?
   return { tables, unfollowed };
 }
 
+type Elements = Pick<NftSet, 'elements' | 'incomplete'>;
+
 /** A table without a prototype. */
 function record<T>(entries: readonly (readonly [string, T])[]): Record<string, T> {
   const out = Object.create(null) as Record<string, T>;
@@ -83,12 +85,7 @@ class TableLowerer {
     this.#context = {
       ...family,
       sets: record(syntax.sets.map((s) => [s.name, { syntax: s, types: typesOf(s.key, family), data: typesOf(s.data, family) }] as const)),
-      anonymous: (set, key, data) => ({
-        name: '',
-        at: this.#rule.at,
-        elements: this.#elements(set.elements, key, data, this.#rule.at),
-        dynamic: false,
-      }),
+      anonymous: (set, key, data) => ({ name: '', at: this.#rule.at, ...this.#elements(set.elements, key, data, this.#rule.at), dynamic: false }),
       odd: (why) => this.#report('warning', 'not-understood-nft', why, this.#rule.at, this.#rule.text),
     };
   }
@@ -135,7 +132,7 @@ class TableLowerer {
             policy: c.base.policy,
             priority: c.base.priority,
             type: c.base.type as ChainType,
-            ...(c.base.devices.length > 0 && { devices: c.base.devices }),
+            ...(c.base.devices && { devices: c.base.devices }),
           },
         }),
     };
@@ -170,19 +167,16 @@ class TableLowerer {
 
   #set(s: SetSyntax): NftSet {
     const { types, data } = this.#context.sets[s.name]!;
-    let elements: readonly NftElement[] | undefined;
-    const lower = (): readonly NftElement[] => {
-      const before = this.#rule;
-      this.#rule = { at: s.at, text: `${s.kind} ${s.name}` };
-      const made = this.#elements(s.elements, types, data, s.at);
-      this.#rule = before;
-      return made;
-    };
+    let lowered: Elements | undefined;
+    const lower = (): Elements => (lowered ??= this.#elements(s.elements, types, data, s.at));
     return {
       name: s.name,
       at: s.at,
       get elements() {
-        return (elements ??= lower());
+        return lower().elements;
+      },
+      get incomplete() {
+        return s.incomplete ?? lower().incomplete;
       },
       dynamic: s.flags.includes('dynamic'),
       ...(s.size !== undefined && { size: s.size }),
@@ -190,8 +184,9 @@ class TableLowerer {
     };
   }
 
-  #elements(list: readonly ElementSyntax[], types: readonly Datatype[], data: readonly Datatype[], at: Span): readonly NftElement[] {
-    return list.flatMap((e): NftElement[] => {
+  /** An element of which only the verdict is not understood is there, without one. */
+  #elements(list: readonly ElementSyntax[], types: readonly Datatype[], data: readonly Datatype[], at: Span): Elements {
+    const elements = list.flatMap((e): NftElement[] => {
       const text = printElement(e);
       const key = e.key.kind === 'any' ? undefined : rangesOf(e.key, types);
       const gives = e.data && (e.data.kind === 'verdict' ? verdictOf(e.data) : rangesOf(e.data, data));
@@ -211,6 +206,11 @@ class TableLowerer {
         },
       ];
     });
+    const missing = list.length - elements.length;
+    return {
+      elements,
+      incomplete: missing === 0 ? undefined : `${missing} of ${list.length} elements ${missing === 1 ? 'is' : 'are'} not understood`,
+    };
   }
 }
 

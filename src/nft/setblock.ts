@@ -18,21 +18,26 @@ export function readSetBody(r: Reading, head: Head): SetSyntax {
   for (w.skipLines(); !w.take('}'); w.skipLines()) {
     if (w.kind === 'end') {
       truncated(r, `${head.kind} ${head.name}`);
+      set.incomplete = CUT_OFF;
       break;
     }
     if (beginsBlock(w)) {
       unclosed(r, `${head.kind} ${head.name}`);
+      set.incomplete = CUT_OFF;
       break;
     }
     const { start, line } = w;
-    if (w.at('elements')) readBlock(r, elements);
+    const isElements = w.at('elements');
+    if (isElements) readBlock(r, elements);
     else readProperty(w, set, then);
     if (w.failure === undefined) continue;
     if (endsHere(w)) {
       truncated(r, `${head.kind} ${head.name}`);
+      set.incomplete = CUT_OFF;
       w.failure = undefined;
       break;
     }
+    if (isElements) set.incomplete = `its elements from line ${w.line} on are not understood`;
     r.report.tell({
       severity: 'warning',
       code: 'unknown-set-property',
@@ -48,6 +53,8 @@ export function readSetBody(r: Reading, head: Head): SetSyntax {
   const isTime = set.key.kind === 'type' ? set.key.names.map((name) => name === 'time') : timesOf(set.key.of);
   return isTime.includes(true) ? { ...set, elements: elements.map((e) => ({ ...e, key: asSeconds(e.key, isTime) })) } : set;
 }
+
+const CUT_OFF = 'its listing is cut off';
 
 /** Whether nothing stands behind this place. */
 function endsHere(w: Words): boolean {

@@ -225,7 +225,7 @@ function readBase(r: Reading, chain: Draft<ChainSyntax>, family: NftFamily): voi
     skipBlock(r, 'unknown-hook', 'a chain has a type, a hook and a priority');
     return;
   }
-  chain.base = { type, hook, priority, policy, devices };
+  chain.base = { type, hook, priority, policy, ...((hook === 'ingress' || hook === 'egress') && { devices }) };
 }
 
 function readDevices(w: Words, devices: string[]): void {

@@ -44,7 +44,7 @@ describe('items', () => {
       {
         name: 'c',
         handle: 1,
-        base: { type: 'nat', hook: 'prerouting', priority: -100, policy: 'accept', devices: [] },
+        base: { type: 'nat', hook: 'prerouting', priority: -100, policy: 'accept' },
         rules: [{ handle: 5, comment: 'why', text: 'jump x', statements: [{ kind: 'verdict', verdict: 'jump', chain: 'x' }] }],
       },
       { name: 'x', handle: 2, comment: 'aside', rules: [] },

@@ -340,7 +340,7 @@ describe('tables', () => {
     ]);
     expect(table!.objects).toMatchObject([{ kind: 'ct helper', name: 'ftp', body: 'type "ftp" protocol tcp; l3proto inet' }]);
     expect(table!.chains).toMatchObject([
-      { name: 'c', comment: 'base', base: { hook: 'prerouting', priority: -95, policy: 'drop', devices: [] } },
+      { name: 'c', comment: 'base', base: { hook: 'prerouting', priority: -95, policy: 'drop' } },
       { name: 'd', base: { hook: 'ingress', priority: -500, devices: ['eth0', 'eth1'] } },
     ]);
   });
