@@ -12,11 +12,21 @@ export interface Coverage {
   readonly kernel?: string;
   readonly tables: readonly {
     readonly backend: string;
-    readonly family: 4 | 6;
+    /** Absent of a table of nft for both. */
+    readonly family?: 4 | 6;
     readonly name: string;
+    /** Of a table of nft's own: `inet firewalld`. */
+    readonly nft?: string;
     readonly chains: number;
     readonly rules: number;
+    /** Of nft: sets and maps with names, and what they hold. */
+    readonly sets?: number;
+    readonly elements?: number;
+    /** Why elements may be missing, by set. */
+    readonly incomplete?: Readonly<Record<string, string>>;
   }[];
+  /** Chains of families that are not followed: `bridge filter forward`. */
+  readonly unfollowed: readonly string[];
   readonly sets: number;
   readonly members: number;
   readonly links: number;
@@ -63,13 +73,8 @@ export function coverage(ns: Namespace): Coverage {
     node: ns.node,
     namespace: ns.name,
     ...(ns.kernel !== undefined && { kernel: ns.kernel }),
-    tables: ns.tables.map((t) => ({
-      backend: t.backend,
-      family: t.family,
-      name: t.name,
-      chains: Object.keys(t.chains).length,
-      rules: rulesOf(t).length,
-    })),
+    tables: tablesOf(ns).map(tableCoverage),
+    unfollowed: (ns.foreignChains ?? []).map((c) => c.name),
     sets: Object.keys(ns.sets).length,
     members: Object.values(ns.sets).reduce((n, s) => n + s.members.length, 0),
     links: ns.links.length,
@@ -86,6 +91,27 @@ export function coverage(ns: Namespace): Coverage {
   };
 }
 
+/** The tables; one of nft that has both families is two of them. */
+function tablesOf({ tables }: Namespace): Table[] {
+  return tables.filter((t, i) => t.nft === undefined || tables.findIndex((o) => o.nft === t.nft) === i);
+}
+
+function tableCoverage(t: Table): Coverage['tables'][number] {
+  const sets = Object.values(t.sets ?? {});
+  const incomplete = sets.flatMap((s) => (s.incomplete === undefined ? [] : [[s.name, s.incomplete] as const]));
+  const isOfBoth = t.nft !== undefined && !/^ip6? /.test(t.nft);
+  return {
+    backend: t.backend,
+    ...(!isOfBoth && { family: t.family }),
+    name: t.name,
+    ...(t.nft !== undefined && { nft: t.nft }),
+    chains: Object.keys(t.chains).length,
+    rules: rulesOf(t).length,
+    ...(sets.length > 0 && { sets: sets.length, elements: sets.reduce((n, s) => n + s.elements.length, 0) }),
+    ...(incomplete.length > 0 && { incomplete: Object.fromEntries(incomplete) }),
+  };
+}
+
 /** IPVS is at home on nodes, not in containers, and has connections where it has virtual servers. */
 function isMissed(ns: Namespace, kind: CaptureKind): boolean {
   if (ns.captured[kind]) return false;
@@ -95,9 +121,9 @@ function isMissed(ns: Namespace, kind: CaptureKind): boolean {
 /** Every match and target of the world's rules that netwhy keeps as words only. */
 export function unmodelled(world: World): Unmodelled[] {
   return world.namespaces.flatMap((ns) =>
-    ns.tables.flatMap((t) =>
+    tablesOf(ns).flatMap((t) =>
       rulesOf(t).flatMap((rule) =>
-        [...opaquePreds(rule.match), ...rule.then.filter(isOpaque)].map(({ as, why }) => ({ what: as, why, at: rule.at })),
+        [...opaquePreds(rule.match), ...rule.then.flatMap(opaqueIn)].map(({ as, why }) => ({ what: as, why, at: rule.at })),
       ),
     ),
   );
@@ -113,8 +139,8 @@ function opaquePreds(p: Pred): { as: string; why: string }[] {
   return p.kind === 'all' || p.kind === 'any' ? p.of.flatMap(opaquePreds) : [];
 }
 
-function isOpaque(s: Statement): s is Statement & { kind: 'opaque' } {
-  return s.kind === 'opaque';
+function opaqueIn(s: Statement): { as: string; why: string }[] {
+  return s.kind === 'opaque' ? [s] : s.kind === 'if' ? opaquePreds(s.pred) : [];
 }
 
 /** The coverage of every namespace, then what is not modelled. */
@@ -125,10 +151,14 @@ export function coverageText(world: World): string {
     out.push(
       `${place({ node: c.node, namespace: c.namespace })}${c.kernel === undefined ? '' : `  kernel ${c.kernel}`}${ns.stub ? '  (a stub: addresses and routes only)' : ''}`,
     );
-    for (const t of c.tables)
-      out.push(
-        `  ${t.family === 4 ? 'iptables ' : 'ip6tables'} ${t.backend.padEnd(7)} ${t.name.padEnd(8)} ${count(t.rules, 'rule')} in ${count(t.chains, 'chain')}`,
-      );
+    for (const t of c.tables) {
+      const title =
+        t.nft === undefined ? `${t.family === 6 ? 'ip6tables' : 'iptables '} ${t.backend.padEnd(7)} ${t.name.padEnd(8)}` : `nft ${t.nft.padEnd(22)}`;
+      const sets = t.sets === undefined ? '' : `, ${count(t.elements ?? 0, 'element')} in ${count(t.sets, 'set or map', 'sets and maps')}`;
+      out.push(`  ${title} ${count(t.rules, 'rule')} in ${count(t.chains, 'chain')}${sets}`);
+      for (const [name, why] of Object.entries(t.incomplete ?? {})) out.push(`    ${name} may hold more: ${why}`);
+    }
+    if (c.unfollowed.length > 0) out.push(`  not followed: ${c.unfollowed.map((name) => `nft ${name}`).join(', ')}`);
     out.push(
       `  ${[count(c.sets, 'ipset'), count(c.members, 'member'), count(c.links, 'interface'), count(c.addresses, 'address', 'addresses'), count(c.routes, 'route'), count(c.routingRules, 'policy rule')].join(', ')}`,
     );

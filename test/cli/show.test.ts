@@ -47,6 +47,44 @@ function count(file: string, pattern: RegExp): number {
 }
 
 describe('netwhy show', () => {
+  it('counts the tables of nft once, with their sets, and names the chains that are not followed', () => {
+    const file = join(tmp, 'nft.txt');
+    writeFileSync(
+      file,
+      `table bridge f {
+	chain x {
+		type filter hook forward priority filter; policy accept;
+		drop
+	}
+}
+table inet t {
+	set s {
+		type ipv4_addr
+		elements = { 10.0.0.1, nobody.example }
+	}
+	chain c {
+		type filter hook input priority filter; policy accept;
+		ip saddr @s drop
+		limit rate 1/second
+	}
+}
+`,
+    );
+    expect(shown(file)).toMatchObject({
+      namespaces: [
+        {
+          tables: [{ nft: 'inet t', chains: 1, rules: 2, sets: 1, elements: 1, incomplete: { s: '1 of 2 elements is not understood' } }],
+          unfollowed: ['bridge f x'],
+        },
+      ],
+      unmodelled: [{ what: 'limit rate 1/second' }],
+      findings: [{ code: 'not-understood-nft', at: { line: 10 } }],
+    });
+    const { out } = netwhy(['show', file]);
+    expect(out).toMatch(/nft inet t +2 rules in 1 chain, 1 element in 1 set or map\n +s may hold more: 1 of 2 elements is not understood/);
+    expect(out).toContain('not followed: nft bridge f x');
+  });
+
   it('counts the rules, chains, sets and members of every node and namespace', () => {
     const { namespaces } = shown(EMBLEM);
     expect(namespaces.map((n) => (n.namespace ? `${n.node}/${n.namespace}` : n.node)).toSorted()).toEqual([
@@ -155,11 +193,18 @@ describe('netwhy matches', () => {
   });
 
   it('prints a line for each, and a Markdown row for each', () => {
-    const n = list().length;
-    expect(netwhy(['matches']).out.trimEnd().split('\n')).toHaveLength(n + 1);
-    const rows = netwhy(['matches', '-o', 'markdown']).out.trimEnd().split('\n');
-    expect(rows).toHaveLength(n + 2);
-    expect(new Set(rows.map((r) => r.replaceAll(String.raw`\|`, '').split('|').length))).toEqual(new Set([6]));
+    const all = list();
+    expect(netwhy(['matches']).out.trimEnd().split('\n')).toHaveLength(all.length + 1);
+    const [iptables = [], nft = []] = netwhy(['matches', '-o', 'markdown'])
+      .out.trimEnd()
+      .split('\n\n')
+      .map((table) => table.split('\n'));
+    const ofNft = all.filter((e) => e.kind.startsWith('nft '));
+    expect(iptables).toHaveLength(all.length - ofNft.length + 2);
+    // of nft, what is treated alike has one row
+    const named = nft.slice(2).flatMap((r) => [...r.split('|')[1]!.matchAll(/`([^`]+)`/g)].map((m) => m[1]));
+    expect(named).toEqual(ofNft.map((e) => e.name));
+    expect(new Set([...iptables, ...nft].map((r) => r.replaceAll(String.raw`\|`, '').split('|').length))).toEqual(new Set([6]));
   });
 });
 

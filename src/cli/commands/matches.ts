@@ -15,7 +15,7 @@ interface Entry {
 
 const entries: readonly Entry[] = [
   ...extensions.map((e) => ({ ...e, names: [e.name, ...e.aliases] })),
-  ...constructs.map((c) => ({ ...c, kind: `nft ${c.kind}`, why: c.why ?? '', families: [4, 6] })),
+  ...constructs.flatMap((c) => c.names.map((name) => ({ ...c, names: [name], kind: `nft ${c.kind}`, why: c.why ?? '', families: [4, 6] }))),
 ];
 
 /** What it asks or does, and, where it is not simply evaluated, why not. */
@@ -25,10 +25,7 @@ function whatOf(e: Pick<Entry, 'status' | 'summary' | 'why'>): string {
 
 /** Both languages as a table. */
 export function matchesText(): string {
-  const rows = entries.flatMap((e) => {
-    const [first = '', ...more] = linesOf(e.names);
-    return [[e.kind, first, e.families.map((f) => `v${f}`).join(' '), e.status, whatOf(e)], ...more.map((names) => ['', names, '', '', ''])];
-  });
+  const rows = entries.map((e) => [e.kind, e.names.join(', '), e.families.map((f) => `v${f}`).join(' '), e.status, whatOf(e)]);
   const head = ['KIND', 'NAME', 'FAMILY', 'STATUS', 'WHAT'];
   const widths = head.map((h, i) => (i === head.length - 1 ? 0 : Math.max(h.length, ...rows.map((r) => r[i]!.length))));
   return (
@@ -42,22 +39,6 @@ export function matchesText(): string {
       .join('\n') + '\n'
   );
 }
-
-/** Names on lines that are not too wide for a column. */
-function linesOf(names: readonly string[]): string[] {
-  const lines: string[] = [];
-  for (const name of names) {
-    const last = lines.at(-1);
-    if (last === undefined) lines.push(name);
-    else {
-      const fits = last.length + name.length < WIDE;
-      lines.splice(-1, 1, ...(fits ? [`${last}, ${name}`] : [`${last},`, name]));
-    }
-  }
-  return lines;
-}
-
-const WIDE = 32;
 
 /** The registry as a Markdown table, as the README holds it. */
 export function matchesMarkdown(): string {
