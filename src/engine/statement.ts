@@ -116,8 +116,10 @@ export function assign(to: AssignedField, value: Word, packet: Packet, connectio
     case 'flags':
       if (packet.flags === undefined) return {};
       return { packet: { ...packet, flags: n & 255 }, did: told(formatTcpFlags(packet.flags), formatTcpFlags(n & 255)) };
-    case 'ctzone':
-      return carryOut({ kind: 'ct', zone: n & 0xffff, late: true } satisfies ConntrackSettings, packet, connection);
+    case 'ctzone': {
+      const settings: ConntrackSettings = { kind: 'ct', zone: n & 0xffff, late: true };
+      return carryOut(settings, packet, connection);
+    }
     case 'dscp':
       return { packet: { ...packet, tos: ((n & 63) << 2) | (packet.tos & 3) }, did: told(String(packet.tos >>> 2), String(n & 63)) };
     case 'src':
