@@ -28,7 +28,8 @@ function withTables(listing: RulesetSyntax): { world: World; native: number } {
     return twin;
   });
   for (const t of listing.tables)
-    for (const c of t.chains) native += c.rules.filter((r) => r.statements.length > 0 && !r.statements.some((s) => s.kind === 'xt' && s.name !== 'comment')).length;
+    for (const c of t.chains)
+      native += c.rules.filter((r) => r.statements.length > 0 && !r.statements.some((s) => s.kind === 'xt' && s.name !== 'comment')).length;
   return { world: { ...saved, namespaces: [{ ...node, tables }] }, native };
 }
 
