@@ -19,7 +19,7 @@ const UNREADABLE: Readonly<Record<string, readonly string[]>> = { 'ipset-revisio
 const HEALTHY: ReadonlySet<string> = new Set(['calico-ipip', 'flannel-vxlan', 'ipvs-baseline', 'ipvs-mark-drop-present', 'ipvs-conn-reuse-6.1']);
 
 /** Networks without a fault, where what is refused is meant to be. */
-const GUARDED: ReadonlySet<string> = new Set(['kube-proxy-nftables', 'calico-nftables', 'docker-nftables', 'firewalld']);
+const GUARDED: ReadonlySet<string> = new Set(['kube-proxy-nftables', 'kube-proxy-nftables-ipv6', 'calico-nftables', 'docker-nftables', 'firewalld']);
 
 /** The question's name as a file name. */
 function slug(name: string): string {

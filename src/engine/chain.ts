@@ -77,20 +77,29 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
       askedSets(rule, v, supposed);
       continue;
     }
-    skipped.flush();
-    const step = ruleStep(table, chain, rule, truth.forked ? 'unknown' : true, explain(rule.match, v.sight(supposed)), v);
+    let step = ruleStep(table, chain, rule, truth.forked ? 'unknown' : true, explain(rule.match, v.sight(supposed)), v);
     askedSets(rule, v, supposed);
     const did: string[] = [];
+    let acted = false;
     let moved = false;
     for (const given of rule.then) {
       const statement = settleStatement(given, rule, chain, v, supposed);
+      if (statement.kind !== 'ends' && given.kind !== 'if') skipped.flush();
+      if ('found' in statement && statement.found)
+        step = { ...step, reason: { ...step.reason, parts: [...(step.reason.parts ?? []), statement.found] } };
       switch (statement.kind) {
         case 'ends':
-          if (statement.did !== undefined) did.push(statement.did);
-          push(v, { ...step, ended: statement.ends }, did);
           moved = true;
+          if (statement.did !== undefined) did.push(statement.did);
+          // a map that has nothing for the packet is a condition like others
+          if (!acted && statement.did === undefined) skipped.add(chain, rule, supposed, statement.ends);
+          else {
+            skipped.flush();
+            push(v, { ...step, ended: statement.ends }, did);
+          }
           break;
         case 'idle':
+          skipped.flush();
           push(v, step, did);
           moved = true;
           break;
@@ -227,8 +236,12 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
         }
       }
       if (moved) break;
+      acted ||= given.kind !== 'if';
     }
-    if (!moved) push(v, step, did);
+    if (!moved) {
+      skipped.flush();
+      push(v, step, did);
+    }
   }
 }
 
@@ -334,17 +347,20 @@ class Skipped {
     this.v = v;
   }
 
-  add(chain: Chain, rule: Rule, supposed: ReadonlyMap<Pred, boolean>): void {
+  /** `ended` is the condition behind the others that was false, where one was. */
+  add(chain: Chain, rule: Rule, supposed: ReadonlyMap<Pred, boolean>, ended?: Reason): void {
     const sight = this.v.sight(supposed);
     const parts = rule.match.kind === 'all' ? rule.match.of : [rule.match];
     const first = parts.findIndex((p) => evaluate(p, sight) === false);
-    const near = isNearMiss(this.v.type, rule, parts, first, sight);
+    const near = !ended && isNearMiss(this.v.type, rule, parts, first, sight);
     if (this.v.all || near) {
       this.flush();
-      this.v.steps.push({ ...ruleStep(this.table, chain, rule, false, explain(rule.match, sight), this.v), ...(near && { near }) });
+      const reason = explain(rule.match, sight);
+      const whole: Reason = ended ? { pred: { kind: 'all', of: [] }, truth: false, parts: [...(reason.parts ?? []), ended] } : reason;
+      this.v.steps.push({ ...ruleStep(this.table, chain, rule, false, whole, this.v), ...(near && { near }) });
       return;
     }
-    const kind = missKind(parts[first]);
+    const kind = missKind(ended ? ended.pred : parts[first]);
     this.run ??= { chain, from: rule.number, to: rule.number, count: 0, misses: {} };
     this.run.to = rule.number;
     this.run.count++;

@@ -16,12 +16,14 @@
 // enum nf_ip_hook_priorities, include/uapi/linux/netfilter_ipv4.h
 import { familyOf, type Family } from '../net/addr.ts';
 import type { Namespace } from '../model/host.ts';
-import type { Operand, SetReference } from '../model/operand.ts';
+import type { Operand } from '../model/operand.ts';
 import type { Chain, ChainType, Hook, Pred, Statement, Table } from '../model/ruleset.ts';
 import { NOT, type Choices } from './choice.ts';
 import { meetForwarded, meetReply, meetRequest, type Handled, type Meeting } from './ipvs.ts';
+import { mayInterfere, type BaseChain } from './interfere.ts';
 import { isSince } from './kernel.ts';
 import { isNat } from './nat.ts';
+import { place } from './routing.ts';
 
 const PRIORITY = { raw: -300, conntrack: -200, mangle: -150, dstnat: -100, filter: 0, security: 50, srcnat: 100, confirm: 0x7fffffff } as const;
 
@@ -44,11 +46,6 @@ const IPVS: Readonly<Partial<Record<Hook, readonly (readonly [number, (m: Meetin
 /** ip_vs_register_hooks(): since 5.9 only families that have services; a kernel that is not known is taken to be a newer one. */
 function balances({ ipvs, kernel }: Namespace, family: Family): boolean {
   return ipvs !== undefined && (ipvs.services.some((s) => s.family === family) || isSince(kernel, 5, 9) === false);
-}
-
-interface BaseChain {
-  readonly table: Table;
-  readonly chain: Chain;
 }
 
 export type Stage =
@@ -130,11 +127,13 @@ function inOrder<S extends { readonly priority: number }>(ns: Namespace, stages:
 
 /** Whether `b`, which stands later among the tables, runs before `a`. */
 function runsBefore(ns: Namespace, b: object, a: object, choices: Choices): boolean {
-  if (!isChain(a) || !isChain(b) || a.table === b.table || !mayInterfere(a, b)) return false;
+  if (!isChain(a) || !isChain(b) || a.table === b.table) return false;
+  // nft lists tables as they were made
+  if (!mayInterfere(a, b)) return a.table.nft !== undefined && b.table.nft !== undefined;
   const alike = a.table.name === b.table.name && !a.table.nft && !b.table.nft;
   const what = alike
-    ? `of both ${a.table.name} tables that of ${b.table.backend} was loaded first, so that of ${a.table.backend} runs first`
-    : `of the chains ${titleOf(a)} and ${titleOf(b)}, which have the same priority, ${titleOf(a)} was made last, so it runs first`;
+    ? `of both ${a.table.name} tables of ${place(ns)} that of ${b.table.backend} was loaded first, so that of ${a.table.backend} runs first`
+    : `of the chains ${titleOf(a)} and ${titleOf(b)} of ${place(ns)}, which have the same priority, ${titleOf(a)} was made last, so it runs first`;
   const id = ({ table, chain }: BaseChain): string => `${table.backend}/${table.nft ?? table.name}${table.nft ? `/${chain.name}` : ''}`;
   return choices.choose(`order:${ns.node}:${ns.name}:${a.table.family}:${id(a)}|${id(b)}`, [
     { value: false, what, at: a.chain.at },
@@ -148,53 +147,6 @@ function isChain(s: object): s is BaseChain {
 
 function titleOf({ table, chain }: BaseChain): string {
   return `${table.nft ?? `${table.backend} ${table.name}`} ${chain.name}`;
-}
-
-/** Reports whether the order of two chains can make a difference: one of them changes something, or ends what the other ends otherwise. */
-function mayInterfere(a: BaseChain, b: BaseChain): boolean {
-  const [x, y] = [effectsOf(a), effectsOf(b)];
-  if (x === 'none' || y === 'none') return false;
-  return x === 'acts' || y === 'acts';
-}
-
-const effects = new WeakMap<Chain, 'none' | 'drops' | 'acts'>();
-
-/** What a packet may meet in a chain and those it leads to: nothing, verdicts alone, or more. */
-function effectsOf({ table, chain }: BaseChain): 'none' | 'drops' | 'acts' {
-  let known = effects.get(chain);
-  if (known) return known;
-  const seen = new Set<string>([chain.name]);
-  const open = [chain];
-  known = chain.base?.policy === 'drop' ? 'drops' : 'none';
-  for (let c = open.pop(); c && known !== 'acts'; c = open.pop()) {
-    for (const r of c.rules)
-      for (const s of [...r.then, ...(asksOften(r.match) ? [ACTS] : [])]) {
-        const leads = s.kind === 'jump' || s.kind === 'goto' ? [s.chain] : s.kind === 'vmap' ? mapTargets(table, s.map) : [];
-        for (const name of leads) {
-          const next = Object.hasOwn(table.chains, name) ? table.chains[name] : undefined;
-          if (next && !seen.has(name)) open.push(next);
-          seen.add(name);
-        }
-        if (!PASSIVE.has(s.kind)) known = 'acts';
-        else if (known === 'none' && ((s.kind === 'verdict' && s.verdict === 'drop') || s.kind === 'vmap')) known = 'drops';
-      }
-  }
-  effects.set(chain, known);
-  return known;
-}
-
-const PASSIVE = new Set<Statement['kind']>(['verdict', 'jump', 'goto', 'if', 'vmap', 'note']);
-const ACTS: Statement = { kind: 'opaque', as: '', why: '' };
-
-/** Asking a meter, or a set that counts, is an act. */
-function asksOften(p: Pred): boolean {
-  if (p.kind === 'all' || p.kind === 'any') return p.of.some(asksOften);
-  return p.kind === 'not' ? asksOften(p.of) : p.changes !== undefined;
-}
-
-function mapTargets(table: Table, map: SetReference): string[] {
-  const set = typeof map === 'string' ? (table.sets && Object.hasOwn(table.sets, map) ? table.sets[map] : undefined) : map;
-  return (set?.elements ?? []).flatMap(({ verdict: v }) => (v?.kind === 'jump' || v?.kind === 'goto' ? [v.chain] : []));
 }
 
 const conntrackUsers = new WeakMap<Namespace, Map<Family, boolean>>();

@@ -7,38 +7,25 @@ import type { Namespace } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
 import { CT_STATE, CT_STATUS, type AssignedField, type ChainType, type Hook, type Pred, type Table } from '../model/ruleset.ts';
 import type { OutcomeKind, Step } from '../model/trace.ts';
-import { walkChain, type Visitor } from './chain.ts';
+import { called, walkChain, type Visitor } from './chain.ts';
 import { NOT, type Choices } from './choice.ts';
-import {
-  prescribe,
-  supposeState,
-  track,
-  tupleOf,
-  type Connection,
-  type ConntrackTable,
-  type Direction,
-  type Entry,
-  type Manip,
-} from './conntrack.ts';
+import { prescribe, supposeState, track, tupleOf, type Connection, type Direction, type Entry, type Manip } from './conntrack.ts';
 import { Fib } from './fib.ts';
 import { clashed, misplaced, stopOf } from './ending.ts';
 import { chainType, stagesAt, tracksConnections, translatesAddresses } from './hooks.ts';
 import { meetReply, trackedAfter, type Handled, type Meeting } from './ipvs.ts';
-import type { IpvsTable } from './ipvstable.ts';
-import type { Learned } from './learned.ts';
-import type { LiveSets } from './liveset.ts';
-import type { LiveNftSets } from './nftset.ts';
 import { looksAtMarks } from './marks.ts';
 import { BOUND_ELSEWHERE, masqueradeAddress, mayBeBoundElsewhere } from './masquerade.ts';
 import { bind, endpoint, loopbackOf, translate, translateError, type NatStatement } from './nat.ts';
 import { rangeOf } from './natrange.ts';
-import type { DeviceField, Sight, SupposedName } from './sight.ts';
+import type { DeviceField, Sight } from './sight.ts';
 import { clampedMss, martianBeforeHooks, mtuOf, place, routeInput, routeOutput, unforwardable, type Router, type Way } from './routing.ts';
-import { assign, carryOut, type Passing } from './statement.ts';
+import { assign, carryOut, type Effect, type Passing } from './statement.ts';
 import { sightOf } from './sight.ts';
 import { setting } from './sysctl.ts';
 import type { Carried } from './tunnel.ts';
 import { missingRules, missingServers } from './unseen.ts';
+import type { UnknownDevices, Walk } from './walk.ts';
 import { bridgeCalls, bridgeKey, isBridge } from './wire.ts';
 import { DEFAULT_ZONE, zoneFor, type AskedZone } from './zone.ts';
 
@@ -52,25 +39,7 @@ export type Passage =
   | (Extract<Handled, { kind: 'wrapped' }> & { readonly device: string })
   | { readonly kind: 'refused'; readonly outcome: OutcomeKind; readonly why: string; readonly at?: Span };
 
-/** What a walk has supposed of devices that nobody knows; shared by all packets that pass them. */
-export type UnknownDevices = Readonly<Record<DeviceField, SupposedName[]>>;
-
 type Stop = Extract<Passage, { kind: 'refused' }>;
-
-/** What a walk carries from visit to visit. */
-export interface Walk {
-  readonly choices: Choices;
-  readonly all: boolean;
-  readonly learned: Learned;
-  connections(ns: Namespace): ConntrackTable;
-  sets(ns: Namespace): LiveSets;
-  readonly nftSets: LiveNftSets;
-  ipvs(ns: Namespace): IpvsTable;
-  /** A name for one more visit, the same in every replay. */
-  nextVisit(): string;
-  /** Connection state the question prescribes for the first time conntrack looks; taken once. */
-  takePrescribedState(): number | undefined;
-}
 
 export class Visit implements Visitor, Router {
   readonly steps: Step[] = [];
@@ -441,7 +410,7 @@ export class Visit implements Visitor, Router {
       for (const { table: rules, chain } of chains) {
         const verdict = walkChain(rules, chain, this);
         if (verdict.kind === 'nat') {
-          const refused = this.bindRule(verdict.statement, manip, verdict.rule.at, `${rules.name} ${verdict.where}`);
+          const refused = this.bindRule(verdict.statement, manip, verdict.rule.at, `${called(rules)} ${verdict.where}`);
           if (refused) return refused;
         } else {
           const stopped = stopOf(verdict);
@@ -533,9 +502,7 @@ export class Visit implements Visitor, Router {
   }
 
   assign(to: AssignedField, value: Word): string | undefined {
-    const effect = assign(to, value, this.packet, this.connection);
-    this.packet = effect.packet ?? this.packet;
-    return effect.did;
+    return this.undergo(assign(to, value, this.packet, this.connection));
   }
 
   marksMatter(): boolean {
@@ -553,6 +520,10 @@ export class Visit implements Visitor, Router {
       if (bytes !== undefined)
         this.choices.assume(`the answer comes in segments of at most ${bytes} bytes: TCPMSS of ${place(this.ns)} says so in the SYN`);
     }
+    return this.undergo(effect);
+  }
+
+  private undergo(effect: Effect): string | undefined {
     this.packet = effect.packet ?? this.packet;
     this.connection = effect.connection ?? this.connection;
     this.zone = effect.zone ?? this.zone;

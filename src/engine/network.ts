@@ -12,7 +12,7 @@ import { IpvsTable } from './ipvstable.ts';
 import { Learned } from './learned.ts';
 import { LiveSets } from './liveset.ts';
 import { LiveNftSets } from './nftset.ts';
-import type { Walk } from './namespace.ts';
+import type { Walk } from './walk.ts';
 import type { Carried } from './tunnel.ts';
 import { endpoint } from './nat.ts';
 import { place } from './routing.ts';

@@ -70,8 +70,9 @@ function deviceTo(asked: Operand & { kind: 'fib' }, device: string | undefined, 
   };
   const result = Fib.of(ns, packet.family).lookup(flow, router);
   if (result.kind === 'unknown') return open(result.why);
-  if (result.kind !== 'hit' || result.route.type === 'local' || (six && result.route.type === 'anycast')) return { kind: 'known', value: '' };
+  if (result.kind !== 'hit') return { kind: 'known', value: '' };
   const { route, hop } = result;
+  if (route.type === 'local' || (six && route.type === 'anycast')) return { kind: 'known', value: '' };
   const at = route.at.line > 0 ? { at: route.at } : {};
   if (asked.limit === undefined || device === undefined)
     return hop.device === undefined ? open('the route names no device') : { kind: 'known', value: hop.device, ...at };

@@ -14,7 +14,7 @@ type Nft = Extract<Statement, { kind: 'if' | 'vmap' | 'assign' | 'translate' | '
 
 /** What a statement comes to for the packet at hand. */
 export type Settled =
-  | Exclude<Statement, Nft>
+  | (Exclude<Statement, Nft> & { /** The element of a map that says it. */ readonly found?: Reason })
   /** NFT_BREAK: the rule ends, and the next one is tried. */
   | { readonly kind: 'ends'; readonly did?: string; readonly ends: Reason }
   /** Nothing more is done, though the rule counts as run. */
@@ -49,9 +49,9 @@ export function settleStatement(s: Statement, rule: Rule, chain: Chain, v: Visit
   }
 }
 
-/** What is computed has no value for this packet, or a map nothing for it. */
-function broken(text: string, saw = 'the packet has no such value'): Settled & { readonly kind: 'ends' } {
-  return { kind: 'ends', ends: { pred: { kind: 'opaque', as: text, why: saw, text }, truth: false, saw } };
+/** A statement that could not be carried out: `saw` says why. */
+function ends(text: string, saw: string, did?: string): Settled {
+  return { kind: 'ends', ends: { pred: { kind: 'all', of: [], text }, truth: false, saw }, ...(did !== undefined && { did }) };
 }
 
 /** The element that a key meets, chosen where several may be; `none` where the key has no value. */
@@ -105,14 +105,15 @@ function followMap(s: Statement & { kind: 'vmap' }, at: At): Settled {
   }
   if (!met.verdict) return lost(s.text, `what '${met.text}' says is not understood`, at);
   const { verdict } = met;
+  const found: Reason = { pred, truth: true, saw: `it is in it: ${met.text}`, at: met.at };
   switch (verdict.kind) {
     case 'continue':
       return { kind: 'done', did: met.text };
     case 'jump':
     case 'goto':
-      return { kind: verdict.kind, chain: verdict.chain };
+      return { kind: verdict.kind, chain: verdict.chain, found };
     default:
-      return { kind: 'verdict', verdict: verdict.kind };
+      return { kind: 'verdict', verdict: verdict.kind, found };
   }
 }
 
@@ -137,7 +138,7 @@ function chooseIn(op: Operand, text: string, at: At, chosen: Map<readonly Operan
 function assignValue(s: Statement & { kind: 'assign' }, at: At): Settled {
   const { v } = at;
   const reading = settleOperand(s.value, s.text, at, new Map());
-  if (reading.kind === 'none') return broken(s.text);
+  if (reading.kind === 'none') return ends(s.text, 'there is no such value');
   if (reading.kind === 'open' || typeof reading.value === 'string') {
     const why = reading.kind === 'open' ? reading.why : 'a name is no number';
     if (s.to === 'mark') return { kind: 'anymark', as: s.text, why };
@@ -152,7 +153,7 @@ function translateTo(s: Statement & { kind: 'translate' }, at: At): Settled {
   const chosen = new Map<readonly Operand[], NftElement | undefined>();
   const addr = s.addr && settleOperand(s.addr, s.text, at, chosen);
   const port = s.port && settleOperand(s.port, s.text, at, chosen);
-  if (addr?.kind === 'none' || port?.kind === 'none') return broken(s.text);
+  if (addr?.kind === 'none' || port?.kind === 'none') return ends(s.text, 'the map has nothing for the packet');
   if (addr?.kind === 'open' || port?.kind === 'open') {
     const why = addr?.kind === 'open' ? addr.why : (port as Reading & { kind: 'open' }).why;
     return { kind: 'cannot-tell', why: `'${s.text}' translates, and ${why}`, at: at.rule.at };
@@ -187,7 +188,7 @@ function changeElement(s: Statement & { kind: 'element' }, at: At): Settled {
   const chosen = new Map<readonly Operand[], NftElement | undefined>();
   const readings = s.key.map((k) => settleOperand(k, s.text, at, chosen));
   const data = s.data?.map((d) => settleOperand(d, s.text, at, chosen));
-  if ([...readings, ...(data ?? [])].some((r) => r.kind === 'none')) return broken(s.text);
+  if ([...readings, ...(data ?? [])].some((r) => r.kind === 'none')) return ends(s.text, 'the packet has no such value');
   if (!live) return lost(s.text, `the set ${s.set} was not captured`, at);
   const values = readings.flatMap((r) => (r.kind === 'known' ? [r.value] : []));
   const gives = data?.flatMap((r) => (r.kind === 'known' ? [r.value] : []));
@@ -197,7 +198,7 @@ function changeElement(s: Statement & { kind: 'element' }, at: At): Settled {
   const there = live.find(values);
   const isFull = there === undefined && live.captured.size !== undefined && live.elements.length >= live.captured.size;
   // nft_dynset_new(): without room the rule ends
-  if (isFull) return broken(s.text, `@${s.set} is full (${live.captured.size})`);
+  if (isFull) return ends(s.text, `@${s.set} is full (${live.captured.size} elements)`);
   if (!there) {
     const element: NftElement = {
       key: values.map((x) => [x, x] as const),
@@ -208,6 +209,6 @@ function changeElement(s: Statement & { kind: 'element' }, at: At): Settled {
     };
     live.add(values, element);
   }
-  if (!gated(there, s.gate, rule, chain, v)) return broken(s.text, `${s.gate} is used up`);
+  if (!gated(there, s.gate, rule, chain, v)) return ends(s.text, `not so: ${s.gate}`);
   return { kind: 'done', did: there ? `${said} is in @${s.set} already` : `adds ${said} to @${s.set}` };
 }

@@ -120,6 +120,8 @@ export function evaluate(pred: Pred, s: Sight, say?: Say): Truth {
         if (found.kind === 'found') say(`${said} is in it: ${found.element.text}`, found.element.at);
         else say(sayMissing(pred.key, found.values, s.elements(pred.set)));
       }
+      // a statement of the element may end the rule
+      if (found.kind === 'found' && found.element.gate !== undefined && !pred.not) return s.supposed.get(pred) ?? 'unknown';
       return (found.kind === 'found') !== (pred.not ?? false);
     }
     case 'opaque':
@@ -197,6 +199,7 @@ export function undecided(pred: Pred, s: Sight): Open | undefined {
     case 'lookup': {
       const found = lookUp(pred.set, pred.key, s);
       const text = pred.text ?? pred.key.map((k) => k.text).join(' . ');
+      if (found.kind === 'found') return { leaf: pred, claim: found.element.gate ?? text };
       return { leaf: pred, key: `${s.visit}:${text}`, claim: `'${text}' holds (${found.kind === 'open' ? found.why : 'not known'})` };
     }
     case 'chance':

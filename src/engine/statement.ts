@@ -109,8 +109,13 @@ export function assign(to: AssignedField, value: Word, packet: Packet, connectio
     }
     case 'ttl':
       return { packet: { ...packet, ttl: n & 255 }, did: told(String(packet.ttl), String(n & 255)) };
-    case 'tos':
-      return { packet: { ...packet, tos: n & 255 }, did: told(String(packet.tos), String(n & 255)) };
+    case 'ecn':
+      return { packet: { ...packet, tos: (packet.tos & ~3) | (n & 3) }, did: told(String(packet.tos & 3), String(n & 3)) };
+    case 'flags':
+      if (packet.flags === undefined) return {};
+      return { packet: { ...packet, flags: n & 255 }, did: told(formatTcpFlags(packet.flags), formatTcpFlags(n & 255)) };
+    case 'ctzone':
+      return carryOut({ kind: 'ct', zone: n & 0xffff }, packet, connection);
     case 'dscp':
       return { packet: { ...packet, tos: ((n & 63) << 2) | (packet.tos & 3) }, did: told(String(packet.tos >>> 2), String(n & 63)) };
     case 'src':

@@ -264,7 +264,7 @@ export type Statement =
   | { readonly kind: 'anymark'; readonly as: string; readonly why: string };
 
 /** What nft can write: a header field, the mark, or the connection's. */
-export type AssignedField = 'mark' | 'ctmark' | 'ttl' | 'tos' | 'dscp' | 'src' | 'dst' | 'sport' | 'dport' | 'pkttype';
+export type AssignedField = 'mark' | 'ctmark' | 'ctzone' | 'ttl' | 'dscp' | 'ecn' | 'flags' | 'src' | 'dst' | 'sport' | 'dport' | 'pkttype';
 
 export interface Counters {
   readonly packets: number;

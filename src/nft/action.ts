@@ -19,9 +19,9 @@ export function lowerStatement(s: Exclude<StatementSyntax, { kind: 'match' }>, c
   const note: Statement = { kind: 'note', as };
   switch (s.kind) {
     case 'counter':
-    case 'log':
     case 'last':
-      return [note];
+      return [];
+    case 'log':
     case 'flow':
     case 'dup':
     case 'reset':
@@ -171,7 +171,8 @@ function lowerAssign(s: Of<'assign'>, as: string, context: Context): Statement[]
     if (to.key === 'mark') return give('ctmark', 'mark');
     if (to.key === 'zone') {
       const zone = lowerOperand(s.value, context).operand;
-      if (zone.kind !== 'constant' || typeof zone.value !== 'number') return [{ kind: 'opaque', as, why: 'a computed zone is not modelled' }];
+      if (zone.kind !== 'constant' || typeof zone.value !== 'number')
+        return to.direction ? [{ kind: 'opaque', as, why: 'a computed zone of one direction is not modelled' }] : give('ctzone', 'integer');
       const settings: ConntrackSettings = { kind: 'ct', zone: zone.value, ...(to.direction && { side: to.direction }) };
       return [settings];
     }
@@ -181,13 +182,17 @@ function lowerAssign(s: Of<'assign'>, as: string, context: Context): Statement[]
     const field = HEADERS[to.protocol]?.fields[to.field];
     const known = field?.field;
     if (known === 'ttl' || known === 'src' || known === 'dst' || known === 'sport' || known === 'dport') return give(known, field!.type);
-    if (to.field === 'dscp') return give('dscp', 'dscp');
-    if (to.field === 'checksum') return [{ kind: 'note', as }];
+    if (to.field === 'dscp' || to.field === 'ecn') return give(to.field, to.field);
+    if (to.protocol === 'tcp' && to.field === 'flags') return give('flags', 'tcp_flag');
+    // what no question tells of a packet stays as open as it was
+    if (UNTOLD.has(to.field)) return [{ kind: 'note', as }];
     return [{ kind: 'opaque', as, why: 'writing this header field is not modelled' }];
   }
   // an option of TCP is between the ends of the connection
   return [{ kind: 'note', as }];
 }
+
+const UNTOLD = new Set(['id', 'frag-off', 'flowlabel', 'checksum', 'sequence', 'ackseq', 'window', 'urgptr', 'vtag']);
 
 const NAT_DONE = { dnat: 'dnat', snat: 'snat', masquerade: 'masquerade', redirect: 'redirect' } as const;
 

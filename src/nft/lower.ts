@@ -164,7 +164,8 @@ class TableLowerer {
         }
       }
     }
-    return { number, match: { kind: 'all', of: match }, then, text, at: r.at, ...(r.comment !== undefined && { comment: r.comment }) };
+    const of = { number, match: { kind: 'all', of: match } as const, then, at: r.at };
+    return r.comment === undefined ? { ...of, text } : { ...of, text: `${text} comment "${r.comment}"`, comment: r.comment };
   }
 
   #set(s: SetSyntax): NftSet {

@@ -24,6 +24,8 @@ export function lowerMatch(m: Match, context: Context): Pred[] {
   const { left, right, op } = m;
   const states = left.kind === 'concat' ? undefined : acceptedStates(left, op, right);
   if (states) return [spelled({ kind: 'in', field: 'ctstate', ranges: ranges(states.map((s): Range => [s, s])) })];
+  const header = lowerHeaderTest(m, text, context);
+  if (header) return header;
   if (right.kind === 'reference' || left.kind === 'concat') {
     const named = right.kind === 'reference' ? context.sets[right.name] : undefined;
     const keys = lowerKey(left, context, named?.types);
@@ -45,6 +47,51 @@ export function lowerMatch(m: Match, context: Context): Pred[] {
   const wide = op === '<' || op === '>' || op === '<=' || op === '>=' ? beyond(op, among, type) : among;
   if (!wide) return opaque(`'${op}' does not order such values`);
   return [...guards, spelled(oneOf(operand, wide, op === '!='))];
+}
+
+const IPV6_HEADERS: Readonly<Record<string, number>> = { hbh: 0, rt: 43, frag: 44, ah: 51, dst: 60, mh: 135 };
+
+/** What is asked of options and extension headers: nft_exthdr.c. Where none can be, `missing` holds, and what would stand in one has no value. */
+function lowerHeaderTest({ left, right, op }: Match, text: string, context: Context): Pred[] | undefined {
+  const word = right.kind === 'value' ? right.value : undefined;
+  const asks =
+    word === 'exists' || word === 'missing' || word === 1 || word === 0
+      ? (word === 'exists' || word === 1) === (op !== '!=')
+        ? 'exists'
+        : 'missing'
+      : 'value';
+  const open = (why: string): Pred => ({ kind: 'opaque', as: text, why, text });
+  const never: Pred = { kind: 'any', of: [], text };
+  const always: Pred = { kind: 'all', of: [], text };
+  if (left.kind === 'option' && left.of === 'ip') {
+    // a question's packet has no IP options
+    const has = left.field === undefined ? asks : 'value';
+    return [...ofFamily(context, 2), has === 'missing' ? always : never];
+  }
+  if (left.kind === 'option') {
+    const tcp: Pred = {
+      kind: 'in',
+      field: 'proto',
+      ranges: [[left.of === 'sctp' ? 132 : left.of === 'dccp' ? 33 : 6, left.of === 'sctp' ? 132 : left.of === 'dccp' ? 33 : 6]],
+      text,
+    };
+    const unknown = open('the options of the packet are not given');
+    return left.field === undefined && asks === 'missing' ? [{ kind: 'any', of: [{ kind: 'not', of: tcp }, unknown], text }] : [tcp, unknown];
+  }
+  if (left.kind !== 'exthdr') return undefined;
+  const number = IPV6_HEADERS[left.header];
+  if (number === undefined) return [...ofFamily(context, 10), open('the extension header is not known')];
+  const others = Object.values(IPV6_HEADERS).filter((n) => n !== number);
+  const behind: Pred = {
+    kind: 'all',
+    of: [
+      { kind: 'in', field: 'nexthdr', ranges: ranges(others.map((n): Range => [n, n])) },
+      open('what follows its extension header is not part of the packet'),
+    ],
+  };
+  const there: Pred = { kind: 'any', of: [{ kind: 'in', field: 'nexthdr', ranges: [[number, number]] }, behind], text };
+  if (left.field !== undefined || asks === 'value') return [...ofFamily(context, 10), there, open('its extension header is not given')];
+  return [...ofFamily(context, 10), asks === 'exists' ? there : { kind: 'not', of: there, text }];
 }
 
 function oneElement(e: ExprSyntax): ExprSyntax {

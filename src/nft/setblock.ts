@@ -3,7 +3,7 @@ import { type Reading, beginsBlock, lineAt, truncated, unclosed } from './damage
 import { readConcat, readElements } from './expression.ts';
 import { readStatement } from './statement.ts';
 import type { ElementSyntax, SetSyntax, StatementSyntax, TypeSyntax } from './syntax.ts';
-import { readCount, readSeconds } from './value.ts';
+import { asSeconds, readCount, readSeconds } from './value.ts';
 import type { Words } from './words.ts';
 
 type Draft = { -readonly [K in keyof SetSyntax]: SetSyntax[K] };
@@ -44,7 +44,12 @@ export function readSetBody(r: Reading, head: Head): SetSyntax {
     w.failure = undefined;
     w.seek(w.at('}') ? w.start : w.endOfLine(Math.max(start, w.start)), Math.max(line, w.line));
   }
-  return set;
+  return isOfTimes(set.key) ? { ...set, elements: elements.map((e) => ({ ...e, key: asSeconds(e.key) })) } : set;
+}
+
+/** The type `time` is of dates too, and those stay. */
+function isOfTimes(t: TypeSyntax): boolean {
+  return t.kind === 'type' ? t.names.length === 1 && t.names[0] === 'time' : t.of.kind === 'ct' && t.of.key === 'expiration';
 }
 
 /** Whether nothing stands behind this place. */

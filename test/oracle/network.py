@@ -77,6 +77,7 @@ class Namespace:
         setns(self.fd)
         self.taps, self.macs, self.devices = {}, {}, {}
         self.chains, self.handles = {}, None
+        self.written = []                            # the sets of nft that rules write, and that were empty before any packet
         self.run('ip', 'link', 'set', 'lo', 'up')
         self.run('nft', '-f', '-', given=ORACLE)
         self.trace, self.control = Netlink([NFNLGRP_NFTRACE]), Netlink()
@@ -97,7 +98,14 @@ class Namespace:
         finally:
             setns(self.home)
 
-    # These four are called with the namespace entered.
+    def forget(self):
+        """What packets left behind: connections, and elements of sets."""
+        self.control.forget_connections()
+        if self.written:
+            with self.entered():
+                self.run('nft', '-f', '-', given=''.join('flush %s\n' % ' '.join(it) for it in self.written))
+
+    # These five are called with the namespace entered.
     def run(self, *command, given=None):
         done = subprocess.run(command, input=given, capture_output=True, text=True)
         if done.returncode:
@@ -113,6 +121,20 @@ class Namespace:
         fd = os.open('/dev/net/tun', os.O_RDWR | os.O_NONBLOCK)
         fcntl.ioctl(fd, 0x400454ca, struct.pack('16sH22x', name.encode(), 0x1000 | (2 if layer2 else 1)))
         self.taps[name] = fd
+
+    def learn_sets(self):
+        # JSON does not tell `dynamic` in nft 1.0.6.
+        for kind in ('set', 'map'):
+            table = name = None
+            for words in map(str.split, self.run('nft', 'list', kind + 's').splitlines()):
+                if words[:1] == ['table']:
+                    table = words[1:3]
+                elif words[:1] == [kind]:
+                    name = words[1]
+                elif words[:1] == ['flags'] and 'dynamic' in words[1]:
+                    self.written.append([kind, *table, name])
+                elif words[:1] == ['elements'] and [kind, *table, name] in self.written:
+                    self.written.remove([kind, *table, name])
 
     def learn(self, family, save):
         """The rules and policies of legacy tables, by which their trace is read."""
@@ -246,6 +268,7 @@ class Network:
             with namespace.entered():
                 for family, tool in ((2, 'iptables-legacy-save'), (10, 'ip6tables-legacy-save')):
                     namespace.learn(family, namespace.run(tool))
+                namespace.learn_sets()
                 for device in os.listdir('/proc/sys/net/ipv4/neigh'):
                     # Who does not answer ARP is given up soon.
                     namespace.sysctl('net/ipv4/neigh/%s/retrans_time_ms' % device, 60)
@@ -259,7 +282,7 @@ class Network:
         for namespace in self.namespaces.values():
             drain(namespace)
             if not keep:
-                namespace.control.forget_connections()
+                namespace.forget()
         self.sport = 40000 + (self.sport - 39999) % 20000
         q = {'proto': 'tcp', 'sport': self.sport, **q}
         listeners = self.listen(q.get('listen', {}), ':' in q['dst'])
@@ -439,6 +462,7 @@ def configure(namespace, n, made, notes):
                 namespace.learn(family, n[key])
     if n.get('nftables'):
         run('nft', '-f', '-', given=n['nftables'])
+        namespace.learn_sets()
     namespace.devices = dict(socket.if_nameindex())
     namespace.handles = None
 

@@ -35,9 +35,14 @@ on() { # NODE COMMAND...
 }
 nodes=()
 stubs=()
-place() { # NAME: an empty namespace without IPv6
+place() { # NAME: an empty namespace, without IPv6 unless `six` says that it is about that
   ip netns add "$1"
-  on "$1" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+  if [ -n "${six:-}" ]; then
+    on "$1" sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.default.accept_ra=0 \
+      net.ipv6.conf.default.router_solicitations=0
+  else
+    on "$1" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+  fi
   on "$1" ip link set lo up
 }
 node() { # NAME...: hosts, with the loose source checks that systemd sets and what kubelet and Docker ask of the kernel
@@ -47,6 +52,7 @@ node() { # NAME...: hosts, with the loose source checks that systemd sets and wh
     nodes+=("$n")
     on "$n" sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=2 net.ipv4.conf.lo.rp_filter=2 \
       net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tables=1
+    if [ -n "${six:-}" ]; then on "$n" sysctl -qw net.ipv6.conf.all.forwarding=1; fi
   done
 }
 stub() { # NAME...: hosts that are not captured; scenario.yaml tells their addresses and routes
@@ -69,7 +75,12 @@ plug() { # WIRE NODE DEVICE MAC ADDRESS...: a device of a node; the other end is
   ip link add "plug$plugs" index $((1000 + plugs)) type veth peer name "$name" netns "$n"
   ip link set "plug$plugs" master "$wire" up
   on "$n" ip link set "$name" address "$mac" up
-  for address; do on "$n" ip addr add "$address" brd + dev "$name"; done
+  for address; do
+    case $address in
+      *:*) on "$n" ip addr add "$address" dev "$name" nodad ;;
+      *) on "$n" ip addr add "$address" brd + dev "$name" ;;
+    esac
+  done
 }
 bridge() { # NODE NAME MAC ADDRESS MTU: what the pods of a node are plugged into
   on "$1" ip link add "$2" address "$3" mtu "$5" type bridge
@@ -113,6 +124,8 @@ speak() {
 # What decides about packets; the other 900 settings of a namespace are left out.
 settings='^net\.(ipv4\.(vs\.(conntrack|conn_reuse_mode|expire_nodest_conn|expire_quiescent_template|snat_reroute|sloppy_(tcp|sctp)|schedule_icmp|cache_bypass|nat_icmp_send|drop_(entry|packet)|secure_tcp|backup_only|ignore_tunneled)|ip_forward|ip_default_ttl|ip_nonlocal_bind|fwmark_reflect|icmp_echo_ignore_all|fib_multipath_hash_policy|conf\..+\.(forwarding|rp_filter|accept_local|route_localnet|proxy_arp|arp_ignore|arp_announce|arp_filter|src_valid_mark|send_redirects))|bridge\..*|netfilter\.nf_conntrack_(tcp_loose|tcp_be_liberal|max)) '
 
+if [ -n "${six:-}" ]; then settings="$settings|^net\.ipv6\.conf\..+\.(forwarding|disable_ipv6|proxy_ndp) "; fi
+
 capture() { # NODE: `netwhy capture` on the node as if it were alone on its machine
   local n=$1 folder=$scenario/$1 path=$PATH
   if [[ " ${nft_nodes:-} " = *" $n "* ]]; then path=/run/nft:$PATH; fi
@@ -131,14 +144,15 @@ capture() { # NODE: `netwhy capture` on the node as if it were alone on its mach
   # Only the building made connections.
   find "$folder" -name conntrack.txt -exec truncate -s 0 {} +
   # Without what IPv6 would decide, what differs from run to run, and what nothing reads.
-  find "$folder" \( -name 'ip6*' -o -name namespaces.txt -o -name tool-missing.txt \) -delete
+  if [ -z "${six:-}" ]; then find "$folder" -name 'ip6*' -delete; fi
+  find "$folder" \( -name namespaces.txt -o -name tool-missing.txt \) -delete
   # A pod has no bridge of its own, no sets and no virtual servers.
   find "$folder" -path '*/namespaces/*' \( -name "bridge-*" -o -name ipset-save.txt -o -name nft-ruleset.txt -o -name '*ip_vs*' -o -name 'ipvs*' \) -delete
   find "$folder" -path '*/namespaces/*' -name sysctl.txt -exec sed -i '/^net\.ipv4\.vs\./d' {} +
   find "$folder" -name sysctl.txt -exec sed -i -E "/$settings/!d" {} +
   find "$folder" -name ip-link.txt -exec sed -i -E 's/(_timer) +[0-9.]+/\1    0.00/g; s/[[:space:]]+$//' {} +
-  find "$folder" -name ip-neigh.txt -exec sed -i -E 's/(REACHABLE|DELAY|PROBE|STALE) *$/STALE/; /FAILED|INCOMPLETE/d' {} +
-  find "$folder" \( -name ip-neigh.txt -o -name bridge-fdb.txt \) -exec sh -c 'for f; do sort -o "$f" "$f"; done' sh {} +
+  find "$folder" -name 'ip*-neigh.txt' -exec sed -i -E 's/(REACHABLE|DELAY|PROBE|STALE) *$/STALE/; /FAILED|INCOMPLETE/d' {} +
+  find "$folder" \( -name 'ip*-neigh.txt' -o -name bridge-fdb.txt \) -exec sh -c 'for f; do sort -o "$f" "$f"; done' sh {} +
   find "$folder" -name '*-save.txt' -exec sed -i -E '/^# (Generated|Completed)/d; s/ \[[0-9]+:[0-9]+\]$/ [0:0]/' {} +
   find "$folder" -name nft-ruleset.txt -exec sed -i -E 's/counter packets [0-9]+ bytes [0-9]+/counter packets 0 bytes 0/' {} +
   find "$folder" -name uname.txt -exec sed -i -E 's/ ([0-9.]+)-[^ ]+ #1 .* x86_64/ \1 #1 SMP x86_64/' {} +

@@ -1,0 +1,117 @@
+// Questions to one host whose rules are nft's: what decides, in which order, and what is said of rules that nobody understands.
+import { describe, expect, it } from 'vitest';
+import { answerText, ask, isMisunderstood, readBundle, trace, worldOf, type Answer } from '../../src/index.ts';
+
+const HOST = {
+  'ip-addr.txt':
+    '1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN\n    inet 127.0.0.1/8 scope host lo\n' +
+    '2: eth0: <BROADCAST,UP,LOWER_UP> mtu 1500 qdisc fq state UP\n    inet 192.0.2.1/24 scope global eth0\n' +
+    '3: pod0: <BROADCAST,UP,LOWER_UP> mtu 1500 qdisc fq state UP\n    inet 10.0.0.1/24 scope global pod0\n',
+  'ip-route.txt':
+    'default via 192.0.2.254 dev eth0\n192.0.2.0/24 dev eth0 proto kernel scope link src 192.0.2.1\n10.0.0.0/24 dev pod0 proto kernel scope link src 10.0.0.1\n',
+  'ip-rule.txt': '0:\tfrom all lookup local\n32766:\tfrom all lookup main\n32767:\tfrom all lookup default\n',
+  'ip-neigh.txt': '192.0.2.254 dev eth0 lladdr 02:00:00:00:00:fe REACHABLE\n10.0.0.9 dev pod0 lladdr 02:00:00:00:00:09 REACHABLE\n',
+  'sysctl.txt': 'net.ipv4.ip_forward = 1\nnet.ipv4.conf.all.rp_filter = 0\n',
+};
+
+/** An answer of the host with these rules; with `all`, every rule is told. */
+function answer(rules: Readonly<Record<string, string>>, from: string, to: string, all = false): Answer {
+  const files = Object.entries({ ...HOST, ...rules }).map(([path, text]) => ({ path: `host/${path}`, text }));
+  const world = worldOf(readBundle(files));
+  const asked = ask(world, { from, to });
+  if (isMisunderstood(asked)) throw new Error(asked.error);
+  return trace(world, asked, { all });
+}
+
+const fates = (a: Answer): string[] => a.courses.map((c) => `${c.trace.outcome.kind} as ${c.trace.translated.src?.to ?? 'itself'}`);
+
+const natTable = (name: string, does: string): string =>
+  `table ip ${name} {\n\tchain post {\n\t\ttype nat hook postrouting priority srcnat; policy accept;\n\t\toifname "eth0" ${does}\n\t}\n}\n`;
+
+describe('two tables of one priority', () => {
+  it('that both translate the source: both outcomes, with the reason', () => {
+    const a = answer({ 'nft.txt': natTable('a', 'snat to 192.0.2.7') + natTable('b', 'snat to 192.0.2.8') }, '10.0.0.9', '198.51.100.1:80');
+    expect(fates(a).toSorted()).toEqual(['left as 192.0.2.7:40000', 'left as 192.0.2.8:40000']);
+    expect(a.unknowns.join('\n')).toMatch(/ip b post.*same priority.*made last, so it runs first/);
+  });
+
+  it('that agree: one outcome, and nothing supposed', () => {
+    const a = answer({ 'nft.txt': natTable('a', 'snat to 192.0.2.7') + natTable('b', 'snat to 192.0.2.7') }, '10.0.0.9', '198.51.100.1:80');
+    expect(fates(a)).toEqual(['left as 192.0.2.7:40000']);
+    expect(a.unknowns.filter((u) => u.includes('priority'))).toEqual([]);
+  });
+
+  it('of legacy iptables and of nft: both outcomes', () => {
+    const legacy =
+      '*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o eth0 -j SNAT --to-source 192.0.2.7\nCOMMIT\n';
+    const a = answer({ 'iptables-legacy-save.txt': legacy, 'nft.txt': natTable('b', 'snat to 192.0.2.8') }, '10.0.0.9', '198.51.100.1:80');
+    expect(fates(a).toSorted()).toEqual(['left as 192.0.2.7:40000', 'left as 192.0.2.8:40000']);
+  });
+
+  it('at other priorities run in their order, whatever the order of the listing', () => {
+    const later = natTable('a', 'snat to 192.0.2.7').replace('srcnat', 'srcnat + 10');
+    expect(fates(answer({ 'nft.txt': later + natTable('b', 'snat to 192.0.2.8') }, '10.0.0.9', '198.51.100.1:80'))).toEqual([
+      'left as 192.0.2.8:40000',
+    ]);
+  });
+
+  it('of which one marks what the other asks for: both orders; one that only drops what the other accepts: one', () => {
+    const filter = (name: string, ...rules: string[]): string =>
+      `table inet ${name} {\n\tchain f {\n\t\ttype filter hook forward priority filter; policy accept;\n${rules.map((r) => `\t\t${r}\n`).join('')}\t}\n}\n`;
+    const marks = answer({ 'nft.txt': filter('a', 'meta mark set 0x1') + filter('b', 'meta mark 0x1 drop') }, '10.0.0.9', '198.51.100.1:80');
+    expect(
+      fates(marks)
+        .map((f) => f.split(' ')[0])
+        .toSorted(),
+    ).toEqual(['dropped', 'left']);
+    const drops = answer({ 'nft.txt': filter('a', 'tcp dport 80 drop') + filter('b', 'ip saddr 10.0.0.0/24 accept') }, '10.0.0.9', '198.51.100.1:80');
+    expect(fates(drops).map((f) => f.split(' ')[0])).toEqual(['dropped']);
+    expect(drops.unknowns.filter((u) => u.includes('priority'))).toEqual([]);
+  });
+});
+
+describe('rules that nobody understands', () => {
+  const chain = (...rules: string[]): string =>
+    `table ip t {\n\tchain f {\n\t\ttype filter hook forward priority filter; policy accept;\n${rules.map((r) => `\t\t${r}\n`).join('')}\t}\n}\n`;
+
+  it('leave the others as they are, and show where they could decide', () => {
+    const a = answer({ 'nft.txt': chain('frobnicate the packet drop', 'tcp dport 80 accept') }, '10.0.0.9', '198.51.100.1:80');
+    expect(a.verdict).toBe('cannot-tell');
+    expect(answerText(a)).toContain('host/nft.txt:4');
+    expect(a.findings.map((f) => [f.at.file, f.at.line])).toContainEqual(['host/nft.txt', 4]);
+  });
+
+  it('are no matter where the packet does not come by', () => {
+    const a = answer({ 'nft.txt': chain('tcp dport 80 accept', 'tcp sport 80 accept', 'frobnicate the packet drop') }, '10.0.0.9', '198.51.100.1:80');
+    expect(a.verdict).toBe('yes');
+    const b = answer({ 'nft.txt': chain('ip daddr 203.0.113.0/24 frobnicate the packet drop', 'tcp dport 80 drop') }, '10.0.0.9', '198.51.100.1:80');
+    expect(fates(b)).toEqual(['dropped as itself']);
+  });
+
+  it('of JSON likewise: a statement, an expression, a newer schema, an end in the middle', () => {
+    const item = (rule: string): string =>
+      `{"nftables": [{"metainfo": {"version": "9.9", "json_schema_version": 7}}, {"table": {"family": "ip", "name": "t", "handle": 1}}, {"chain": {"family": "ip", "table": "t", "name": "f", "handle": 1, "type": "filter", "hook": "forward", "prio": 0, "policy": "accept"}}, ${rule}`;
+    const rule = (...expr: string[]): string => `{"rule": {"family": "ip", "table": "t", "chain": "f", "handle": 2, "expr": [${expr.join(', ')}]}}`;
+    const ask1 = (text: string): Answer => answer({ 'nft.json': text }, '10.0.0.9', '198.51.100.1:80');
+    const statement = ask1(`${item(rule('{"frobnicate": {"x": 1}}', '{"drop": null}'))}]}`);
+    expect(statement.verdict).toBe('cannot-tell');
+    const expression = ask1(`${item(rule('{"match": {"op": "==", "left": {"nonsense": {"a": 1}}, "right": 1}}', '{"drop": null}'))}]}`);
+    expect(expression.verdict).toBe('cannot-tell');
+    const cut = ask1(item(`${rule('{"drop": null}')}, {"rule": {"family": "ip", "ta`));
+    expect(fates(cut)).toEqual(['dropped as itself']);
+    for (const a of [statement, expression, cut]) expect(a.findings.map((f) => f.at.file)).toContain('host/nft.json');
+  });
+});
+
+describe('why a rule of nft did or did not decide', () => {
+  it('names the element of the map, or how near the key came to one', () => {
+    const map = `table ip t {\n\tmap m {\n\t\ttype ipv4_addr . inet_service : verdict\n\t\telements = { 198.51.100.1 . 80 : drop,\n\t\t\t     198.51.100.2 . 80 : accept }\n\t}\n\n\tchain f {\n\t\ttype filter hook forward priority filter; policy accept;\n\t\tip daddr . tcp dport vmap @m\n\t}\n}\n`;
+    const hit = answer({ 'nft.txt': map }, '10.0.0.9', '198.51.100.1:80');
+    expect(fates(hit)).toEqual(['dropped as itself']);
+    const steps = hit.courses[0]!.trace.hops.flatMap((h) => h.steps);
+    const rule = steps.find((s) => s.step === 'rule');
+    expect(rule?.reason.parts?.at(-1)).toMatchObject({ truth: true, at: { line: 4 } });
+    const miss = answer({ 'nft.txt': map }, '10.0.0.9', '198.51.100.1:81', true);
+    expect(JSON.stringify(miss.courses[0]!.trace.hops)).toContain('nearest: 198.51.100.1 . 80 : drop');
+  });
+});
