@@ -263,18 +263,21 @@ export function judge(world: World, shot: Shot, sighting: Sighting): Comparison 
   return { shot, kernel, courses, traces, ...(answered && { taken: traces[at]! }) };
 }
 
+/** How packets are compared. */
+interface Compared {
+  /** Each finds no connection. */
+  readonly fresh?: boolean;
+  /** nft's rules are read in words only, where its JSON leaves something out. */
+  readonly words?: boolean;
+}
+
 /** Loads the node, reads it through its tools, and compares the packets; each meets the connections of those before it. */
-export async function compare(
-  node: Node,
-  load: Load,
-  shots: readonly Shot[],
-  how: { readonly fresh?: boolean } = {},
-): Promise<readonly Comparison[]> {
+export async function compare(node: Node, load: Load, shots: readonly Shot[], how: Compared = {}): Promise<readonly Comparison[]> {
   await node.load(load);
   tally.loads++;
   const files = await node.capture();
   const sightings = await node.packets(shots, how.fresh ? { fresh: true } : { list: shots.length > 1 });
-  const [words, json] = readings(files).map((reading) => {
+  const [words, json] = readings(files, how.words).map((reading) => {
     let now = reading;
     let world = worldOf(reading);
     return sightings.map((sighting, i) => {
@@ -290,13 +293,10 @@ export const NFT_WORDS = 'nft-ruleset.txt';
 export const NFT_JSON = 'nft.json';
 
 /** The same node once with nft's rules in words, once in JSON. */
-export function readings(files: Readonly<Record<string, string>>): Readonly<Record<string, string>>[] {
+export function readings(files: Readonly<Record<string, string>>, wordsOnly = false): Readonly<Record<string, string>>[] {
   const { [NFT_WORDS]: words, [NFT_JSON]: json, ...rest } = files;
   if (words === undefined || json === undefined) return [files];
-  return [
-    { ...rest, [NFT_WORDS]: words },
-    { ...rest, [NFT_JSON]: json },
-  ];
+  return [{ ...rest, [NFT_WORDS]: words }, ...(wordsOnly ? [] : [{ ...rest, [NFT_JSON]: json }])];
 }
 
 /** Told on one line. */
@@ -324,7 +324,7 @@ export function report(load: Load, c: Comparison): string {
 }
 
 /** Compares, and fails on the first disagreement; returns what the kernel did, one line a packet. */
-export async function agree(node: Node, load: Load, shots: readonly Shot[], how: { readonly fresh?: boolean } = {}): Promise<readonly string[]> {
+export async function agree(node: Node, load: Load, shots: readonly Shot[], how: Compared = {}): Promise<readonly string[]> {
   const all = await compare(node, load, shots, how);
   const differing = all.filter((c) => !c.taken);
   if (differing.length > 0)
