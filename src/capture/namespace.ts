@@ -333,8 +333,8 @@ export function readNamespace(files: readonly CaptureFile[], node: string, name:
     const read = readTables(rules, usual);
     r.findings.push(...read.findings);
     for (const file of rules) for (const family of read.used.get(file.path) ?? []) r.claim(file, family === 6 ? 'rules6' : 'rules4');
-    const native = readNft(listings, read.tables);
-    r.findings.push(...native.findings, ...backendSplits(native.tables, usual));
+    const native = readNft(listings, read.tables, r.findings);
+    r.findings.push(...backendSplits(native.tables, usual));
     return native;
   });
   const isClear = rules.every((f) => f.as.family !== undefined);

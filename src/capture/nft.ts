@@ -14,15 +14,14 @@ import { later } from './later.ts';
 export interface NftTables {
   readonly tables: readonly Table[];
   readonly foreignChains: readonly ForeignChain[];
-  readonly findings: readonly Finding[];
 }
 
 /**
  * Puts the listings of nft beside the tables that iptables saved. A table of iptables-nft is in both: its words are iptables' where the
- * two agree in chains and rules, else nft's, and only what nft cannot show is taken from the other. Text goes before JSON.
+ * two agree in chains and rules, else nft's, and only what nft cannot show is taken from the other. Text goes before JSON. What there is to
+ * say is added to `findings`, of the elements of sets when they are asked for.
  */
-export function readNft(files: readonly CaptureFile[], saved: readonly Table[]): NftTables {
-  const findings: Finding[] = [];
+export function readNft(files: readonly CaptureFile[], saved: readonly Table[], findings: Finding[]): NftTables {
   const listed: TableSyntax[] = [];
   for (const file of files) {
     const read = isJson(file.text) ? readNftJson(file.text, file.path) : readNftText(file.text, file.path);
@@ -41,12 +40,11 @@ export function readNft(files: readonly CaptureFile[], saved: readonly Table[]):
     return !twin || !isSame(t, twin);
   });
   const ruleset: RulesetSyntax = { tables: own.map((t) => withNames(t, named)), findings: [] };
-  const lowered = lowerRuleset(ruleset, (family, table, chain, number) => savedRule(twinOf(family, table), chain, number));
+  const lowered = lowerRuleset(ruleset, findings, (family, table, chain, number) => savedRule(twinOf(family, table), chain, number));
   const replaced = new Set(own.map((t) => twinOf(t.family, t.name)));
   return {
     tables: [...saved.filter((t) => !replaced.has(t)), ...lowered.tables],
     foreignChains: lowered.unfollowed.map((c) => ({ name: `${c.family} ${c.table} ${c.chain}`, family: c.family, hook: c.hook, at: c.at })),
-    findings: [...findings, ...lowered.findings],
   };
 }
 

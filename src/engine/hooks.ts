@@ -62,8 +62,8 @@ export function stagesAt(ns: Namespace, hook: Hook, family: Family, conntrack: b
   for (const table of ns.tables) {
     if (table.family !== family) continue;
     for (const chain of basesOf(table, hook)) {
-      const { devices, priority } = chain.base!;
-      if (devices && (device === undefined || !devices.includes(device))) continue;
+      const { priority } = chain.base!;
+      if ((hook === 'INGRESS' || hook === 'EGRESS') && !hangsOn({ table, chain }, device, ns, choices)) continue;
       const stage = { kind: 'table' as const, priority: priority ?? tablePriority(table, hook), table, chain };
       if (chainType(table, chain) === 'nat') nat.push(stage);
       else stages.push(stage);
@@ -79,6 +79,20 @@ export function stagesAt(ns: Namespace, hook: Hook, family: Family, conntrack: b
   }
   if (balances(ns, family)) for (const [priority, meet] of IPVS[hook] ?? []) stages.push({ kind: 'ipvs', priority, meet });
   return inOrder(ns, stages, choices);
+}
+
+/** Whether a chain hangs on a device. Not every listing says on which, and then it may be this one. */
+function hangsOn(base: BaseChain, device: string | undefined, ns: Namespace, choices: Choices): boolean {
+  const { at, rules } = base.chain;
+  const { devices, policy } = base.chain.base!;
+  if (device === undefined) return false;
+  if (devices) return devices.some((d) => (d.endsWith('*') ? device.startsWith(d.slice(0, -1)) : d === device));
+  if (rules.length === 0 && policy !== 'drop') return false;
+  const what = `the chain ${titleOf(base)} hangs on ${device} of ${place(ns)} (the JSON of nft 1.0.6 does not say its devices)`;
+  return choices.choose(`device:${ns.node}:${ns.name}:${base.table.nft}/${base.chain.name}:${device}`, [
+    { value: true, what, at },
+    { value: false, what: `${NOT}${what}`, at },
+  ]);
 }
 
 const bases = new WeakMap<Table, Map<Hook, Chain[]>>();

@@ -34,7 +34,7 @@ const HOOKS: readonly string[] = ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'P
 
 /** Reads iptables-save or `iptables -S` text into tables; never throws. */
 export function readSave(text: string, options: ReadOptions): ReadResult {
-  const report = new Report(options.file);
+  const report = new Report();
   const tables: Table[] = [];
   // Only a text that says nothing else tells its family by its addresses.
   const guess: Family = options.family ?? (/ -[sd] (?:! )?[0-9a-fA-F]*:[0-9a-fA-F:]/.test(text) && !/ -[sd] (?:! )?\d+\.\d/.test(text) ? 6 : 4);
@@ -54,7 +54,7 @@ export function readSave(text: string, options: ReadOptions): ReadResult {
     seen.add(id);
     tables.push(table);
   });
-  return { tables, findings: report.findings(), lines, rules };
+  return { tables, findings: report.findings, lines, rules };
 }
 
 const VERDICTS = {

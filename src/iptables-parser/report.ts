@@ -17,22 +17,19 @@ export interface Place {
   readonly end: number;
 }
 
-/** Collects findings; of one code it keeps the first hundred and counts the rest. */
+/** Collects findings; of one code and file it keeps the first hundred and counts the rest. */
 export class Report {
-  readonly #kept: Finding[] = [];
-  readonly #counts = new Map<string, number>();
-  readonly #file: string;
+  /** All of them, with one more for every code that had too many. It grows while things are read. */
+  readonly findings: Finding[];
+  readonly #counts = new Map<string, { n: number }>();
 
-  constructor(file: string) {
-    this.#file = file;
+  constructor(findings: Finding[] = []) {
+    this.findings = findings;
   }
 
   add(severity: Severity, code: string, message: string, line: Line, more: { readonly place?: Place; readonly hint?: string } = {}): void {
-    const n = (this.#counts.get(code) ?? 0) + 1;
-    this.#counts.set(code, n);
-    if (n > MOST) return;
     const { place, hint } = more;
-    this.#kept.push({
+    this.tell({
       severity,
       code,
       message,
@@ -42,17 +39,30 @@ export class Report {
     });
   }
 
-  /** All findings, with one more for every code that had too many. */
-  findings(): readonly Finding[] {
-    const more = [...this.#counts].filter(([, n]) => n > MOST);
-    return [
-      ...this.#kept,
-      ...more.map(([code, n]): Finding => ({
-        severity: 'note',
-        code,
-        message: `${n - MOST} more findings of the kind ${code} are not listed`,
-        at: { file: this.#file, line: 1 },
-      })),
-    ];
+  /** Reports whether further findings of this code are only counted. */
+  isFull(code: string, file: string): boolean {
+    return (this.#counts.get(`${code} ${file}`)?.n ?? 0) >= MOST;
   }
+
+  tell(finding: Finding): void {
+    const { code, at } = finding;
+    const key = `${code} ${at.file}`;
+    const count = this.#counts.get(key) ?? { n: 0 };
+    this.#counts.set(key, count);
+    count.n++;
+    if (count.n <= MOST) this.findings.push(finding);
+    else if (count.n === MOST + 1) this.findings.push(theRest(code, at.file, count));
+  }
+}
+
+/** Speaks of all that are counted by the time it is read. */
+function theRest(code: string, file: string, count: { readonly n: number }): Finding {
+  return {
+    severity: 'note',
+    code,
+    get message() {
+      return `${count.n - MOST} more findings of the kind ${code} are not listed`;
+    },
+    at: { file, line: 1 },
+  };
 }

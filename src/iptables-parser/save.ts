@@ -71,9 +71,9 @@ const MOST_COPIES = 1024;
 /** Reads the whole text into a tree; never throws. */
 export function parseSave(text: string, file: string): SaveTree {
   const tables: TableSyntax[] = [];
-  const report = new Report(file);
+  const report = new Report();
   const { lines, rules } = readTables(text, file, report, (t) => tables.push(t));
-  return { tables, findings: report.findings(), lines, rules };
+  return { tables, findings: report.findings, lines, rules };
 }
 
 /** Hands on table after table, so that nobody need hold the trees of all. */

@@ -65,5 +65,5 @@ export interface NftSet {
   /** The timeout of elements that have none of their own. */
   readonly timeout?: number;
   /** Set when its elements could not all be read: what is not found may be there. */
-  readonly incomplete?: string;
+  readonly incomplete?: string | undefined;
 }

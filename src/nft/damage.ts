@@ -1,28 +1,44 @@
 // Text that is not whole, or not known: what is said about it, and where reading goes on.
-import type { Finding } from '../model/finding.ts';
+import type { Span } from '../model/finding.ts';
+import type { Report } from '../iptables-parser/report.ts';
 import type { Words } from './words.ts';
 
 /** What the reader of a text has at hand. */
 export interface Reading {
   readonly w: Words;
   readonly file: string;
-  readonly findings: Finding[];
+  readonly report: Report;
 }
 
-/** The line a place is of, as findings show it. */
+/** The line a place is of, as findings show it: with a blank for each tab, so that columns stay. */
 export function lineAt(w: Words, at: number): string {
-  return w.text
-    .slice(w.text.lastIndexOf('\n', at - 1) + 1, w.endOfLine(at))
-    .trim()
-    .slice(0, 200);
+  return w.text.slice(lineStart(w, at), w.endOfLine(at)).replaceAll('\t', ' ').trimEnd().slice(0, 200);
+}
+
+/** The place of words on a line. */
+export function spanAt(r: Reading, line: number, start: number, end = start + 1): Span {
+  const { w } = r;
+  const length = Math.max(1, Math.min(end, w.endOfLine(start)) - start);
+  return { file: r.file, line, column: start - lineStart(w, start) + 1, length };
+}
+
+function lineStart(w: Words, at: number): number {
+  return w.text.lastIndexOf('\n', at - 1) + 1;
 }
 
 /** Steps over what is not known: the rest of its line, and its block where one opens there. */
 export function skipBlock(r: Reading, code: string, why: string): void {
   const { w } = r;
   const line = lineAt(w, w.start);
-  const at = { file: r.file, line: w.line };
-  r.findings.push({ severity: 'warning', code, message: `"${line}" is not read: ${why}`, at, line, hint: 'What stands there is left out.' });
+  const at = spanAt(r, w.line, w.start, w.endOfLine());
+  r.report.tell({
+    severity: 'warning',
+    code,
+    message: `"${line.trimStart()}" is not read: ${why}`,
+    at,
+    line,
+    hint: 'What stands there is left out.',
+  });
   if (w.at('}')) return w.step();
   let depth = 0;
   while (w.kind !== 'end' && !(depth === 0 && (w.kind === 'line' || w.at('}')))) {
@@ -37,8 +53,8 @@ export function skipBlock(r: Reading, code: string, why: string): void {
 /** The text ended before the `}`. */
 export function truncated(r: Reading, what: string): void {
   const { w } = r;
-  if (r.findings.some((f) => f.code === 'truncated')) return;
-  r.findings.push({
+  if (r.report.findings.some((f) => f.code === 'truncated')) return;
+  r.report.tell({
     severity: 'error',
     code: 'truncated',
     message: `the text ends within ${what}: what was behind it is missing`,
@@ -58,7 +74,7 @@ export function beginsBlock(w: Words): boolean {
 /** The `}` of this block is missing, since another begins. */
 export function unclosed(r: Reading, what: string): void {
   const { w } = r;
-  r.findings.push({
+  r.report.tell({
     severity: 'error',
     code: 'unclosed-block',
     message: `${what} has no } before the next block begins: lines may be missing there`,

@@ -2,7 +2,7 @@
 import { CT_KEYS, EXTHDR, OPTION, PAYLOAD, isBareMetaKey, isMetaKey } from './field.ts';
 import { readStateful } from './stateful.ts';
 import type { BinaryOperator, ElementSyntax, ExprSyntax, StatementSyntax } from './syntax.ts';
-import { readConstant, readCount, readNumber, readSeconds, value } from './value.ts';
+import { asSeconds, readConstant, readCount, readNumber, readSeconds, timesOf, value } from './value.ts';
 import type { Words } from './words.ts';
 
 const OPERATORS: ReadonlyMap<string, readonly [op: BinaryOperator, binds: number]> = new Map([
@@ -27,8 +27,13 @@ export function unread(w: Words, why: string): ExprSyntax {
 
 /** An expression with its maps: `ip saddr . tcp dport map @m`. */
 export function readExpr(w: Words): ExprSyntax {
-  let key = readConcat(w, 'field');
-  while (w.failure === undefined && w.take('map')) key = { kind: 'map', key, data: readData(w) };
+  return readMaps(w, readConcat(w, 'field'));
+}
+
+/** The maps that follow what is looked up in them. */
+export function readMaps(w: Words, of: ExprSyntax): ExprSyntax {
+  let key = of;
+  while (w.failure === undefined && w.take('map')) key = { kind: 'map', key, data: asSeconds(readData(w), timesOf(key)) };
   return key;
 }
 

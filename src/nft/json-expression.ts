@@ -1,10 +1,10 @@
 // Expressions as libnftables-json(5) has them, src/json.c of nftables: what has no decoder here becomes `opaque`.
 import type { BinaryOperator, ElementSyntax, ExprSyntax, NftFamily, StatementSyntax } from './syntax.ts';
 
-/** Where an expression or a statement stands, and who hears of what is not understood. */
+/** Where an expression or a statement stands, and who hears of what is not understood, with a word that it holds. */
 export interface Place {
   readonly family: NftFamily;
-  readonly unknown: (code: 'unknown-statement' | 'unknown-expression', what: string) => void;
+  readonly unknown: (code: 'unknown-statement' | 'unknown-expression', what: string, word?: string) => void;
   /** Statements of elements: given here, since each of the two files needs the other. */
   readonly statement: (json: unknown, place: Place) => StatementSyntax;
 }
@@ -64,7 +64,7 @@ export function wideNumber(digits: string): string {
 
 function opaque(json: unknown, name: string | undefined, place: Place): ExprSyntax {
   const why = name === undefined ? 'this is no expression' : `the expression '${name}' is not understood`;
-  place.unknown('unknown-expression', why);
+  place.unknown('unknown-expression', why, name);
   return { kind: 'opaque', words: JSON.stringify(json) ?? '', why };
 }
 

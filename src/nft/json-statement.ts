@@ -1,20 +1,32 @@
 // Statements as libnftables-json(5) has them, src/json.c of nftables: what has no decoder here becomes `opaque`.
 import { fieldsOf, isNumber, isText, only, readElement, readExpr, readSet, wordsOf, type Place } from './json-expression.ts';
+import { readStatement as readStatementText } from './statement.ts';
 import type { ExprSyntax, NftFamily, Relation, StatementSyntax } from './syntax.ts';
+import { Words } from './words.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 type Decode = (json: unknown, place: Place) => StatementSyntax | undefined;
 
 export function readStatement(json: unknown, place: Place): StatementSyntax {
+  if (isText(json)) return readWords(json, place);
   const entry = only(json);
   return (entry && DECODERS.get(entry[0])?.(entry[1], place)) ?? opaque(json, entry?.[0], place);
 }
 
 function opaque(json: unknown, name: string | undefined, place: Place): StatementSyntax {
-  // What nft has no JSON for stands there in words.
-  const why = isText(json) ? 'nft has no JSON for it' : name === undefined ? 'this is no statement' : `the statement '${name}' is not understood`;
-  place.unknown('unknown-statement', why);
-  return { kind: 'opaque', words: isText(json) ? json : (JSON.stringify(json) ?? ''), why };
+  const why = name === undefined ? 'this is no statement' : `the statement '${name}' is not understood`;
+  place.unknown('unknown-statement', why, name);
+  return { kind: 'opaque', words: JSON.stringify(json) ?? '', why };
+}
+
+/** What nft has no JSON for stands there in words, stmt_print_json(), src/json.c: `"update @m { ip saddr : 1 }"`. */
+function readWords(text: string, place: Place): StatementSyntax {
+  const w = new Words(text);
+  const statement = readStatementText(w);
+  if (!w.isEnd) w.fail(`"${w.word}" is not expected there`);
+  if (w.failure === undefined) return statement;
+  place.unknown('unknown-statement', `"${text}" is not understood: ${w.failure}`, text);
+  return { kind: 'opaque', words: text, why: w.failure };
 }
 
 const RELATIONS: ReadonlySet<unknown> = new Set<Relation>(['in', '==', '!=', '<', '>', '<=', '>=', '!']);

@@ -1,6 +1,7 @@
 // `nft -j list ruleset`: libnftables-json(5). The items are taken out of the text one by one, so each keeps its line, and a capture
 // that was cut off gives every item that is whole.
 import * as z from 'zod';
+import { Report } from '../iptables-parser/report.ts';
 import type { Finding, Span } from '../model/finding.ts';
 import { readElement, readExpr, wideNumber, type Place } from './json-expression.ts';
 import { flowtableBody, objectBody } from './json-object.ts';
@@ -81,7 +82,7 @@ interface OpenTable {
 }
 
 class Reader {
-  private readonly findings: Finding[] = [];
+  private readonly report = new Report();
   private readonly tables = new Map<string, OpenTable>();
   private version: string | undefined;
   private readonly text: string;
@@ -89,6 +90,8 @@ class Reader {
   /** The item being read: what it says, and where. */
   private piece = '';
   private at: Span;
+  /** Behind the last word of it that was spoken of. */
+  private told = 0;
 
   constructor(text: string, file: string) {
     this.text = text;
@@ -103,7 +106,7 @@ class Reader {
       chains: [...chains.values()].map((c) => ({ ...c.syntax, rules: c.rules })),
       objects,
     }));
-    return { tables, findings: this.findings, ...(this.version !== undefined && { version: this.version }) };
+    return { tables, findings: this.report.findings, ...(this.version !== undefined && { version: this.version }) };
   }
 
   /** Cuts the items out by their braces, each of them one step inside `{"nftables": [`. */
@@ -140,9 +143,10 @@ class Reader {
         nesting--;
         if (--depth !== inside) continue;
         this.piece = text.slice(start, i + 1);
+        this.told = 0;
         items++;
         if (deepest > DEEPEST)
-          this.report('error', 'bad-json', 'this item has more brackets within brackets than nft prints', 'capture the whole output again');
+          this.tell('error', 'bad-json', 'this item has more brackets within brackets than nft prints', 'capture the whole output again');
         else this.item();
       }
     }
@@ -151,21 +155,43 @@ class Reader {
       // json_string() of jansson refuses what is no UTF-8, and the output ends there.
       const isFlags = /"flags": *$/.test(text.trimEnd());
       const hint = isFlags ? 'nft 1.0.6 breaks off at a dormant table: capture the text of `nft list ruleset`' : 'capture the whole output again';
-      this.report('error', 'truncated', 'the JSON ends in the middle of an item', hint);
+      this.tell('error', 'truncated', 'the JSON ends in the middle of an item', hint);
     } else if (depth > 0 || !/[\]}]\s*$/.test(text)) {
       this.piece = '';
       this.at = { file: this.file, line };
-      this.report('error', 'truncated', 'the JSON has no end', 'capture the whole output again');
+      this.tell('error', 'truncated', 'the JSON has no end', 'capture the whole output again');
     } else if (items === 0 && !/"nftables"\s*:/.test(text)) {
       this.piece = '';
       this.at = { file: this.file, line: 1 };
-      this.report('error', 'unexpected-json', 'this is not what nft -j list ruleset prints', 'capture `nft -j list ruleset`');
+      this.tell('error', 'unexpected-json', 'this is not what nft -j list ruleset prints', 'capture `nft -j list ruleset`');
     }
   }
 
-  private report(severity: Finding['severity'], code: string, message: string, hint?: string): void {
-    const line = this.piece.slice(0, 1000).replace(/\s+/g, ' ').slice(0, 200);
-    this.findings.push({ severity, code, message, at: this.at, ...(line !== '' && { line }), ...(hint !== undefined && { hint }) });
+  private tell(severity: Finding['severity'], code: string, message: string, hint?: string, word?: string): void {
+    const found = word === undefined || this.report.isFull(code, this.file) ? -1 : this.find(word);
+    const at = found < 0 ? this.at : this.placeOf(found);
+    const from = found - 60;
+    const line = this.piece
+      .slice(Math.max(0, from), Math.max(0, from) + 1000)
+      .replace(/\s+/g, ' ')
+      .slice(0, 180);
+    this.report.tell({ severity, code, message, at, ...(line !== '' && { line }), ...(hint !== undefined && { hint }) });
+  }
+
+  /** Where a word stands in the item: behind the one before, where there are several. */
+  private find(word: string): number {
+    const quoted = JSON.stringify(word);
+    const next = this.piece.indexOf(quoted, this.told);
+    const found = next < 0 ? this.piece.indexOf(quoted) : next;
+    this.told = found + 1;
+    return found;
+  }
+
+  private placeOf(offset: number): Span {
+    const { file, line, column = 1 } = this.at;
+    const before = this.piece.slice(0, offset);
+    const feed = before.lastIndexOf('\n');
+    return { file, line: line + before.split('\n').length - 1, column: feed < 0 ? column + offset : offset - feed };
   }
 
   private item(): void {
@@ -173,7 +199,7 @@ class Reader {
     try {
       json = JSON.parse(keepWide(this.piece));
     } catch {
-      this.report('error', 'bad-json', 'this item is not JSON', 'capture the whole output again');
+      this.tell('error', 'bad-json', 'this item is not JSON', 'capture the whole output again');
       return;
     }
     const [kind, body] = Object.entries(json as object)[0] ?? ['', undefined];
@@ -186,7 +212,7 @@ class Reader {
     else if (kind === 'flowtable') this.fits(FLOWTABLE, body, (f) => this.object('flowtable', f, flowtableBody(f)));
     else if (OBJECTS.has(kind)) this.fits(OBJECT, body, (o) => this.object(kind, o, objectBody(kind, o)));
     else
-      this.report(
+      this.tell(
         'warning',
         'unknown-item',
         `the item '${kind}' is not understood`,
@@ -202,16 +228,16 @@ class Reader {
     }
     const issue = read.error.issues[0];
     const where = issue?.path.length ? ` at '${issue.path.join('.')}'` : '';
-    this.report('error', 'unexpected-json', `this item is not what nft -j prints${where}: ${issue?.message ?? 'it does not fit'}`);
+    this.tell('error', 'unexpected-json', `this item is not what nft -j prints${where}: ${issue?.message ?? 'it does not fit'}`);
   }
 
   private place(of: NftFamily): Place {
     return {
       family: of,
       statement: readStatement,
-      unknown: (code, what) => {
+      unknown: (code, what, word) => {
         const hint = 'what it decides is unknown; capture the text of `nft list ruleset` too, and say what it is in an issue';
-        this.report('warning', code, what, hint);
+        this.tell('warning', code, what, hint, word);
       },
     };
   }
@@ -220,14 +246,14 @@ class Reader {
     this.version ??= version;
     if (schema === undefined || schema <= SCHEMA_VERSION) return;
     const message = `json_schema_version ${schema} is newer than ${SCHEMA_VERSION}, which is what is known here: it is read as if it were that`;
-    this.report('warning', 'newer-schema', message, 'capture the text of `nft list ruleset` too');
+    this.tell('warning', 'newer-schema', message, 'capture the text of `nft list ruleset` too');
   }
 
   private table({ family: of, name, handle, flags = [], comment }: z.output<typeof TABLE>): void {
     const unknown = flags.find((f) => !TABLE_FLAGS.has(f));
     if (unknown !== undefined) {
       const message = `'${unknown}' is no flag of a table; nft 1.0.6 prints such words for dormant`;
-      this.report('warning', 'unknown-flag', message, 'see in the text of `nft list ruleset` whether this table is dormant');
+      this.tell('warning', 'unknown-flag', message, 'see in the text of `nft list ruleset` whether this table is dormant');
     }
     this.open(of, name).syntax = {
       family: of,
@@ -256,14 +282,15 @@ class Reader {
   private chain(c: z.output<typeof CHAIN>): void {
     const { type, hook, prio, policy = 'accept', dev = [] } = c;
     const isBase = type !== undefined && hook !== undefined && prio !== undefined;
-    if (dev.length === 0 && (hook === 'ingress' || hook === 'egress')) {
+    const isUnsaid = dev.length === 0 && isOfDevices(hook);
+    if (isUnsaid) {
       const message = `chain '${c.name}' hangs on ${hook} of devices that are not said: nft 1.0.6 has none in its JSON`;
-      this.report('warning', 'no-device', message, 'capture the text of `nft list ruleset`');
+      this.tell('warning', 'no-device', message, 'capture the text of `nft list ruleset`');
     }
     const syntax: ChainSyntax = {
       name: c.name,
       ...(c.handle !== undefined && { handle: c.handle }),
-      ...(isBase && { base: { type, hook, priority: prio, policy, devices: dev } }),
+      ...(isBase && { base: { type, hook, priority: prio, policy, ...(isOfDevices(hook) && !isUnsaid && { devices: dev }) } }),
       ...(c.comment !== undefined && { comment: c.comment }),
       rules: [],
       at: this.at,
@@ -276,7 +303,7 @@ class Reader {
     const { chains } = this.open(r.family, r.table);
     let chain = chains.get(r.chain);
     if (!chain) {
-      this.report('error', 'no-such-chain', `this rule is of chain '${r.chain}', which is not there`, 'capture `nft -j list ruleset` again');
+      this.tell('error', 'no-such-chain', `this rule is of chain '${r.chain}', which is not there`, 'capture `nft -j list ruleset` again');
       chains.set(r.chain, (chain = { syntax: { name: r.chain, rules: [], at: this.at }, rules: [] }));
     }
     const place = this.place(r.family);
@@ -325,7 +352,7 @@ class Reader {
   private element(e: z.output<typeof ELEMENT>): void {
     const set = this.open(e.family, e.table).sets.get(e.name);
     if (!set) {
-      this.report('error', 'no-such-set', `these elements are of set '${e.name}', which is not there`, 'capture `nft -j list ruleset` again');
+      this.tell('error', 'no-such-set', `these elements are of set '${e.name}', which is not there`, 'capture `nft -j list ruleset` again');
       return;
     }
     const of = Array.isArray(e.elem) ? e.elem : e.elem.set;
@@ -336,6 +363,10 @@ class Reader {
     const { name, handle } = o;
     this.open(o.family, o.table).objects.push({ kind, name, ...(handle !== undefined && { handle }), body, at: this.at });
   }
+}
+
+function isOfDevices(hook: string | undefined): boolean {
+  return hook === 'ingress' || hook === 'egress';
 }
 
 /** `ipv4_addr . inet_service`, a list of names, or `{"typeof": ...}`. */

@@ -1,4 +1,5 @@
 // A ruleset of nft lowered to the model: its tables, what each rule asks and does, and what its sets hold.
+import { Report } from '../iptables-parser/report.ts';
 import type { Finding, Severity, Span } from '../model/finding.ts';
 import type { NftElement, NftSet, NftVerdict, ValueRange } from '../model/operand.ts';
 import type { Chain, ChainType, Hook, Pred, Rule, Statement, Table } from '../model/ruleset.ts';
@@ -26,7 +27,6 @@ export interface Unfollowed {
 export interface LoweredRuleset {
   readonly tables: readonly Table[];
   readonly unfollowed: readonly Unfollowed[];
-  readonly findings: readonly Finding[];
 }
 
 const HOOKS: Readonly<Record<string, Hook>> = {
@@ -41,11 +41,11 @@ const HOOKS: Readonly<Record<string, Hook>> = {
 const FAMILIES: Readonly<Record<NftFamily, readonly Family[]>> = { ip: [4], ip6: [6], inet: [4, 6], netdev: [4, 6], arp: [], bridge: [] };
 const IPTABLES = /^(?:raw|mangle|nat|filter|security)$/;
 
-/** Lowers what was read of a listing. */
-export function lowerRuleset(ruleset: RulesetSyntax, saved?: Saved): LoweredRuleset {
+/** Lowers what was read of a listing. What is not understood is told to `findings`: of the elements of a set, when they are asked for. */
+export function lowerRuleset(ruleset: RulesetSyntax, findings: Finding[], saved?: Saved): LoweredRuleset {
   const tables: Table[] = [];
   const unfollowed: Unfollowed[] = [];
-  const findings: Finding[] = [];
+  const report = new Report(findings);
   for (const syntax of ruleset.tables) {
     const { family, name } = syntax;
     if (FAMILIES[family].length === 0) {
@@ -54,12 +54,14 @@ export function lowerRuleset(ruleset: RulesetSyntax, saved?: Saved): LoweredRule
           unfollowed.push({ family, table: name, chain: c.name, hook: c.base.hook, at: c.at });
       continue;
     }
-    const lowered = new TableLowerer(syntax, findings, saved).table();
+    const lowered = new TableLowerer(syntax, report, saved).table();
     const isIptables = (family === 'ip' || family === 'ip6') && IPTABLES.test(name);
     for (const f of FAMILIES[family]) tables.push({ backend: 'nft', family: f, name, ...lowered, ...(!isIptables && { nft: `${family} ${name}` }) });
   }
-  return { tables, unfollowed, findings };
+  return { tables, unfollowed };
 }
+
+type Elements = Pick<NftSet, 'elements' | 'incomplete'>;
 
 /** A table without a prototype. */
 function record<T>(entries: readonly (readonly [string, T])[]): Record<string, T> {
@@ -70,25 +72,20 @@ function record<T>(entries: readonly (readonly [string, T])[]): Record<string, T
 
 class TableLowerer {
   readonly #syntax: TableSyntax;
-  readonly #findings: Finding[];
+  readonly #told: Report;
   readonly #saved: Saved | undefined;
   readonly #context: Context;
   #rule: { readonly at: Span; readonly text: string } = { at: { file: '', line: 0 }, text: '' };
 
-  constructor(syntax: TableSyntax, findings: Finding[], saved: Saved | undefined) {
+  constructor(syntax: TableSyntax, told: Report, saved: Saved | undefined) {
     this.#syntax = syntax;
-    this.#findings = findings;
+    this.#told = told;
     this.#saved = saved;
     const family = { family: syntax.family };
     this.#context = {
       ...family,
       sets: record(syntax.sets.map((s) => [s.name, { syntax: s, types: typesOf(s.key, family), data: typesOf(s.data, family) }] as const)),
-      anonymous: (set, key, data) => ({
-        name: '',
-        at: this.#rule.at,
-        elements: this.#elements(set.elements, key, data, this.#rule.at),
-        dynamic: false,
-      }),
+      anonymous: (set, key, data) => ({ name: '', at: this.#rule.at, ...this.#elements(set.elements, key, data, this.#rule.at), dynamic: false }),
       odd: (why) => this.#report('warning', 'not-understood-nft', why, this.#rule.at, this.#rule.text),
     };
   }
@@ -101,7 +98,7 @@ class TableLowerer {
     line: string,
     hint = 'the rule is kept; where it could decide, the answer says so',
   ): void {
-    this.#findings.push({ severity, code, message, at, line: line.slice(0, 200), hint });
+    this.#told.tell({ severity, code, message, at, line: line.slice(0, 200), hint });
   }
 
   table(): Pick<Table, 'chains' | 'sets'> {
@@ -135,7 +132,7 @@ class TableLowerer {
             policy: c.base.policy,
             priority: c.base.priority,
             type: c.base.type as ChainType,
-            ...(c.base.devices.length > 0 && { devices: c.base.devices }),
+            ...(c.base.devices && { devices: c.base.devices }),
           },
         }),
     };
@@ -170,19 +167,16 @@ class TableLowerer {
 
   #set(s: SetSyntax): NftSet {
     const { types, data } = this.#context.sets[s.name]!;
-    let elements: readonly NftElement[] | undefined;
-    const lower = (): readonly NftElement[] => {
-      const before = this.#rule;
-      this.#rule = { at: s.at, text: `${s.kind} ${s.name}` };
-      const made = this.#elements(s.elements, types, data, s.at);
-      this.#rule = before;
-      return made;
-    };
+    let lowered: Elements | undefined;
+    const lower = (): Elements => (lowered ??= this.#elements(s.elements, types, data, s.at));
     return {
       name: s.name,
       at: s.at,
       get elements() {
-        return (elements ??= lower());
+        return lower().elements;
+      },
+      get incomplete() {
+        return s.incomplete ?? lower().incomplete;
       },
       dynamic: s.flags.includes('dynamic'),
       ...(s.size !== undefined && { size: s.size }),
@@ -190,8 +184,9 @@ class TableLowerer {
     };
   }
 
-  #elements(list: readonly ElementSyntax[], types: readonly Datatype[], data: readonly Datatype[], at: Span): readonly NftElement[] {
-    return list.flatMap((e): NftElement[] => {
+  /** An element of which only the verdict is not understood is there, without one. */
+  #elements(list: readonly ElementSyntax[], types: readonly Datatype[], data: readonly Datatype[], at: Span): Elements {
+    const elements = list.flatMap((e): NftElement[] => {
       const text = printElement(e);
       const key = e.key.kind === 'any' ? undefined : rangesOf(e.key, types);
       const gives = e.data && (e.data.kind === 'verdict' ? verdictOf(e.data) : rangesOf(e.data, data));
@@ -211,6 +206,11 @@ class TableLowerer {
         },
       ];
     });
+    const missing = list.length - elements.length;
+    return {
+      elements,
+      incomplete: missing === 0 ? undefined : `${missing} of ${list.length} elements ${missing === 1 ? 'is' : 'are'} not understood`,
+    };
   }
 }
 

@@ -76,7 +76,7 @@ function printChain(c: ChainSyntax): string {
   const lines: string[] = [];
   if (c.comment !== undefined) lines.push(`comment ${quote(c.comment)}`);
   if (c.base !== undefined) {
-    const { type, hook, priority, policy, devices } = c.base;
+    const { type, hook, priority, policy, devices = [] } = c.base;
     const on = devices.length === 0 ? '' : devices.length === 1 ? ` device ${quote(devices[0]!)}` : ` devices = { ${devices.join(', ')} }`;
     lines.push(`type ${type} hook ${hook}${on} priority ${priority}; policy ${policy};`);
   }

@@ -1,5 +1,5 @@
 // One rule of a chain, as nft prints it: statements with one blank between them, its comment, its handle.
-import { type Reading, lineAt } from './damage.ts';
+import { type Reading, lineAt, spanAt } from './damage.ts';
 import { EXTHDR, PAYLOAD, isBareMetaKey } from './field.ts';
 import { isStatement, readStatement } from './statement.ts';
 import type { RuleSyntax, StatementSyntax } from './syntax.ts';
@@ -82,11 +82,11 @@ function readOrSkip(r: Reading): StatementSyntax {
   w.seek(end);
   w.failure = undefined;
   const isKnown = isStatement(word) || PAYLOAD.has(word) || EXTHDR.has(word) || isBareMetaKey(word);
-  r.findings.push({
+  r.report.tell({
     severity: 'warning',
     code: isKnown ? 'unknown-expression' : 'unknown-statement',
     message: `"${words}" is not understood: ${why}`,
-    at: { file: r.file, line },
+    at: spanAt(r, line, start, start + words.length),
     line: lineAt(w, start),
     hint: 'What this rule does to a packet is not told from here on. If nft printed it, please report the line.',
   });

@@ -1,9 +1,9 @@
 // A named set or map of nft's text, with its elements, which may go over many thousand lines.
-import { type Reading, beginsBlock, lineAt, truncated, unclosed } from './damage.ts';
+import { type Reading, beginsBlock, lineAt, spanAt, truncated, unclosed } from './damage.ts';
 import { readConcat, readElements } from './expression.ts';
 import { readStatement } from './statement.ts';
 import type { ElementSyntax, SetSyntax, StatementSyntax, TypeSyntax } from './syntax.ts';
-import { asSeconds, readCount, readSeconds } from './value.ts';
+import { asSeconds, readCount, readSeconds, timesOf } from './value.ts';
 import type { Words } from './words.ts';
 
 type Draft = { -readonly [K in keyof SetSyntax]: SetSyntax[K] };
@@ -18,39 +18,43 @@ export function readSetBody(r: Reading, head: Head): SetSyntax {
   for (w.skipLines(); !w.take('}'); w.skipLines()) {
     if (w.kind === 'end') {
       truncated(r, `${head.kind} ${head.name}`);
+      set.incomplete = CUT_OFF;
       break;
     }
     if (beginsBlock(w)) {
       unclosed(r, `${head.kind} ${head.name}`);
+      set.incomplete = CUT_OFF;
       break;
     }
     const { start, line } = w;
-    if (w.at('elements')) readBlock(r, elements);
+    const isElements = w.at('elements');
+    if (isElements) readBlock(r, elements);
     else readProperty(w, set, then);
     if (w.failure === undefined) continue;
     if (endsHere(w)) {
       truncated(r, `${head.kind} ${head.name}`);
+      set.incomplete = CUT_OFF;
       w.failure = undefined;
       break;
     }
-    r.findings.push({
+    if (isElements) set.incomplete = `its elements from line ${w.line} on are not understood`;
+    r.report.tell({
       severity: 'warning',
       code: 'unknown-set-property',
       message: `${head.kind} ${head.name}: ${w.failure}`,
-      at: { file: r.file, line: w.line },
+      at: spanAt(r, w.line, w.start, w.end),
       line: lineAt(w, w.start),
       hint: 'This part of the set is left out. If nft printed it, please report the line.',
     });
     w.failure = undefined;
     w.seek(w.at('}') ? w.start : w.endOfLine(Math.max(start, w.start)), Math.max(line, w.line));
   }
-  return isOfTimes(set.key) ? { ...set, elements: elements.map((e) => ({ ...e, key: asSeconds(e.key) })) } : set;
+  // The type `time` is of dates too, and those stay.
+  const isTime = set.key.kind === 'type' ? set.key.names.map((name) => name === 'time') : timesOf(set.key.of);
+  return isTime.includes(true) ? { ...set, elements: elements.map((e) => ({ ...e, key: asSeconds(e.key, isTime) })) } : set;
 }
 
-/** The type `time` is of dates too, and those stay. */
-function isOfTimes(t: TypeSyntax): boolean {
-  return t.kind === 'type' ? t.names.length === 1 && t.names[0] === 'time' : t.of.kind === 'ct' && t.of.key === 'expiration';
-}
+const CUT_OFF = 'its listing is cut off';
 
 /** Whether nothing stands behind this place. */
 function endsHere(w: Words): boolean {

@@ -1,10 +1,10 @@
 // Statements of nft's text: each begins with a word of its own, or is an expression and what it is compared with or set to.
-import { readConcat, readData, readElement, readExpr, readRight, readVerdict, unread } from './expression.ts';
+import { readConcat, readData, readElement, readExpr, readMaps, readRight, readVerdict, unread } from './expression.ts';
 import { isFlagsOfCt } from './field.ts';
 import { readAddressed, readNat } from './nat.ts';
 import { readStateful } from './stateful.ts';
 import type { ExprSyntax, Relation, StatementSyntax } from './syntax.ts';
-import { asSeconds, readCount } from './value.ts';
+import { asSeconds, readCount, timesOf } from './value.ts';
 import type { Words } from './words.ts';
 
 type Reader = (w: Words) => StatementSyntax;
@@ -84,23 +84,16 @@ function readExpression(w: Words): StatementSyntax {
   } else if (w.take('set')) {
     return readAssign(w, left);
   } else if (w.take('vmap')) {
-    return { kind: 'vmap', key: left, data: inSeconds(left, readData(w)) };
+    return { kind: 'vmap', key: left, data: asSeconds(readData(w), timesOf(left)) };
   }
-  const key = w.at('map') ? readMapOf(w, left) : left;
-  return readRelation(w, key);
-}
-
-function readMapOf(w: Words, of: ExprSyntax): ExprSyntax {
-  let key = of;
-  while (w.failure === undefined && w.take('map')) key = { kind: 'map', key, data: inSeconds(key, readData(w)) };
-  return key;
+  return readRelation(w, readMaps(w, left));
 }
 
 function readRelation(w: Words, left: ExprSyntax): StatementSyntax {
   const written = w.kind === 'mark' ? RELATIONS.get(w.word) : undefined;
   if (written !== undefined) w.step();
   if (w.isDone) w.fail('nothing to compare with');
-  const right = inSeconds(left, readRight(w));
+  const right = asSeconds(readRight(w), timesOf(left));
   // tcp flags syn / syn,ack: these of those bits.
   if (w.at('/') && w.failure === undefined) {
     w.step();
@@ -119,11 +112,6 @@ function relation(written: Relation | undefined, left: ExprSyntax, right: ExprSy
 /** Whether this is a bitmask: with nothing written, any of the bits will do. */
 export function isFlags(of: ExprSyntax): boolean {
   return of.kind === 'ct' ? isFlagsOfCt(of.key) : of.kind === 'payload' && of.protocol === 'tcp' && of.field === 'flags';
-}
-
-/** `ct expiration 1m` is 60, as in JSON. */
-function inSeconds(left: ExprSyntax, right: ExprSyntax): ExprSyntax {
-  return left.kind === 'ct' && left.key === 'expiration' ? asSeconds(right) : right;
 }
 
 /** What is set may be flags with commas: `ct event set new,destroy`. */

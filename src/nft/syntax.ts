@@ -47,7 +47,8 @@ export interface ChainSyntax {
     /** A number, names and offsets worked out: `srcnat + 10` is 110. */
     readonly priority: number;
     readonly policy: 'accept' | 'drop';
-    readonly devices: readonly string[];
+    /** Of ingress and egress; absent where the listing does not say them. */
+    readonly devices?: readonly string[];
   };
   readonly comment?: string;
   readonly rules: readonly RuleSyntax[];
@@ -86,6 +87,8 @@ export interface SetSyntax {
   /** Statements that every element has: `counter`, `limit rate 10/second`. */
   readonly then: readonly StatementSyntax[];
   readonly elements: readonly ElementSyntax[];
+  /** Why elements of it may be missing here. */
+  readonly incomplete?: string;
   readonly at: Span;
 }
 

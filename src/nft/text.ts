@@ -1,4 +1,5 @@
 // What `nft list ruleset` prints, and its parts (`list table`, `list chain`, `list set`, ...), as a tree.
+import { Report } from '../iptables-parser/report.ts';
 import { type Reading, beginsBlock, lineAt, skipBlock, truncated, unclosed } from './damage.ts';
 import { hookPriority } from './priority.ts';
 import { hiddenRule, readRule } from './rule.ts';
@@ -12,7 +13,7 @@ const FAMILIES: ReadonlySet<string> = new Set(['ip', 'ip6', 'inet', 'arp', 'brid
 /** Reads a listing. What is not understood becomes a finding, and reading goes on behind it. */
 export function readNftText(text: string, file: string): RulesetSyntax {
   const w = new Words(text.includes('\r') ? text.replaceAll('\r', '') : text);
-  const r: Reading = { w, file, findings: [] };
+  const r: Reading = { w, file, report: new Report() };
   const tables: TableSyntax[] = [];
   for (w.skipLines(); w.kind !== 'end'; w.skipLines()) {
     w.failure = undefined;
@@ -22,15 +23,15 @@ export function readNftText(text: string, file: string): RulesetSyntax {
     } else if (!w.at('#')) outside(r);
     else w.seek(w.endOfLine());
   }
-  return { tables, findings: r.findings };
+  return { tables, findings: r.report.findings };
 }
 
 /** A line that is of no table: nft complains there. */
 function outside(r: Reading): void {
   const { w } = r;
-  const line = lineAt(w, w.start);
+  const line = lineAt(w, w.start).trimStart();
   if (/^(?:netlink|nft|internal\S*|\S+:\d+:\d+-\d+): (?:Error|Warning)?|^Error:|^Operation not permitted/.test(line)) {
-    r.findings.push({
+    r.report.tell({
       severity: 'error',
       code: 'nft-error',
       message: `nft could not list everything: ${line}`,
@@ -224,7 +225,7 @@ function readBase(r: Reading, chain: Draft<ChainSyntax>, family: NftFamily): voi
     skipBlock(r, 'unknown-hook', 'a chain has a type, a hook and a priority');
     return;
   }
-  chain.base = { type, hook, priority, policy, devices };
+  chain.base = { type, hook, priority, policy, ...((hook === 'ingress' || hook === 'egress') && { devices }) };
 }
 
 function readDevices(w: Words, devices: string[]): void {

@@ -44,18 +44,26 @@ export function printTime(seconds: number): string {
   return text || '0s';
 }
 
-/** Times like `1h30m` in an expression as the seconds they are; dates stay. */
-export function asSeconds(e: ExprSyntax): ExprSyntax {
+/** Times like `1h30m` in a key, or in a set of keys, as the seconds they are in JSON. `isTime` is told of each component; dates stay. */
+export function asSeconds(e: ExprSyntax, isTime: readonly boolean[]): ExprSyntax {
+  if (!isTime.includes(true)) return e;
   switch (e.kind) {
     case 'value':
       return { kind: 'value', value: readTime(String(e.value)) ?? e.value };
     case 'range':
-      return { ...e, from: asSeconds(e.from), to: asSeconds(e.to) };
+      return { ...e, from: asSeconds(e.from, isTime), to: asSeconds(e.to, isTime) };
+    case 'concat':
+      return { ...e, of: e.of.map((x, i) => asSeconds(x, isTime.slice(i, i + 1))) };
     case 'set':
-      return { ...e, elements: e.elements.map((x) => ({ ...x, key: asSeconds(x.key) })) };
+      return { ...e, elements: e.elements.map((x) => ({ ...x, key: asSeconds(x.key, isTime) })) };
     default:
       return e;
   }
+}
+
+/** Which components of a key are times: those of `ct expiration`. */
+export function timesOf(key: ExprSyntax): readonly boolean[] {
+  return (key.kind === 'concat' ? key.of : [key]).map((x) => x.kind === 'ct' && x.key === 'expiration');
 }
 
 export function value(word: string): ExprSyntax {

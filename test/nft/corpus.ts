@@ -54,7 +54,7 @@ function tableOf(t: TableSyntax, json: TableSyntax | undefined): unknown {
     ...t,
     comment: undefined,
     sets: t.sets.map((s, i) => setOf(s, json?.sets[i])),
-    chains: t.chains.map((c) => ({ ...c, comment: undefined, ...(c.base && { base: { ...c.base, devices: [] } }) })),
+    chains: t.chains.map((c) => ({ ...c, comment: undefined, ...(c.base && { base: { ...c.base, devices: undefined } }) })),
   };
 }
 

@@ -44,7 +44,7 @@ describe('items', () => {
       {
         name: 'c',
         handle: 1,
-        base: { type: 'nat', hook: 'prerouting', priority: -100, policy: 'accept', devices: [] },
+        base: { type: 'nat', hook: 'prerouting', priority: -100, policy: 'accept' },
         rules: [{ handle: 5, comment: 'why', text: 'jump x', statements: [{ kind: 'verdict', verdict: 'jump', chain: 'x' }] }],
       },
       { name: 'x', handle: 2, comment: 'aside', rules: [] },
@@ -328,6 +328,22 @@ describe('what cannot be used', () => {
     expect(read1.tables[0]!.chains[0]!.rules[0]!.statements[1]).toMatchObject({ words: '{"teleport":{"to":"mars"}}' });
   });
 
+  it('stands at its line and column, one by one', () => {
+    const unknown = { teleport: { to: 'mars' } };
+    for (const indent of [0, 4]) {
+      const text = JSON.stringify({ nftables: [TABLE, CHAIN, rule({ counter: null }, unknown, unknown, 'beam up "x"')] }, undefined, indent);
+      const places = readNftJson(text, 'nft.json').findings.map(({ at }) => text.split('\n')[at.line - 1]!.slice(at.column! - 1));
+      expect(places.map((p) => p.slice(0, 9))).toEqual(['"teleport', '"teleport', '"beam up ']);
+      if (indent === 0) expect(places[0]!.length).toBeGreaterThan(places[1]!.length);
+    }
+  });
+
+  it('is told a hundred times, and how many more there are', () => {
+    const { findings } = read(TABLE, CHAIN, ...Array.from({ length: 2000 }, () => rule({ teleport: null })), rule({ match: 1 }));
+    expect(findings).toHaveLength(101);
+    expect(findings[100]!.message).toBe('1901 more findings of the kind unknown-statement are not listed');
+  });
+
   it('is an unknown expression', () => {
     const { tables, findings } = read(TABLE, CHAIN, rule({ match: { op: '==', left: { tunnel: { key: 'id' } }, right: 7 } }));
     expect(findings).toMatchObject([{ code: 'unknown-expression' }]);
@@ -343,7 +359,8 @@ describe('what cannot be used', () => {
     ['a limit without a rate', { limit: { per: 'second' } }],
     ['two statements in one', { accept: null, drop: null }],
     ['a number', 7],
-    ['words', 'update @m { ip saddr : meta mark }'],
+    ['words of no statement', 'teleport @m { ip saddr : meta mark }'],
+    ['words that go on', 'update @m { ip saddr : meta mark } accept'],
   ])('is %s', (_, json) => {
     const { tables, findings } = read(TABLE, CHAIN, rule(json));
     expect(findings).toMatchObject([{ code: 'unknown-statement' }]);

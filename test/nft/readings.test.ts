@@ -22,7 +22,7 @@ let node: Namespace;
 /** The same node with the tables of a listing in the place of those that were saved. */
 function withTables(listing: RulesetSyntax): { world: World; native: number } {
   let native = 0;
-  const { tables } = lowerRuleset(listing, (family, table, chain, number) => {
+  const { tables } = lowerRuleset(listing, [], (family, table, chain, number) => {
     const twin = node.tables.find((t) => t.name === table && t.family === (family === 'ip6' ? 6 : 4))?.chains[chain]?.rules[number - 1];
     expect(twin, `${family} ${table} ${chain} ${number}`).toBeDefined();
     return twin;

@@ -219,6 +219,14 @@ describe('what is not understood', () => {
     expect(tables[0]!.chains[0]!.rules.map((r) => r.statements.map((s) => s.kind))).toEqual([['match', 'opaque', 'counter', 'verdict'], ['verdict']]);
     expect(tables[0]!.chains[0]!.rules[0]!.statements[1]).toMatchObject({ words: 'frobnicate 7 { a }' });
     expect(findings).toMatchObject([{ code: 'unknown-statement', at: { file: 'nft.txt', line: 3 } }]);
+    const { at, line } = findings[0]!;
+    expect(line!.slice(at.column! - 1, at.column! - 1 + at.length!)).toMatch(/^frobnicate 7 \{ a \}/);
+  });
+
+  it('is told a hundred times, and how many more there are', () => {
+    const { findings } = readNftText(inChain(...Array.from({ length: 2000 }, () => 'teleport 7 drop'), 'ct frobs 1'), 'nft.txt');
+    expect(findings).toHaveLength(102);
+    expect(findings[100]!.message).toBe('1900 more findings of the kind unknown-statement are not listed');
   });
 
   it('of a known field is an unknown expression', () => {
@@ -332,7 +340,7 @@ describe('tables', () => {
     ]);
     expect(table!.objects).toMatchObject([{ kind: 'ct helper', name: 'ftp', body: 'type "ftp" protocol tcp; l3proto inet' }]);
     expect(table!.chains).toMatchObject([
-      { name: 'c', comment: 'base', base: { hook: 'prerouting', priority: -95, policy: 'drop', devices: [] } },
+      { name: 'c', comment: 'base', base: { hook: 'prerouting', priority: -95, policy: 'drop' } },
       { name: 'd', base: { hook: 'ingress', priority: -500, devices: ['eth0', 'eth1'] } },
     ]);
   });

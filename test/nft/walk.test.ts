@@ -115,3 +115,43 @@ describe('why a rule of nft did or did not decide', () => {
     expect(JSON.stringify(miss.courses[0]!.trace.hops)).toContain('nearest: 198.51.100.1 . 80 : drop');
   });
 });
+
+describe('what a listing leaves out', () => {
+  const allowed = (elements: string, end = '\n\t}\n'): string =>
+    `table ip t {\n\tchain f {\n\t\ttype filter hook forward priority filter; policy drop;\n\t\tct state established accept\n\t\tip daddr @allowed accept\n\t}\n\n\tset allowed {\n\t\ttype ipv4_addr\n\t\telements = { ${elements}${end}`;
+  const first = (a: Answer): string[] => fates(a).map((f) => f.split(' ')[0]!);
+
+  it.each([
+    ['an element that is not understood', allowed('203.0.113.1, nobody.example }')],
+    ['elements behind a place that is not understood', allowed('203.0.113.1, { what } }')],
+    ['the rest of a set', allowed('203.0.113.1,\n\t\t\t     203.0.113.2,', '\n')],
+  ])('%s: what the set does not have may be there, what it has is', (_, listing) => {
+    const missed = answer({ 'nft.txt': listing }, '10.0.0.9', '198.51.100.1:80');
+    expect(first(missed).toSorted()).toEqual(['dropped', 'left']);
+    expect(missed.findings.map((f) => f.at.file)).toContain('host/nft.txt');
+    expect(first(answer({ 'nft.txt': listing }, '10.0.0.9', '203.0.113.1:80'))).toEqual(['left']);
+  });
+
+  const ingress = (dev?: string, ...expr: object[]): string =>
+    JSON.stringify({
+      nftables: [
+        { metainfo: { version: '1.0.6', json_schema_version: 1 } },
+        { table: { family: 'netdev', name: 'a', handle: 1 } },
+        { chain: { family: 'netdev', table: 'a', name: 'c', type: 'filter', hook: 'ingress', prio: 0, policy: 'accept', ...(dev && { dev }) } },
+        ...(expr.length > 0 ? [{ rule: { family: 'netdev', table: 'a', chain: 'c', expr } }] : []),
+      ],
+    });
+
+  it('the devices of an ingress chain: it may hang on each', () => {
+    const a = answer({ 'nft.json': ingress(undefined, { drop: null }) }, '10.0.0.9', '198.51.100.1:80');
+    expect(first(a).toSorted()).toEqual(['dropped', 'left', 'reply-lost']);
+    expect(a.unknowns.join('\n')).toMatch(/netdev a c hangs on pod0 of host \(the JSON of nft 1\.0\.6 does not say its devices\)/);
+    expect(first(answer({ 'nft.json': ingress('pod0', { drop: null }) }, '10.0.0.9', '198.51.100.1:80'))).toEqual(['dropped']);
+    expect(first(answer({ 'nft.json': ingress('eth0', { drop: null }) }, '10.0.0.9', '198.51.100.1:80'))).toEqual(['reply-lost']);
+  });
+
+  it('which matters only where the chain has rules', () => {
+    const a = answer({ 'nft.json': ingress() }, '10.0.0.9', '198.51.100.1:80');
+    expect(a.unknowns.filter((u) => u.includes('hangs on'))).toEqual([]);
+  });
+});
