@@ -46,6 +46,8 @@ function agree(rule: string): boolean {
   }
   const named4 = /(?:nfproto|l3proto) ipv4/.test(rule) && /\bip6 /.test(rule);
   const named6 = /(?:nfproto|l3proto) ipv6/.test(rule) && /\bip (?!\})/.test(rule);
+  // nft leaves `meta protocol` out of its listing before what needs the same protocol, whatever it says
+  if (/meta protocol/.test(rule) && /\bip6? |icmp/.test(rule)) return false;
   // nft 1.0.6 cannot list ports of what has none
   const portless = /l4proto (?:!= )?(?:gre|icmp|ipv6-icmp)\b/.test(rule) && /\bth /.test(rule);
   const once = (word: RegExp): boolean => (rule.match(word)?.length ?? 0) < 2;

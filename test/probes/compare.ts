@@ -90,9 +90,7 @@ function told(world: World, shot: Shot, t: Trace): Told {
   // a rule that ended half-way is none to the kernel's trace: nft_do_chain()
   const rules = t.hops.flatMap((hop) =>
     hop.steps.flatMap((s) =>
-      s.step === 'rule' && s.truth !== false && !s.ended
-        ? [`${s.backend === 'nft' ? 'nft ' : ''}${s.table.replace(/^ip6? /, '')} ${s.chain} ${s.number}`]
-        : [],
+      s.step === 'rule' && s.truth !== false && !s.ended ? [`${s.backend === 'nft' ? 'nft ' : ''}${plainly(s.table)} ${s.chain} ${s.number}`] : [],
     ),
   );
   const fate = fateOf(t);
@@ -135,35 +133,57 @@ function fateOf(t: Trace): string {
   }
 }
 
+/** What chains of equal priority leave open. */
+interface Ties {
+  readonly some: boolean;
+  /** Of nat tables: in the other order one of them may not be walked at all. */
+  readonly nat: readonly string[];
+}
+
 /** Chains that are tied may come in either order; netwhy follows one where it is all the same to the packet. */
-function sameRules(course: Told, kernel: Told, tied: boolean): boolean {
-  const order = (t: Told): string => (tied ? t.rules.toSorted() : t.rules).join();
-  return order(course) === order(kernel) || (tied && kernel.fate === 'gone');
+function sameRules(course: Told, kernel: Told, { some, nat }: Ties): boolean {
+  const order = ({ rules }: Told): string => (some ? rules.filter((r) => !nat.some((t) => r.startsWith(t))).toSorted() : rules).join();
+  return order(course) === order(kernel) || (some && kernel.fate === 'gone');
 }
 
 const PRIORITIES: Readonly<Record<string, number>> = { raw: -300, mangle: -150, filter: 0, security: 50 };
 
-/** Reports whether base chains of different tables have a priority in common, and which was made last decides. */
-function hasTies({ namespaces }: World): boolean {
+/** Base chains of different tables that have a priority in common: which was made last decides, and no dump tells it. */
+function tiesOf({ namespaces }: World): Ties {
   const seen = new Map<string, Table>();
+  const nat = new Set<string>();
+  let some = false;
   for (const { tables } of namespaces) {
     for (const table of tables) {
       for (const { base } of Object.values(table.chains)) {
         if (!base) continue;
-        const nat = base.type === 'nat' || (base.type === undefined && table.name === 'nat');
-        const usual = nat ? (base.hook === 'PREROUTING' || base.hook === 'OUTPUT' ? -100 : 100) : PRIORITIES[table.name];
-        const place = `${table.family} ${base.hook} ${nat ? 'nat' : ''} ${base.priority ?? usual}`;
-        if ((seen.get(place) ?? table) !== table) return true;
+        const isNat = base.type === 'nat' || (base.type === undefined && table.name === 'nat');
+        const usual = isNat ? (base.hook === 'PREROUTING' || base.hook === 'OUTPUT' ? -100 : 100) : PRIORITIES[table.name];
+        const place = `${table.family} ${base.hook} ${isNat ? 'nat' : ''} ${base.priority ?? usual}`;
+        const other = seen.get(place) ?? table;
         seen.set(place, table);
+        if (other === table) continue;
+        some = true;
+        if (isNat) for (const t of [other, table]) nat.add(`${called(t)} `);
       }
     }
   }
-  return false;
+  return { some, nat: [...nat] };
+}
+
+/** A table as the lines of a comparison begin. */
+function called({ backend, nft, name }: Table): string {
+  return `${backend === 'nft' ? 'nft ' : ''}${plainly(nft ?? name)}`;
+}
+
+/** Without the family that goes without saying. */
+function plainly(table: string): string {
+  return table.replace(/^ip6? /, '');
 }
 
 /** Reports whether a course is what the kernel did; where netwhy leaves a value open, the kernel's must be possible. */
-function agrees(course: Told, kernel: Told, p: Packet, tied: boolean): boolean {
-  if (course.carrier !== kernel.carrier || course.fate !== kernel.fate || !sameRules(course, kernel, tied)) return false;
+function agrees(course: Told, kernel: Told, p: Packet, ties: Ties): boolean {
+  if (course.carrier !== kernel.carrier || course.fate !== kernel.fate || !sameRules(course, kernel, ties)) return false;
   if (course.error !== kernel.error || !kernel.answers.every((seen) => course.answers.some((a) => isAnswer(a, seen)))) return false;
   const [a, b] = [course.final, kernel.final];
   if (!a || !b) return !a && !b;
@@ -244,8 +264,8 @@ export function judge(world: World, shot: Shot, sighting: Sighting): Comparison 
   const { traces } = walkQuestion(world, asked.question, { all: true, limit: COURSES });
   const kernel = seen(sighting);
   const courses = traces.map((t) => told(world, shot, t));
-  const tied = hasTies(world);
-  const at = courses.findIndex((c, i) => agrees(c, kernel, traces[i]!.final, tied) && comesHome(traces[i]!.packet, sighting));
+  const ties = tiesOf(world);
+  const at = courses.findIndex((c, i) => agrees(c, kernel, traces[i]!.final, ties) && comesHome(traces[i]!.packet, sighting));
   tally.packets++;
   tally.courses += courses.length;
   if (process.env['DBG'])
