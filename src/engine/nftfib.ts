@@ -5,6 +5,7 @@ import type { Operand } from '../model/operand.ts';
 import type { Packet } from '../model/packet.ts';
 import { ADDR_TYPE, type Hook } from '../model/ruleset.ts';
 import { Fib, type Flow } from './fib.ts';
+import { isSince } from './kernel.ts';
 import type { Reading } from './operand.ts';
 import { place, type Router } from './routing.ts';
 
@@ -50,7 +51,9 @@ function typeOf(addr: Addr, device: string | undefined, { ns, packet, router }: 
 function deviceTo(asked: Operand & { kind: 'fib' }, device: string | undefined, w: Where, open: (why: string) => Reading): Reading {
   const { ns, packet, hook, iif, router } = w;
   const six = packet.family === 6;
-  if (iif === 'lo' && (hook === 'PREROUTING' || hook === 'INGRESS')) return { kind: 'known', value: 'lo' };
+  // nft_fib_can_skip(); in INPUT since Linux 6.16
+  if (iif === 'lo' && (hook === 'PREROUTING' || hook === 'INGRESS' || (hook === 'INPUT' && isSince(ns.kernel, 6, 16) !== false)))
+    return { kind: 'known', value: 'lo' };
   if (!six && isZeronet(packet.src) && (isLimitedBroadcast(packet.dst) || isLocalMulticast(packet.dst)))
     return iif === undefined ? open('the input interface is not known') : { kind: 'known', value: iif };
   const [dst, src] = asked.side === 'dst' ? [packet.dst, packet.src] : [packet.src, packet.dst];

@@ -53,9 +53,11 @@ export function carryOut(statement: Passing, packet: Packet, connection: Connect
       return { connection: { state: CT_STATE.UNTRACKED, why: 'a rule said NOTRACK' }, did: 'not tracked' };
     case 'ct': {
       // xt_ct_target(), net/netfilter/xt_CT.c: the first one hangs a template on the packet, a NEW connection of nobody; later ones see it
-      if (connection) return { did: 'too late: the packet has its connection settings already' };
+      const { zone: id, side, byMark, late }: ConntrackSettings = statement;
+      // nft_ct_set_zone_eval() looks for a connection only, and takes back what NOTRACK said
+      if (connection && !(late && connection.state === CT_STATE.UNTRACKED))
+        return { did: 'too late: the packet has its connection settings already' };
       const nobody: Addr = packet.family === 4 ? (0 as Addr) : ([0, 0, 0, 0] as const);
-      const { zone: id, side, byMark }: ConntrackSettings = statement;
       const zone: AskedZone = { id: byMark ? 'mark' : (id ?? 0), ...(side && { side }) };
       const template = newEntry({ src: nobody, dst: nobody, proto: 0, sport: 0, dport: 0 }, DEFAULT_ZONE);
       template.status = CT_STATUS.CONFIRMED;
@@ -114,8 +116,10 @@ export function assign(to: AssignedField, value: Word, packet: Packet, connectio
     case 'flags':
       if (packet.flags === undefined) return {};
       return { packet: { ...packet, flags: n & 255 }, did: told(formatTcpFlags(packet.flags), formatTcpFlags(n & 255)) };
-    case 'ctzone':
-      return carryOut({ kind: 'ct', zone: n & 0xffff }, packet, connection);
+    case 'ctzone': {
+      const settings: ConntrackSettings = { kind: 'ct', zone: n & 0xffff, late: true };
+      return carryOut(settings, packet, connection);
+    }
     case 'dscp':
       return { packet: { ...packet, tos: ((n & 63) << 2) | (packet.tos & 3) }, did: told(String(packet.tos >>> 2), String(n & 63)) };
     case 'src':

@@ -13,4 +13,6 @@ export type ConntrackSettings = Extract<Statement, { kind: 'ct' }> & {
   readonly side?: 'original' | 'reply';
   /** `--zone mark`: the zone is the mark that the packet has when conntrack looks. */
   readonly byMark?: true;
+  /** Of nft: it counts also for a packet that a rule said NOTRACK about. */
+  readonly late?: true;
 };

@@ -173,7 +173,7 @@ function lowerAssign(s: Of<'assign'>, as: string, context: Context): Statement[]
       const zone = lowerOperand(s.value, context).operand;
       if (zone.kind !== 'constant' || typeof zone.value !== 'number')
         return to.direction ? [{ kind: 'opaque', as, why: 'a computed zone of one direction is not modelled' }] : give('ctzone', 'integer');
-      const settings: ConntrackSettings = { kind: 'ct', zone: zone.value, ...(to.direction && { side: to.direction }) };
+      const settings: ConntrackSettings = { kind: 'ct', zone: zone.value, late: true, ...(to.direction && { side: to.direction }) };
       return [settings];
     }
     return [{ kind: 'note', as }];

@@ -534,7 +534,8 @@ export const STATEMENTS: readonly StatementEntry[] = [
   {
     weight: 1,
     kinds: ['filter', 'route'],
-    hooks: ['prerouting', 'output'],
+    // what the host makes in answer would come by there too
+    hooks: ['prerouting'],
     last: false,
     text: (d, at) => (at.early ? d.pick([`${ip(at)} daddr set ${inner(d, at)}`, `tcp dport set ${port(d)}`, `udp dport set ${port(d)}`]) : undefined),
   },

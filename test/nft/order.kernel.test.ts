@@ -81,6 +81,7 @@ describeNft('the order of base chains', ({ claim }) => {
     'a dormant table hangs on no hook',
     table('ip a', { c: ['@filter forward 0', 'drop'] }, ['flags dormant;']) + table('ip b', { c: ['@filter forward 0', 'counter'] }),
     [[FROM_OUTSIDE, /^b c 1 -> out/]],
+    { words: true },
   );
   claim(
     'a device hands a packet to its ingress chains before all else',
@@ -91,6 +92,7 @@ describeNft('the order of base chains', ({ claim }) => {
       [UDP, /^netdev a c 2 -> gone/],
       [{ ...FROM_OUTSIDE, iif: 'eth1' }, /^-> out cali1/],
     ],
+    { words: true },
   );
 });
 

@@ -205,6 +205,7 @@ describeNft('sets that rules change', ({ runs, claim }) => {
     ],
     [[FROM_OUTSIDE, [1, 2, 3, 4, 5]]],
     {
+      words: true,
       things: [
         'map m { type ipv4_addr : inet_service; flags dynamic; size 9; }',
         'map n { type ipv4_addr . inet_service : mark; flags dynamic; size 9; }',

@@ -1,6 +1,9 @@
 // Questions to one host whose rules are nft's: what decides, in which order, and what is said of rules that nobody understands.
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { answerText, ask, isMisunderstood, readBundle, trace, worldOf, type Answer } from '../../src/index.ts';
+import { load } from '../../src/cli/load.ts';
+import { answerText, ask, isMisunderstood, readBundle, trace, worldOf, type Answer, type World } from '../../src/index.ts';
+import { formatAddr } from '../../src/net/addr.ts';
 
 const HOST = {
   'ip-addr.txt':
@@ -31,7 +34,7 @@ const natTable = (name: string, does: string): string =>
 describe('two tables of one priority', () => {
   it('that both translate the source: both outcomes, with the reason', () => {
     const a = answer({ 'nft.txt': natTable('a', 'snat to 192.0.2.7') + natTable('b', 'snat to 192.0.2.8') }, '10.0.0.9', '198.51.100.1:80');
-    expect(fates(a).toSorted()).toEqual(['left as 192.0.2.7:40000', 'left as 192.0.2.8:40000']);
+    expect(fates(a).toSorted((x, y) => (x < y ? -1 : 1))).toEqual(['left as 192.0.2.7:40000', 'left as 192.0.2.8:40000']);
     expect(a.unknowns.join('\n')).toMatch(/ip b post.*same priority.*made last, so it runs first/);
   });
 
@@ -45,7 +48,7 @@ describe('two tables of one priority', () => {
     const legacy =
       '*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o eth0 -j SNAT --to-source 192.0.2.7\nCOMMIT\n';
     const a = answer({ 'iptables-legacy-save.txt': legacy, 'nft.txt': natTable('b', 'snat to 192.0.2.8') }, '10.0.0.9', '198.51.100.1:80');
-    expect(fates(a).toSorted()).toEqual(['left as 192.0.2.7:40000', 'left as 192.0.2.8:40000']);
+    expect(fates(a).toSorted((x, y) => (x < y ? -1 : 1))).toEqual(['left as 192.0.2.7:40000', 'left as 192.0.2.8:40000']);
   });
 
   it('at other priorities run in their order, whatever the order of the listing', () => {
@@ -61,8 +64,8 @@ describe('two tables of one priority', () => {
     const marks = answer({ 'nft.txt': filter('a', 'meta mark set 0x1') + filter('b', 'meta mark 0x1 drop') }, '10.0.0.9', '198.51.100.1:80');
     expect(
       fates(marks)
-        .map((f) => f.split(' ')[0])
-        .toSorted(),
+        .map((f) => f.split(' ')[0]!)
+        .toSorted((x, y) => (x < y ? -1 : 1)),
     ).toEqual(['dropped', 'left']);
     const drops = answer({ 'nft.txt': filter('a', 'tcp dport 80 drop') + filter('b', 'ip saddr 10.0.0.0/24 accept') }, '10.0.0.9', '198.51.100.1:80');
     expect(fates(drops).map((f) => f.split(' ')[0])).toEqual(['dropped']);
@@ -153,5 +156,23 @@ describe('what a listing leaves out', () => {
   it('which matters only where the chain has rules', () => {
     const a = answer({ 'nft.json': ingress() }, '10.0.0.9', '198.51.100.1:80');
     expect(a.unknowns.filter((u) => u.includes('hangs on'))).toEqual([]);
+  });
+});
+
+describe('chains that are not followed', () => {
+  it('of the bridge family show in answers about frames that a bridge passes on, and in no others', async () => {
+    const { world } = await load(join(import.meta.dirname, '../../scenarios/bridge-nf-off'));
+    const chains = [{ name: 'bridge filter forward', family: 'bridge', hook: 'forward', at: { file: 'nft.txt', line: 3 } }];
+    const bridged = { ...world, namespaces: world.namespaces.map((n) => (n.name === '' ? { ...n, tables: n.tables, foreignChains: chains } : n)) };
+    const verdict = (w: World, from: string, to: string): string => {
+      const asked = ask(w, { from, to });
+      if (isMisunderstood(asked)) throw new Error(asked.error);
+      const a = trace(w, asked);
+      return `${a.verdict} ${a.courses.map((c) => c.trace.outcome.why).join()}`;
+    };
+    const [one, other] = world.namespaces.filter((n) => n.name !== '');
+    const to = `${formatAddr(other!.addresses.find((x) => x.device !== 'lo')!.addr)}:80`;
+    expect(verdict(world, `${one!.node}/${one!.name}`, to)).toMatch(/^(?:yes|no)/);
+    expect(verdict(bridged, `${one!.node}/${one!.name}`, to)).toMatch(/^cannot-tell .*nft bridge filter forward/);
   });
 });

@@ -90,9 +90,7 @@ function told(world: World, shot: Shot, t: Trace): Told {
   // a rule that ended half-way is none to the kernel's trace: nft_do_chain()
   const rules = t.hops.flatMap((hop) =>
     hop.steps.flatMap((s) =>
-      s.step === 'rule' && s.truth !== false && !s.ended
-        ? [`${s.backend === 'nft' ? 'nft ' : ''}${s.table.replace(/^ip6? /, '')} ${s.chain} ${s.number}`]
-        : [],
+      s.step === 'rule' && s.truth !== false && !s.ended ? [`${s.backend === 'nft' ? 'nft ' : ''}${plainly(s.table)} ${s.chain} ${s.number}`] : [],
     ),
   );
   const fate = fateOf(t);
@@ -135,35 +133,57 @@ function fateOf(t: Trace): string {
   }
 }
 
+/** What chains of equal priority leave open. */
+interface Ties {
+  readonly some: boolean;
+  /** Of nat tables: in the other order one of them may not be walked at all. */
+  readonly nat: readonly string[];
+}
+
 /** Chains that are tied may come in either order; netwhy follows one where it is all the same to the packet. */
-function sameRules(course: Told, kernel: Told, tied: boolean): boolean {
-  const order = (t: Told): string => (tied ? t.rules.toSorted() : t.rules).join();
-  return order(course) === order(kernel) || (tied && kernel.fate === 'gone');
+function sameRules(course: Told, kernel: Told, { some, nat }: Ties): boolean {
+  const order = ({ rules }: Told): string => (some ? rules.filter((r) => !nat.some((t) => r.startsWith(t))).toSorted() : rules).join();
+  return order(course) === order(kernel) || (some && kernel.fate === 'gone');
 }
 
 const PRIORITIES: Readonly<Record<string, number>> = { raw: -300, mangle: -150, filter: 0, security: 50 };
 
-/** Reports whether base chains of different tables have a priority in common, and which was made last decides. */
-function hasTies({ namespaces }: World): boolean {
+/** Base chains of different tables that have a priority in common: which was made last decides, and no dump tells it. */
+function tiesOf({ namespaces }: World): Ties {
   const seen = new Map<string, Table>();
+  const nat = new Set<string>();
+  let some = false;
   for (const { tables } of namespaces) {
     for (const table of tables) {
       for (const { base } of Object.values(table.chains)) {
         if (!base) continue;
-        const nat = base.type === 'nat' || (base.type === undefined && table.name === 'nat');
-        const usual = nat ? (base.hook === 'PREROUTING' || base.hook === 'OUTPUT' ? -100 : 100) : PRIORITIES[table.name];
-        const place = `${table.family} ${base.hook} ${nat ? 'nat' : ''} ${base.priority ?? usual}`;
-        if ((seen.get(place) ?? table) !== table) return true;
+        const isNat = base.type === 'nat' || (base.type === undefined && table.name === 'nat');
+        const usual = isNat ? (base.hook === 'PREROUTING' || base.hook === 'OUTPUT' ? -100 : 100) : PRIORITIES[table.name];
+        const place = `${table.family} ${base.hook} ${isNat ? 'nat' : ''} ${base.priority ?? usual}`;
+        const other = seen.get(place) ?? table;
         seen.set(place, table);
+        if (other === table) continue;
+        some = true;
+        if (isNat) for (const t of [other, table]) nat.add(`${called(t)} `);
       }
     }
   }
-  return false;
+  return { some, nat: [...nat] };
+}
+
+/** A table as the lines of a comparison begin. */
+function called({ backend, nft, name }: Table): string {
+  return `${backend === 'nft' ? 'nft ' : ''}${plainly(nft ?? name)}`;
+}
+
+/** Without the family that goes without saying. */
+function plainly(table: string): string {
+  return table.replace(/^ip6? /, '');
 }
 
 /** Reports whether a course is what the kernel did; where netwhy leaves a value open, the kernel's must be possible. */
-function agrees(course: Told, kernel: Told, p: Packet, tied: boolean): boolean {
-  if (course.carrier !== kernel.carrier || course.fate !== kernel.fate || !sameRules(course, kernel, tied)) return false;
+function agrees(course: Told, kernel: Told, p: Packet, ties: Ties): boolean {
+  if (course.carrier !== kernel.carrier || course.fate !== kernel.fate || !sameRules(course, kernel, ties)) return false;
   if (course.error !== kernel.error || !kernel.answers.every((seen) => course.answers.some((a) => isAnswer(a, seen)))) return false;
   const [a, b] = [course.final, kernel.final];
   if (!a || !b) return !a && !b;
@@ -244,8 +264,8 @@ export function judge(world: World, shot: Shot, sighting: Sighting): Comparison 
   const { traces } = walkQuestion(world, asked.question, { all: true, limit: COURSES });
   const kernel = seen(sighting);
   const courses = traces.map((t) => told(world, shot, t));
-  const tied = hasTies(world);
-  const at = courses.findIndex((c, i) => agrees(c, kernel, traces[i]!.final, tied) && comesHome(traces[i]!.packet, sighting));
+  const ties = tiesOf(world);
+  const at = courses.findIndex((c, i) => agrees(c, kernel, traces[i]!.final, ties) && comesHome(traces[i]!.packet, sighting));
   tally.packets++;
   tally.courses += courses.length;
   if (process.env['DBG'])
@@ -263,18 +283,21 @@ export function judge(world: World, shot: Shot, sighting: Sighting): Comparison 
   return { shot, kernel, courses, traces, ...(answered && { taken: traces[at]! }) };
 }
 
+/** How packets are compared. */
+interface Compared {
+  /** Each finds no connection. */
+  readonly fresh?: boolean;
+  /** nft's rules are read in words only, where its JSON leaves something out. */
+  readonly words?: boolean;
+}
+
 /** Loads the node, reads it through its tools, and compares the packets; each meets the connections of those before it. */
-export async function compare(
-  node: Node,
-  load: Load,
-  shots: readonly Shot[],
-  how: { readonly fresh?: boolean } = {},
-): Promise<readonly Comparison[]> {
+export async function compare(node: Node, load: Load, shots: readonly Shot[], how: Compared = {}): Promise<readonly Comparison[]> {
   await node.load(load);
   tally.loads++;
   const files = await node.capture();
   const sightings = await node.packets(shots, how.fresh ? { fresh: true } : { list: shots.length > 1 });
-  const [words, json] = readings(files).map((reading) => {
+  const [words, json] = readings(files, how.words).map((reading) => {
     let now = reading;
     let world = worldOf(reading);
     return sightings.map((sighting, i) => {
@@ -290,13 +313,10 @@ export const NFT_WORDS = 'nft-ruleset.txt';
 export const NFT_JSON = 'nft.json';
 
 /** The same node once with nft's rules in words, once in JSON. */
-export function readings(files: Readonly<Record<string, string>>): Readonly<Record<string, string>>[] {
+export function readings(files: Readonly<Record<string, string>>, wordsOnly = false): Readonly<Record<string, string>>[] {
   const { [NFT_WORDS]: words, [NFT_JSON]: json, ...rest } = files;
   if (words === undefined || json === undefined) return [files];
-  return [
-    { ...rest, [NFT_WORDS]: words },
-    { ...rest, [NFT_JSON]: json },
-  ];
+  return [{ ...rest, [NFT_WORDS]: words }, ...(wordsOnly ? [] : [{ ...rest, [NFT_JSON]: json }])];
 }
 
 /** Told on one line. */
@@ -324,7 +344,7 @@ export function report(load: Load, c: Comparison): string {
 }
 
 /** Compares, and fails on the first disagreement; returns what the kernel did, one line a packet. */
-export async function agree(node: Node, load: Load, shots: readonly Shot[], how: { readonly fresh?: boolean } = {}): Promise<readonly string[]> {
+export async function agree(node: Node, load: Load, shots: readonly Shot[], how: Compared = {}): Promise<readonly string[]> {
   const all = await compare(node, load, shots, how);
   const differing = all.filter((c) => !c.taken);
   if (differing.length > 0)

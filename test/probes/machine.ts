@@ -100,8 +100,8 @@ function nftFile(at: number): string {
   return at % 2 === 0 ? NFT_WORDS : NFT_JSON;
 }
 
-function withoutNft({ [NFT_WORDS]: _, [NFT_JSON]: __, ...files }: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  return files;
+function withoutNft(files: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(files).filter(([name]) => name !== NFT_WORDS && name !== NFT_JSON));
 }
 
 /** Has one kernel play cases, and keeps what it need not be asked again. */

@@ -144,7 +144,7 @@ export async function shrink(node: Node, suspect: Suspect): Promise<Suspect | un
 }
 
 /** How many rules may be left for their words to be tried. */
-const MOST_RULES = 12;
+const MOST_RULES = 6;
 
 /** Lines of nft that stand or fall together: a table (depth 0), a chain or set within (1), a rule or setting (2). */
 interface Block {
