@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { matchesMarkdown } from '../src/cli/commands/matches.ts';
+import { matchesMarkdown, nftMarkdown } from '../src/cli/commands/matches.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -16,6 +16,11 @@ it("the README's trace is the emblem case's answer, line by line", () => {
 it("the README's list of matches is the registry's", () => {
   const readme = readFileSync(join(root, 'README.md'), 'utf8');
   expect(/<!-- matches -->\n([\s\S]*?)\n<!-- \/matches -->/.exec(readme)?.[1]).toBe(matchesMarkdown().trim());
+});
+
+it("the README's list of nft's statements and expressions is the one of the lowering", () => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  expect(/<!-- nft -->\n([\s\S]*?)\n<!-- \/nft -->/.exec(readme)?.[1]).toBe(nftMarkdown().trim());
 });
 
 it("the README's example of a match is the source's", () => {

@@ -86,7 +86,7 @@ program
 
 program
   .command('matches')
-  .description('every match and target of the iptables language: evaluated, forks the walk, or opaque')
+  .description('every match and target of iptables, every statement and expression of nft: evaluated, forks the walk, or opaque')
   .addOption(new Option('-o, --output <form>', 'output form').choices(['text', 'markdown', 'json']).default('text'))
   .action(async (options: { output: 'text' | 'markdown' | 'json' }) => {
     const { runMatches } = await import('./commands/matches.ts');

@@ -8,6 +8,7 @@ import { forwardFrame } from './bridge.ts';
 import { ConntrackTable } from './conntrack.ts';
 import { isFor, macOf, type Destination } from './frame.ts';
 import { Learned } from './learned.ts';
+import { bridgeRules } from './unseen.ts';
 import { Visit, type Passage } from './namespace.ts';
 import type { UnknownDevices, Walk } from './walk.ts';
 import { resolve, type Delivery } from './neighbour.ts';
@@ -275,6 +276,8 @@ class Journey {
     const visit = new Visit(ns, this.packet, this.walk);
     if (next.step) visit.steps.push(next.step);
     this.enter(visit);
+    const lost = bridgeRules(ns, bridge, visit);
+    if (lost) return ended({ kind: lost.outcome, why: lost.why, ...(lost.at && { at: lost.at }) });
     const calls = bridgeCalls(ns, bridge, this.packet.family);
     const rules = ns.tables.some((t) => t.family === this.packet.family);
     const met =

@@ -26,3 +26,15 @@ export function missingServers(ns: Namespace, p: Packet): Refusal | undefined {
   const why = `${formatAddr(p.dst)} is a service address on kube-ipvs0 of ${place(ns)}, and its virtual servers were not captured (ipvsadm -Sn)`;
   return { kind: 'refused', outcome: 'cannot-tell', why };
 }
+
+/** Chains of nft for bridged frames are named, not followed: they may drop any of them. */
+export function bridgeRules(ns: Namespace, bridge: string, router: Router): Refusal | undefined {
+  const chains = (ns.foreignChains ?? []).filter((c) => c.family === 'bridge');
+  const [first] = chains;
+  if (!first) return undefined;
+  const names = chains.map((c) => `nft ${c.name}`).join(', ');
+  if (router.decide(`bridge:${place(ns)}`, `${names} let frames on ${bridge} of ${place(ns)} pass (chains of the bridge family are not followed)`))
+    return undefined;
+  const why = `${names} on ${place(ns)} may drop frames that ${bridge} passes on, and chains of the bridge family are not followed`;
+  return { kind: 'refused', outcome: 'cannot-tell', why, at: first.at };
+}

@@ -40,6 +40,7 @@ export type Datatype =
   | 'hour'
   | 'igmp_type'
   | 'arp_op'
+  | 'dccp_pkttype'
   | 'verdict';
 
 /** A table without a prototype. */
@@ -166,6 +167,7 @@ const NAMES: Readonly<Partial<Record<Datatype, Readonly<Record<string, number>>>
     'leave-group': 0x17,
   }),
   arp_op: names({ request: 1, reply: 2, rrequest: 3, rreply: 4, inrequest: 8, inreply: 9, nak: 10 }),
+  dccp_pkttype: names({ request: 0, response: 1, data: 2, ack: 3, dataack: 4, closereq: 5, close: 6, reset: 7, sync: 8, syncack: 9 }),
   uid: names({ root: 0 }),
   gid: names({ root: 0 }),
 };
@@ -239,6 +241,8 @@ export function widthOf(type: Datatype): number {
       return 8;
     case 'dscp':
       return 6;
+    case 'dccp_pkttype':
+      return 4;
     case 'ecn':
       return 2;
     case 'ifname':

@@ -100,7 +100,7 @@ export const HEADERS: Readonly<Record<string, Header>> = Object.assign(Object.cr
   udp: transport(UDP, { ...PORTS, length: [32, 16], checksum: [48, 16] }),
   udplite: transport(UDPLITE, { ...PORTS, cscov: [32, 16], csumcov: [32, 16], checksum: [48, 16] }),
   sctp: transport(SCTP, { ...PORTS, vtag: [32, 32], checksum: [64, 32] }),
-  dccp: transport(DCCP, { ...PORTS, type: [67, 4] }),
+  dccp: transport(DCCP, { ...PORTS, type: [67, 4, 'dccp_pkttype'] }),
   th: header('transport', undefined, { sport: [0, 16, 'inet_service'], dport: [16, 16, 'inet_service'] }),
   icmp: transport(
     ICMP,

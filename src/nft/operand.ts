@@ -178,6 +178,7 @@ export function lowerOperand(e: ExprSyntax, context: Context, wanted: Datatype =
     }
     case 'exthdr':
     case 'option':
+      return plain(hidden(text, 'what stands in its options and extension headers is not given'));
     case 'osf':
     case 'socket':
     case 'ipsec':

@@ -49,7 +49,7 @@ export function lowerMatch(m: Match, context: Context): Pred[] {
   return [...guards, spelled(oneOf(operand, wide, op === '!='))];
 }
 
-const IPV6_HEADERS: Readonly<Record<string, number>> = { hbh: 0, rt: 43, frag: 44, ah: 51, dst: 60, mh: 135 };
+const IPV6_HEADERS: Readonly<Record<string, number>> = { hbh: 0, rt: 43, rt0: 43, rt2: 43, srh: 43, frag: 44, ah: 51, dst: 60, mh: 135 };
 
 /** What is asked of options and extension headers: nft_exthdr.c. Where none can be, `missing` holds, and what would stand in one has no value. */
 function lowerHeaderTest({ left, right, op }: Match, text: string, context: Context): Pred[] | undefined {

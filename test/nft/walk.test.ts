@@ -1,6 +1,9 @@
 // Questions to one host whose rules are nft's: what decides, in which order, and what is said of rules that nobody understands.
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { answerText, ask, isMisunderstood, readBundle, trace, worldOf, type Answer } from '../../src/index.ts';
+import { load } from '../../src/cli/load.ts';
+import { answerText, ask, isMisunderstood, readBundle, trace, worldOf, type Answer, type World } from '../../src/index.ts';
+import { formatAddr } from '../../src/net/addr.ts';
 
 const HOST = {
   'ip-addr.txt':
@@ -153,5 +156,23 @@ describe('what a listing leaves out', () => {
   it('which matters only where the chain has rules', () => {
     const a = answer({ 'nft.json': ingress() }, '10.0.0.9', '198.51.100.1:80');
     expect(a.unknowns.filter((u) => u.includes('hangs on'))).toEqual([]);
+  });
+});
+
+describe('chains that are not followed', () => {
+  it('of the bridge family show in answers about frames that a bridge passes on, and in no others', async () => {
+    const { world } = await load(join(import.meta.dirname, '../../scenarios/bridge-nf-off'));
+    const chains = [{ name: 'bridge filter forward', family: 'bridge', hook: 'forward', at: { file: 'nft.txt', line: 3 } }];
+    const bridged = { ...world, namespaces: world.namespaces.map((n) => (n.name === '' ? { ...n, tables: n.tables, foreignChains: chains } : n)) };
+    const verdict = (w: World, from: string, to: string): string => {
+      const asked = ask(w, { from, to });
+      if (isMisunderstood(asked)) throw new Error(asked.error);
+      const a = trace(w, asked);
+      return `${a.verdict} ${a.courses.map((c) => c.trace.outcome.why).join()}`;
+    };
+    const [one, other] = world.namespaces.filter((n) => n.name !== '');
+    const to = `${formatAddr(other!.addresses.find((x) => x.device !== 'lo')!.addr)}:80`;
+    expect(verdict(world, `${one!.node}/${one!.name}`, to)).toMatch(/^(?:yes|no)/);
+    expect(verdict(bridged, `${one!.node}/${one!.name}`, to)).toMatch(/^cannot-tell .*nft bridge filter forward/);
   });
 });
