@@ -188,6 +188,25 @@ describeNft('fib', ({ runs }) => {
     { base: 'filter prerouting 0', extra: ROUTES },
   );
   runs(
+    'the way back of a forwarded packet begins at the device that it leaves by',
+    ['fib saddr . iif oif missing', 'fib saddr oif missing', 'fib saddr oifname "eth0"'],
+    [
+      [{ ...FROM_OUTSIDE, src: '7.7.7.7' }, [1, 3]],
+      [FROM_OUTSIDE, [3]],
+    ],
+    {
+      extra: {
+        ip: [
+          'rule add iif lo lookup 102',
+          'route add 7.0.0.0/8 dev eth0 table 102',
+          'route del default',
+          'route add 8.0.0.0/8 dev eth0',
+          'route add 7.7.7.7/32 dev eth1',
+        ],
+      },
+    },
+  );
+  runs(
     'the way on',
     [
       'fib daddr oifname "cali1"',

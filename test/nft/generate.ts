@@ -52,6 +52,7 @@ function agree(rule: string): boolean {
   const portless = /l4proto (?:!= )?(?:gre|icmp|ipv6-icmp)\b/.test(rule) && /\bth /.test(rule);
   const once = (word: RegExp): boolean => (rule.match(word)?.length ?? 0) < 2;
   return (
+    !portless &&
     !named4 &&
     !named6 &&
     named.size < 2 &&

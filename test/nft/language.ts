@@ -537,7 +537,8 @@ export const STATEMENTS: readonly StatementEntry[] = [
     // what the host makes in answer would come by there too
     hooks: ['prerouting'],
     last: false,
-    text: (d, at) => (at.early ? d.pick([`${ip(at)} daddr set ${inner(d, at)}`, `tcp dport set ${port(d)}`, `udp dport set ${port(d)}`]) : undefined),
+    text: (d, at) =>
+      at.early ? d.pick([`iifname != "lo" ${ip(at)} daddr set ${inner(d, at)}`, `tcp dport set ${port(d)}`, `udp dport set ${port(d)}`]) : undefined,
   },
   {
     weight: 8,

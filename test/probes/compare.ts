@@ -279,7 +279,9 @@ export function judge(world: World, shot: Shot, sighting: Sighting): Comparison 
   // of lost replies one course may stand for packets that left by several interfaces
   const tells = ({ trace: t }: { readonly trace: Trace }): boolean =>
     fateOf(t) === kernel.fate || (t.outcome.kind === 'reply-lost' && kernel.fate !== 'gone');
-  const answered = at >= 0 && trace(world, asked).courses.some(tells);
+  const answer = trace(world, asked);
+  // where there are more courses than it follows it says so
+  const answered = at >= 0 && (answer.bounded || answer.courses.some(tells));
   return { shot, kernel, courses, traces, ...(answered && { taken: traces[at]! }) };
 }
 

@@ -1,6 +1,7 @@
 // The machine: random cases played on the kernel and asked of netwhy, many a second, the same ones from the same seed.
 import { readConntrack } from '../../src/capture/conntrack.ts';
 import type { World } from '../../src/model/host.ts';
+import type { Step } from '../../src/model/trace.ts';
 import { judge, NFT_JSON, NFT_WORDS, worldOf, type Comparison } from './compare.ts';
 import { Dice } from './dice.ts';
 import { makeGround, makeRuleset, makeShot, shotToSix, toSix, type Ground } from './generate.ts';
@@ -208,8 +209,21 @@ export function subjectsOf({ seen }: Played, all: readonly Comparison[]): string
       ...(line === '' ? [] : ['captured connections']),
       ...(/ mark=[1-9]/.test(line) ? ['with a mark'] : []),
       ...(/ zone(?:-orig|-reply)?=[1-9]/.test(line) ? ['in a zone'] : []),
+      ...new Set(steps.flatMap(saysOfNft)),
     ];
   });
+}
+
+/** What a rule of a table that nft alone knows did, or asked. */
+function saysOfNft(s: Step): string[] {
+  if (s.step !== 'rule' || s.truth === false || !s.table.includes(' ')) return [];
+  const kinds = s.ended ? ['half of a rule'] : s.then.map((x) => (x.kind === 'translate' ? 'map of addresses' : x.kind));
+  const asked = [
+    ...(/ @s\d/.test(s.text) ? ['named set'] : []),
+    ...(/ \{/.test(s.text) ? ['set in a rule'] : []),
+    ...(/ \. /.test(s.text) ? ['concatenation'] : []),
+  ];
+  return [...kinds, ...asked].map((k) => `nft ${k}`);
 }
 
 function aboutOf({ src, dst, sport, dport, id }: Shot): string {
