@@ -60,8 +60,10 @@ function meet(map: SetReference, key: readonly Operand[], text: string, { rule, 
   if (found.kind === 'found') return gated(found.element, found.element.gate, rule, chain, v) ? found.element : 'none';
   if (found.kind === 'missing' || found.kind === 'none') return found.kind;
   const name = `${chain.name} ${rule.number}`;
+  // what could not be read of a set may be the element that is asked for
+  const isUnread = found.readings.every((r) => r.kind === 'known');
   const options = candidates(found);
-  if (options.length > MOST || !found.set) return 'lost';
+  if (isUnread || options.length > MOST || !found.set) return 'lost';
   const said = key.map((k) => k.text).join(' . ');
   const all = options.map(({ element, probability }): Option<NftElement | 'missing'> => ({
     value: element ?? 'missing',

@@ -173,7 +173,7 @@ export function lookUp(set: SetReference, key: readonly Operand[], s: Sight, cho
   const values = readings.map((r) => (r as Reading & { kind: 'known' }).value);
   if (!live) return { kind: 'open', why: `the set ${typeof set === 'string' ? set : ''} was not captured`, readings, set: undefined };
   const element = live.find(values);
-  if (element) return { kind: 'found', element, values };
+  if (element && (element.key || live.captured.incomplete === undefined)) return { kind: 'found', element, values };
   return live.captured.incomplete === undefined ? { kind: 'missing', values } : { kind: 'open', why: live.captured.incomplete, readings, set: live };
 }
 

@@ -159,6 +159,19 @@ describe('what a listing leaves out', () => {
   });
 });
 
+describe('a map of which not all is understood', () => {
+  const table = (elements: string, rule: string): string =>
+    `table ip t {\n\tmap m {\n\t\ttype ipv4_addr : verdict\n\t\telements = { ${elements} }\n\t}\n\n\tchain f {\n\t\ttype filter hook forward priority filter; policy accept;\n\t\t${rule}\n\t}\n}\n`;
+  const verdict = (elements: string): string => answer({ 'nft.txt': table(elements, 'ip daddr vmap @m') }, '10.0.0.9', '198.51.100.1:80').verdict;
+
+  it('decides where the element that was read is met, and nobody can tell where it is missed', () => {
+    expect(verdict('198.51.100.1 : drop, nobody.example : accept')).toBe('no');
+    expect(verdict('203.0.113.1 : accept, nobody.example : drop')).toBe('cannot-tell');
+    expect(verdict('* : accept, nobody.example : drop')).toBe('cannot-tell');
+    expect(verdict('203.0.113.1 : drop')).toBe('yes');
+  });
+});
+
 describe('chains that are not followed', () => {
   it('of the bridge family show in answers about frames that a bridge passes on, and in no others', async () => {
     const { world } = await load(join(import.meta.dirname, '../../scenarios/bridge-nf-off'));
