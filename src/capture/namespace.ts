@@ -345,8 +345,11 @@ export function readNamespace(files: readonly CaptureFile[], node: string, name:
   for (const file of listings) {
     // a listing without tables of a family tells nothing of what iptables-legacy may hold there, unless it is all there is
     const families = new Set([...file.text.matchAll(/^\s*table (ip6?|inet) |"table": *\{"family": *"(ip6?|inet)"/gm)].map((m) => m[1] ?? m[2]));
-    if (families.has('ip') || families.has('inet') || rules.length === 0) r.claim(file, 'rules4');
-    if (families.has('ip6') || families.has('inet') || rules.length === 0) r.claim(file, 'rules6');
+    const isAll = rules.length === 0;
+    // a set by itself says nothing about rules
+    if (families.size > 0 && !/\bchain\b/.test(file.text)) continue;
+    if (families.has('ip') || families.has('inet') || isAll) r.claim(file, 'rules4');
+    if (families.has('ip6') || families.has('inet') || isAll) r.claim(file, 'rules6');
   }
   r.readSets();
   r.readLinks();

@@ -73,7 +73,7 @@ const SIGNS: readonly (readonly [FileKind, RegExp])[] = [
   ['iptables-list', /^(?:\[\d+:\d+\] )?-A \S+ /],
   ['ipset-save', /^(?:create|-N) \S+ (?:(?:hash|bitmap|list):|\w+(?:hash|map)\b)|^add \S+ \S+/],
   ['ipset-list', /^ipset v[\d.]+: |^Name:\s*\S+\s*$|^Type:\s*(?:hash|bitmap|list)\s*:/],
-  ['nft', /^table (?:ip|ip6|inet|bridge|arp|netdev) \S+ \{/],
+  ['nft', /^\s*(?:add )?table (?:(?:ip|ip6|inet|bridge|arp|netdev) )?\S+ \{/],
   ['bridge', /^\d+: \S+: <[A-Z,_0-9-]*> mtu \d+ master \S+ state \w+ priority|^(?:[0-9a-f]{2}:){5}[0-9a-f]{2} dev /],
   ['link', /^\d+: \S+: <[A-Z,_0-9-]*> .*\bmtu \d+/],
   ['addr', /^\d+: \S+\s+inet6? /],

@@ -62,6 +62,10 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
     const rule = chain.rules[next];
     if (!rule) {
       skipped.flush();
+      if (chain.incomplete !== undefined) {
+        const lost = unknownEnd(chain, chain.incomplete, v);
+        if (lost) return lost;
+      }
       const caller = stack.pop();
       if (!caller) return policy(table, base, v);
       leaveFrame();
@@ -71,7 +75,9 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
     }
     next++;
     const supposed = new Map<Pred, boolean>();
-    const truth = settle(rule.match, rule, chain, v, supposed);
+    // what only counts or logs may be met or not: nothing hangs on it
+    const onlyTells = !v.all && rule.then.every((s) => s.kind === 'note');
+    const truth = onlyTells ? glance(rule.match, v.sight(supposed)) : settle(rule.match, rule, chain, v, supposed);
     if (!truth.matched) {
       skipped.add(chain, rule, supposed);
       askedSets(rule, v, supposed);
@@ -285,6 +291,11 @@ function policy(table: Table, base: Chain, v: Visitor): ChainVerdict {
   return { kind: 'drop', why: `the policy of ${called(table)} ${base.name} is DROP and no rule accepted it`, at: base.at };
 }
 
+function glance(pred: Pred, sight: Sight): { matched: boolean; forked: boolean } {
+  const truth = evaluate(pred, sight);
+  return { matched: truth !== false, forked: truth === 'unknown' };
+}
+
 /** Decides a condition of a rule, forking the walk at every part that cannot be decided. */
 export function settle(pred: Pred, rule: Rule, chain: Chain, v: Visitor, supposed: Map<Pred, boolean>): { matched: boolean; forked: boolean } {
   for (;;) {
@@ -334,6 +345,16 @@ export function unknownEffect(as: string, why: string, rule: Rule, v: Visitor): 
     { value: false, what: `'${as}' (${why}) decides about the packet`, at: rule.at },
   ]);
   return goesOn ? undefined : { kind: 'cannot-tell', why: `'${as}' decides, and ${why}: ${rule.text}`, at: rule.at };
+}
+
+/** A chain whose end was not captured: either nothing more is there that matters, or nobody can tell. */
+function unknownEnd(chain: Chain, why: string, v: Visitor): ChainVerdict | undefined {
+  const what = `the chain ${chain.name} has no further rules for the packet (${why})`;
+  const goesOn = v.choices.choose(`end:${chain.at.file}:${chain.at.line}`, [
+    { value: true, what, at: chain.at },
+    { value: false, what: `${NOT}${what}`, at: chain.at },
+  ]);
+  return goesOn ? undefined : { kind: 'cannot-tell', why: `the chain ${chain.name} was not captured to its end: ${why}`, at: chain.at };
 }
 
 /** Rules that did not match, told as a count; those that just missed are told one by one. */

@@ -7,8 +7,9 @@ import type { Chain, NatRange, Pred, Rule, Statement } from '../model/ruleset.ts
 import type { Reason } from '../model/trace.ts';
 import { settle, unknownEffect, type Visitor } from './chain.ts';
 import { NOT, type Option } from './choice.ts';
-import { candidates, lookUp, readOperand, sayMissing, sayValue, type Reading } from './operand.ts';
-import { explain } from './pred.ts';
+import { candidates, lookUp, readOperand, sayMissing, sayValue, type Candidate, type Reading } from './operand.ts';
+import { explain, impliedName } from './pred.ts';
+import type { DeviceField } from './sight.ts';
 
 type Nft = Extract<Statement, { kind: 'if' | 'vmap' | 'assign' | 'translate' | 'element' }>;
 
@@ -62,7 +63,7 @@ function meet(map: SetReference, key: readonly Operand[], text: string, { rule, 
   const name = `${chain.name} ${rule.number}`;
   // what could not be read of a set may be the element that is asked for
   const isUnread = found.readings.every((r) => r.kind === 'known');
-  const options = candidates(found);
+  const options = possible(candidates(found), found.readings, key, v);
   if (isUnread || options.length > MOST || !found.set) return 'lost';
   const said = key.map((k) => k.text).join(' . ');
   const all = options.map(({ element, probability }): Option<NftElement | 'missing'> => ({
@@ -73,8 +74,51 @@ function meet(map: SetReference, key: readonly Operand[], text: string, { rule, 
   }));
   const hidden = found.readings.flatMap((r) => (r.kind === 'open' && r.key !== undefined ? [r.key] : []));
   const picked = v.choices.choose(hidden.length > 0 ? `${hidden.join(',')}:${text}` : undefined, all);
+  supposeDevice(picked, options, found.readings, key, v);
   if (picked === 'missing') return picked;
   return gated(picked, picked.gate, rule, chain, v) ? picked : 'none';
+}
+
+/** A device that nobody knows, as a component of a key: which, and how iptables writes an element's name there. */
+function unknownDevice(
+  readings: readonly Reading[],
+  key: readonly Operand[],
+): { readonly field: DeviceField; readonly globOf: (e: NftElement | undefined) => string | undefined } | undefined {
+  const at = key.findIndex((k, i) => k.kind === 'device' && readings[i]!.kind === 'open');
+  const op = key[at];
+  if (op?.kind !== 'device') return undefined;
+  return { field: op.field, globOf: (e) => (e?.key ? String(e.key[at]![0]).replace(/\*$/, '+') : undefined) };
+}
+
+/** Candidates that do not contradict what was supposed of the device before. */
+function possible(options: readonly Candidate[], readings: readonly Reading[], key: readonly Operand[], v: Visitor): readonly Candidate[] {
+  const device = unknownDevice(readings, key);
+  if (!device) return options;
+  const supposed = v.sight(new Map()).supposedNames(device.field);
+  const implied = options.map((o) => {
+    const glob = device.globOf(o.element);
+    return glob === undefined ? 'unknown' : impliedName(glob, supposed);
+  });
+  return implied.includes(true) && key.length === 1 ? options.filter((_, i) => implied[i] === true) : options.filter((_, i) => implied[i] !== false);
+}
+
+/** What was chosen says which device it is, or which it is not. */
+function supposeDevice(
+  picked: NftElement | 'missing',
+  options: readonly Candidate[],
+  readings: readonly Reading[],
+  key: readonly Operand[],
+  v: Visitor,
+): void {
+  const device = unknownDevice(readings, key);
+  if (!device) return;
+  const glob = device.globOf(picked === 'missing' ? undefined : picked);
+  if (glob !== undefined) v.supposeName(device.field, glob, true);
+  else if (key.length === 1)
+    for (const { element } of options) {
+      const other = device.globOf(element);
+      if (other !== undefined) v.supposeName(device.field, other, false);
+    }
 }
 
 /** More ways than this are not followed. */

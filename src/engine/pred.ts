@@ -300,7 +300,7 @@ function globHas(glob: string, name: string): boolean {
 }
 
 /** What follows for `glob` from what an unknown device was already supposed to be, or not to be. */
-function impliedName(glob: string, supposed: readonly SupposedName[]): Truth {
+export function impliedName(glob: string, supposed: readonly SupposedName[]): Truth {
   const stem = glob.replace(/\+$/, '');
   for (const { glob: other, matches } of supposed) {
     const otherStem = other.replace(/\+$/, '');

@@ -299,6 +299,8 @@ export interface Chain {
     readonly devices?: readonly string[];
   };
   readonly counters?: Counters;
+  /** Why rules may be missing at its end. */
+  readonly incomplete?: string;
 }
 
 /** route: the packet is routed again when the chain has changed what routing looks at. */

@@ -81,6 +81,8 @@ interface OpenTable {
   readonly objects: ObjectSyntax[];
 }
 
+const CUT_OFF = 'the JSON ends before its end';
+
 class Reader {
   private readonly report = new Report();
   private readonly tables = new Map<string, OpenTable>();
@@ -103,10 +105,17 @@ class Reader {
     const tables = [...this.tables.values()].map(({ syntax, sets, chains, objects }) => ({
       ...syntax,
       sets: [...sets.values()].map((s) => ({ ...s.syntax, elements: s.elements })),
-      chains: [...chains.values()].map((c) => ({ ...c.syntax, rules: c.rules })),
+      chains: [...chains.values()].map((c) => ({ ...c.syntax, rules: c.rules, ...(this.mayLack(chains, c) && { incomplete: CUT_OFF }) })),
       objects,
     }));
     return { tables, findings: this.report.findings, ...(this.version !== undefined && { version: this.version }) };
+  }
+
+  /** Whether rules of a chain may have been lost with the end of the JSON: nft lists a table's rules chain by chain, behind all chains. */
+  private mayLack(chains: ReadonlyMap<string, OpenChain>, chain: OpenChain): boolean {
+    if (!this.report.findings.some((f) => f.code === 'truncated') || chains !== [...this.tables.values()].at(-1)?.chains) return false;
+    const all = [...chains.values()];
+    return all.indexOf(chain) >= all.findLastIndex((c) => c.rules.length > 0);
   }
 
   /** Cuts the items out by their braces, each of them one step inside `{"nftables": [`. */

@@ -124,6 +124,7 @@ class TableLowerer {
       name: c.name,
       rules: c.rules.map((r, i) => this.#lower(r, c.name, i + 1)),
       at: c.at,
+      ...(c.incomplete !== undefined && { incomplete: c.incomplete }),
       ...(c.base &&
         hook &&
         !isDormant && {

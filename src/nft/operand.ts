@@ -132,6 +132,7 @@ export function lowerOperand(e: ExprSyntax, context: Context, wanted: Datatype =
       return plain(hidden(text, META_TYPES[e.key] ? 'not given in the question' : `meta ${e.key} is not modelled`));
     }
     case 'ct': {
+      if (e.key === 'l3proto') return plain({ kind: 'field', field: 'nfproto', text }, [TRACKED]);
       const known = e.direction === undefined ? CT[e.key] : undefined;
       if (known) return plain({ kind: 'field', field: known[0], text });
       const field = tupleField(e.key, e.direction);
@@ -155,7 +156,7 @@ export function lowerOperand(e: ExprSyntax, context: Context, wanted: Datatype =
     case 'numgen':
       return plain({ kind: 'drawn', mod: e.mod, offset: e.offset, by: e.mode, text });
     case 'hash':
-      return plain({ kind: 'drawn', mod: e.mod, offset: e.offset, by: 'hash', text });
+      return plain({ kind: 'drawn', mod: e.mod, offset: e.offset, by: 'hash', text }, e.of ? lowerKey(e.of, context).flatMap((k) => k.guards) : []);
     case 'binary': {
       const left = lowerOperand(e.left, context, wanted);
       const right = lowerOperand(e.right, context, left.type);

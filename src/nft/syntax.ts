@@ -52,6 +52,8 @@ export interface ChainSyntax {
   };
   readonly comment?: string;
   readonly rules: readonly RuleSyntax[];
+  /** Why rules may be missing at its end. */
+  readonly incomplete?: string;
   readonly at: Span;
 }
 

@@ -3,6 +3,7 @@ import { Report } from '../iptables-parser/report.ts';
 import { type Reading, beginsBlock, lineAt, skipBlock, truncated, unclosed } from './damage.ts';
 import { hookPriority } from './priority.ts';
 import { hiddenRule, readRule } from './rule.ts';
+import { expandScript } from './script.ts';
 import { readSetBody } from './setblock.ts';
 import type { ChainSyntax, NftFamily, ObjectSyntax, RulesetSyntax, SetSyntax, TableSyntax } from './syntax.ts';
 import { readNumber } from './value.ts';
@@ -12,8 +13,9 @@ const FAMILIES: ReadonlySet<string> = new Set(['ip', 'ip6', 'inet', 'arp', 'brid
 
 /** Reads a listing. What is not understood becomes a finding, and reading goes on behind it. */
 export function readNftText(text: string, file: string): RulesetSyntax {
-  const w = new Words(text.includes('\r') ? text.replaceAll('\r', '') : text);
-  const r: Reading = { w, file, report: new Report() };
+  const report = new Report();
+  const w = new Words(expandScript(text.includes('\r') ? text.replaceAll('\r', '') : text, file, report));
+  const r: Reading = { w, file, report };
   const tables: TableSyntax[] = [];
   for (w.skipLines(); w.kind !== 'end'; w.skipLines()) {
     w.failure = undefined;
@@ -52,6 +54,8 @@ function readOpening(w: Words): { handle?: number } {
   const handle = /handle (\d+)/.exec(remark)?.[1];
   return handle === undefined ? {} : { handle: Number(handle) };
 }
+
+const CUT_OFF = 'the listing ends within it';
 
 type Draft<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -166,10 +170,12 @@ function readChain(r: Reading, family: NftFamily): ChainSyntax {
     if (w.take('}')) return chain;
     if (w.kind === 'end') {
       truncated(r, `chain ${name}`);
+      chain.incomplete = CUT_OFF;
       return chain;
     }
     if (beginsBlock(w)) {
       unclosed(r, `chain ${name}`);
+      chain.incomplete = CUT_OFF;
       return chain;
     }
     if (w.at(';')) w.step();

@@ -187,6 +187,10 @@ export function decisive(c: Course): string[] {
     lines.push(
       `${ended === c.trace ? '' : 'reply: '}${ended.outcome.why.includes(location(at)) ? '' : `${location(at)}: `}${ruleText(ended, at) ?? ended.outcome.why}`,
     );
+  // what the deciding rule saw in other captured lines: a set's member, a route
+  const ruling = ended.hops.flatMap((h) => h.steps).find((s) => s.step === 'rule' && s.at.file === at?.file && s.at.line === at.line);
+  if (ruling?.step === 'rule')
+    for (const c of conditions(ruling.reason)) if (c.truth === 'yes' && c.at !== '') lines.push(`'${c.text}' holds: ${c.saw} (${c.at})`);
   return [...new Set(lines)];
 }
 

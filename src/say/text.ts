@@ -363,7 +363,7 @@ function tableRows(block: readonly TableStep[], wide: boolean): Omit<Row, 'where
 
 /** Jumps, and marks that change nothing, are steps on the way rather than events. */
 function hasEffect(s: Extract<Step, { step: 'rule' }>): boolean {
-  if (s.truth === 'unknown') return true;
+  if (s.truth === 'unknown' && s.then.some((x) => x.kind !== 'note')) return true;
   return (
     s.then.some((x) => x.kind !== 'jump' && x.kind !== 'goto' && x.kind !== 'note' && !(x.kind === 'verdict' && x.verdict === 'return')) &&
     !/^(ct)?mark (\S+) -> \2$/.test(s.did ?? '')

@@ -34,7 +34,7 @@ function observed(expected: Expect, { fate, outcome, reply, translated, seen }: 
 
 /** The engine's courses of a question. */
 function walk(world: World, question: Question): readonly Trace[] {
-  return walkQuestion(world, question).traces;
+  return walkQuestion(world, question, { all: true }).traces;
 }
 
 interface Course {
