@@ -146,7 +146,7 @@ function sameRules(course: Told, kernel: Told, { some, nat }: Ties): boolean {
   return order(course) === order(kernel) || (some && kernel.fate === 'gone');
 }
 
-const PRIORITIES: Readonly<Record<string, number>> = { raw: -300, mangle: -150, filter: 0, security: 50 };
+const PRIORITIES: Readonly<Record<string, number>> = { raw: -300, mangle: -150, filter: 0, security: 50, 'nft security': 150 };
 
 /** Base chains of different tables that have a priority in common: which was made last decides, and no dump tells it. */
 function tiesOf({ namespaces }: World): Ties {
@@ -158,7 +158,11 @@ function tiesOf({ namespaces }: World): Ties {
       for (const { base } of Object.values(table.chains)) {
         if (!base) continue;
         const isNat = base.type === 'nat' || (base.type === undefined && table.name === 'nat');
-        const usual = isNat ? (base.hook === 'PREROUTING' || base.hook === 'OUTPUT' ? -100 : 100) : PRIORITIES[table.name];
+        const usual = isNat
+          ? base.hook === 'PREROUTING' || base.hook === 'OUTPUT'
+            ? -100
+            : 100
+          : (PRIORITIES[`${table.backend} ${table.name}`] ?? PRIORITIES[table.name]);
         const place = `${table.family} ${base.hook} ${isNat ? 'nat' : ''} ${base.priority ?? usual}`;
         const other = seen.get(place) ?? table;
         seen.set(place, table);
