@@ -8,7 +8,7 @@ import { HOOKS, makeMatch, makeSet, makeStatement, type ChainKind, type Hook, ty
 
 /** Priorities at which nothing of the kernel's, or of iptables', stands. */
 const FREE: Readonly<Record<ChainKind, readonly number[]>> = {
-  filter: [-450, -350, -299, -250, -201, -199, -175, -149, -101, -99, -10, -1, 1, 10, 49, 75, 99, 101, 150, 225, 400],
+  filter: [-450, -350, -299, -250, -201, -199, -175, -149, -101, -99, -10, -1, 1, 10, 49, 75, 99, 101, 140, 225, 400],
   nat: [-190, -150, -101, -100, -99, -50, 0, 50, 99, 100, 101, 300],
   route: [-350, -250, -190, -149, -99, 1, 60],
 };

@@ -422,7 +422,7 @@ export const STATEMENTS: readonly StatementEntry[] = [
   {
     weight: 5,
     kinds: ['filter'],
-    hooks: ['input', 'forward', 'output'],
+    hooks: ['input', 'forward'],
     last: true,
     text: (d, at) =>
       at.inet
@@ -431,8 +431,16 @@ export const STATEMENTS: readonly StatementEntry[] = [
           ? `reject with icmpv6 type ${d.pick(REJECTS6)}`
           : `reject with icmp type ${d.pick(REJECTS)}`,
   },
-  { weight: 2, kinds: ['filter'], hooks: ['input', 'forward', 'output'], last: true, text: () => 'reject' },
-  { weight: 2, kinds: ['filter'], hooks: ['input', 'forward', 'output'], last: true, text: () => 'meta l4proto tcp reject with tcp reset' },
+  { weight: 2, kinds: ['filter'], hooks: ['input', 'forward'], last: true, text: () => 'reject' },
+  { weight: 2, kinds: ['filter'], hooks: ['input', 'forward'], last: true, text: () => 'meta l4proto tcp reject with tcp reset' },
+  // what the kernel answers by itself has no socket: answers to answers are not compared
+  {
+    weight: 4,
+    kinds: ['filter'],
+    hooks: ['output'],
+    last: true,
+    text: (d) => `meta skuid 0-2000 ${d.pick(['reject', 'meta l4proto tcp reject with tcp reset'])}`,
+  },
   // translations
   { weight: 25, kinds: ['nat'], hooks: DEST, last: true, text: (d, at) => `dnat${to(at)} to ${inner(d, at)}` },
   {

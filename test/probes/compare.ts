@@ -5,7 +5,7 @@ import { readBundle } from '../../src/capture/bundle.ts';
 import { walkQuestion } from '../../src/engine/network.ts';
 import type { World } from '../../src/model/host.ts';
 import type { Packet } from '../../src/model/packet.ts';
-import type { Table } from '../../src/model/ruleset.ts';
+import type { Rule, Table } from '../../src/model/ruleset.ts';
 import type { Trace } from '../../src/model/trace.ts';
 import { formatAddr, isError, parseAddr } from '../../src/net/addr.ts';
 import { hasPorts, parseProtocol } from '../../src/net/proto.ts';
@@ -146,7 +146,7 @@ function sameRules(course: Told, kernel: Told, { some, nat }: Ties): boolean {
   return order(course) === order(kernel) || (some && kernel.fate === 'gone');
 }
 
-const PRIORITIES: Readonly<Record<string, number>> = { raw: -300, mangle: -150, filter: 0, security: 50 };
+const PRIORITIES: Readonly<Record<string, number>> = { raw: -300, mangle: -150, filter: 0, security: 50, 'nft security': 150 };
 
 /** Base chains of different tables that have a priority in common: which was made last decides, and no dump tells it. */
 function tiesOf({ namespaces }: World): Ties {
@@ -158,7 +158,11 @@ function tiesOf({ namespaces }: World): Ties {
       for (const { base } of Object.values(table.chains)) {
         if (!base) continue;
         const isNat = base.type === 'nat' || (base.type === undefined && table.name === 'nat');
-        const usual = isNat ? (base.hook === 'PREROUTING' || base.hook === 'OUTPUT' ? -100 : 100) : PRIORITIES[table.name];
+        const usual = isNat
+          ? base.hook === 'PREROUTING' || base.hook === 'OUTPUT'
+            ? -100
+            : 100
+          : (PRIORITIES[`${table.backend} ${table.name}`] ?? PRIORITIES[table.name]);
         const place = `${table.family} ${base.hook} ${isNat ? 'nat' : ''} ${base.priority ?? usual}`;
         const other = seen.get(place) ?? table;
         seen.set(place, table);
@@ -258,6 +262,12 @@ export function filesBefore(files: Readonly<Record<string, string>>, s: Sighting
   return { ...files, ...saved, ...Object.fromEntries(Object.entries(now).flatMap(([name, text]) => (text === undefined ? [] : [[name, text]]))) };
 }
 
+/** Reports whether rules write into headers without a connection: an answer then quotes what its sender does not know. */
+function isRewritten({ namespaces }: World): boolean {
+  const writes = (r: Rule): boolean => r.then.some((s) => s.kind === 'assign' && /^(?:src|dst|sport|dport)$/.test(s.to));
+  return namespaces.some((ns) => ns.tables.some((t) => Object.values(t.chains).some((c) => c.rules.some(writes))));
+}
+
 /** Asks netwhy for the packet that the kernel was seen to handle. */
 export function judge(world: World, shot: Shot, sighting: Sighting): Comparison {
   const asked = question(world, shot, sighting.first?.length);
@@ -265,7 +275,7 @@ export function judge(world: World, shot: Shot, sighting: Sighting): Comparison 
   const kernel = seen(sighting);
   const courses = traces.map((t) => told(world, shot, t));
   const ties = tiesOf(world);
-  const at = courses.findIndex((c, i) => agrees(c, kernel, traces[i]!.final, ties) && comesHome(traces[i]!.packet, sighting));
+  const at = courses.findIndex((c, i) => agrees(c, kernel, traces[i]!.final, ties) && (isRewritten(world) || comesHome(traces[i]!.packet, sighting)));
   tally.packets++;
   tally.courses += courses.length;
   if (process.env['DBG'])
