@@ -90,7 +90,7 @@ export const constructs: readonly Construct[] = [
   asks('meta random, numgen, jhash, symhash', 'forks', 'Numbers of chance, with their probabilities, or of a hash.', 'they are not known beforehand'),
   asks('meta', 'opaque', 'Any other: cpu, cgroup, priority, device groups, types and kinds, rtclassid, ...', 'they are not modelled'),
   asks(
-    'ct state, ct status, ct mark, ct direction, ct zone, ct saddr, ct daddr, ct proto-src, ct proto-dst, ct protocol',
+    'ct state, ct status, ct mark, ct direction, ct zone, ct saddr, ct daddr, ct proto-src, ct proto-dst, ct protocol, ct l3proto',
     'evaluated',
     'The connection and its addresses of both directions.',
   ),

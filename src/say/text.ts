@@ -86,9 +86,16 @@ function groupByFate(courses: readonly Course[]): Course[][] {
   const groups = new Map<string, Course[]>();
   for (const c of courses) {
     const { outcome, reply, translated } = c.trace;
-    const key = [outcome.kind, place(outcome), outcome.device, reply?.outcome.kind, translated.src !== undefined, translated.dst !== undefined].join(
-      '|',
-    );
+    const key = [
+      outcome.kind,
+      place(outcome),
+      outcome.device,
+      location(outcome.at),
+      reply?.outcome.kind,
+      location(reply?.outcome.at),
+      translated.src !== undefined,
+      translated.dst !== undefined,
+    ].join('|');
     groups.set(key, [...(groups.get(key) ?? []), c]);
   }
   return [...groups.values()];

@@ -125,6 +125,8 @@ describe('the capture script', () => {
     const folder = mkdtempSync(join(tmpdir(), 'netwhy-capture-test-'));
     try {
       const inside = [
+        // named namespaces of the machine are none of this one's
+        '[ ! -d /run/netns ] || mount -t tmpfs none /run/netns',
         'mkdir "$FOLDER/bin" "$FOLDER/out" && hostname pods',
         'unshare --net sleep 60 & pod=$!',
         'unshare --net sleep 60 & docker=$!',

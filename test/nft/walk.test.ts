@@ -172,6 +172,50 @@ describe('a map of which not all is understood', () => {
   });
 });
 
+describe('what people give for a listing', () => {
+  const PACKET = ['10.0.0.9', '198.51.100.1:80'] as const;
+  const begin = 'table inet f {\n\tchain f {\n\t\ttype filter hook forward priority filter; policy drop;\n';
+
+  it('may be a file for nft -f: its definitions are put in, and it is said that it is no listing', () => {
+    const script = `#!/usr/sbin/nft -f\nflush ruleset\ndefine PODS = 10.0.0.0/24\ndefine PORTS = { 80,\n  443 }\n${begin}\t\tip saddr $PODS tcp dport $PORTS accept\n\t\ttcp sport { $PORTS, 8080 } accept\n\t}\n}\n`;
+    const a = answer({ 'nftables.conf': script }, ...PACKET);
+    expect(a.verdict).toBe('yes');
+    const other = answer({ 'nftables.conf': script }, '10.0.0.9', '198.51.100.1:81');
+    expect(fates(other)).toEqual(['dropped as itself']);
+    expect(readBundle([{ path: 'host/nftables.conf', text: script }])).toBeDefined();
+  });
+
+  it('may end in the middle of a chain: what would have come there nobody can tell', () => {
+    const cut = `${begin}\t\ttcp dport 22 accept\n\t\ttcp dport`;
+    const a = answer({ 'nft.txt': cut }, ...PACKET);
+    expect(a.verdict).toBe('cannot-tell');
+    expect(a.unknowns.join()).toContain('the chain f has no further rules for the packet');
+  });
+
+  it('may be a set alone, which says nothing about rules', () => {
+    const a = answer({ 'nft.txt': 'table inet f {\n\tset s {\n\t\ttype ipv4_addr\n\t}\n}\n' }, ...PACKET);
+    expect(a.verdict).toBe('cannot-tell');
+  });
+
+  it('may have many rules that only log at a rate: nothing hangs on them', () => {
+    const logs = Array.from({ length: 30 }, (_, i) => `\t\tlimit rate 5/minute log prefix "${i}"\n`).join('');
+    const a = answer({ 'nft.txt': `${begin}${logs}\t\taccept\n\t}\n}\n` }, ...PACKET);
+    expect(a.courses).toHaveLength(1);
+    expect([a.verdict, a.bounded]).toEqual(['yes', false]);
+  });
+});
+
+describe('a device that nobody knows', () => {
+  it('is one device in a map and in a match', () => {
+    const rules = `table ip f {\n\tchain f {\n\t\ttype filter hook forward priority filter; policy accept;\n\t\tiifname vmap { "eth0" : continue, "pod0" : drop }\n\t\tiifname "pod0" meta mark set 0x1\n\t\tmeta mark 0x1 drop\n\t}\n}\n`;
+    const world = worldOf(readBundle([{ path: 'host/nft.txt', text: rules }]));
+    const asked = ask(world, { from: '10.0.0.9', to: '198.51.100.1:80' });
+    if (isMisunderstood(asked)) throw new Error(asked.error);
+    const marked = trace(world, asked).courses.filter((c) => c.trace.outcome.at?.line === 6);
+    expect(marked).toEqual([]);
+  });
+});
+
 describe('chains that are not followed', () => {
   it('of the bridge family show in answers about frames that a bridge passes on, and in no others', async () => {
     const { world } = await load(join(import.meta.dirname, '../../scenarios/bridge-nf-off'));
