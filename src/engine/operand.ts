@@ -85,8 +85,7 @@ const DRAWN = {
 function readBits(op: Operand & { kind: 'bits' }, s: Sight, chosen: Chosen | undefined): Reading {
   const by = readOperand(op.by, s, chosen);
   const isMask = op.op === '&' && op.of.kind === 'payload' && op.of.base !== 'link' && op.of.length <= 32;
-  const of =
-    isMask && by.kind === 'known' && typeof by.value === 'number' ? readPayload(op.of as Payload, s, by.value) : readOperand(op.of, s, chosen);
+  const of = isMask && by.kind === 'known' && typeof by.value === 'number' ? readPayload(op.of, s, by.value) : readOperand(op.of, s, chosen);
   if (of.kind !== 'known') return of;
   if (by.kind !== 'known') return by;
   if (typeof of.value !== 'number' || typeof by.value !== 'number') {
