@@ -17,7 +17,7 @@ export default defineConfig({
         },
       },
       {
-        // One worker, after everything else: these tests create network namespaces and ask a real kernel.
+        // After everything else: these tests create network namespaces, each its own, and ask a real kernel.
         extends: true,
         test: {
           name: 'kernel',
@@ -25,8 +25,7 @@ export default defineConfig({
           globalSetup: './test/build-first.ts',
           testTimeout: 300_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
-          maxWorkers: 1,
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
       },

@@ -71,6 +71,7 @@ const SIGNS: readonly (readonly [FileKind, RegExp])[] = [
   ['ipvsadm', /^\s+(?:Total )?Total Incoming Outgoing\s+Incoming|^prot port +usecnt name/],
   ['iptables-table', /^Chain \S+ \((?:policy [A-Z]+|\d+ references)/],
   ['iptables-list', /^(?:\[\d+:\d+\] )?-A \S+ /],
+  ['nft', /^(?:add|create|insert) (?:table|chain|rule|set|map|element) /],
   ['ipset-save', /^(?:create|-N) \S+ (?:(?:hash|bitmap|list):|\w+(?:hash|map)\b)|^add \S+ \S+/],
   ['ipset-list', /^ipset v[\d.]+: |^Name:\s*\S+\s*$|^Type:\s*(?:hash|bitmap|list)\s*:/],
   ['nft', /^\s*(?:add )?table (?:(?:ip|ip6|inet|bridge|arp|netdev) )?\S+ \{/],

@@ -174,6 +174,9 @@ export function sayField(field: Field, value: FieldValue, s: Sight, say: Say): v
     case 'nexthdr':
     case 'ctproto':
       return say(formatProtocol(value));
+    case 'nfproto':
+    case 'ethertype':
+      return say(value === 2 || value === 0x0800 ? 'an IPv4 packet' : 'an IPv6 packet');
     case 'mark':
     case 'ctmark':
       return say(formatMark(value));

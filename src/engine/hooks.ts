@@ -20,7 +20,7 @@ import type { Operand } from '../model/operand.ts';
 import type { Chain, ChainType, Hook, Pred, Statement, Table } from '../model/ruleset.ts';
 import { NOT, type Choices } from './choice.ts';
 import { meetForwarded, meetReply, meetRequest, type Handled, type Meeting } from './ipvs.ts';
-import { mayInterfere, type BaseChain } from './interfere.ts';
+import { mayInterfere, mayInterfereWith, type BaseChain } from './interfere.ts';
 import { isSince } from './kernel.ts';
 import { isNat } from './nat.ts';
 import { place } from './routing.ts';
@@ -141,6 +141,7 @@ function inOrder<S extends { readonly priority: number }>(ns: Namespace, stages:
 
 /** Whether `b`, which stands later among the tables, runs before `a`. */
 function runsBefore(ns: Namespace, b: object, a: object, choices: Choices): boolean {
+  if (isChain(a) && 'kind' in b && (b.kind === 'conntrack' || b.kind === 'nat')) return engineFirst(ns, b.kind, a, choices);
   if (!isChain(a) || !isChain(b) || a.table === b.table) return false;
   // nft lists tables as they were made
   if (!mayInterfere(a, b)) return a.table.nft !== undefined && b.table.nft !== undefined;
@@ -150,6 +151,26 @@ function runsBefore(ns: Namespace, b: object, a: object, choices: Choices): bool
     : `of the chains ${titleOf(a)} and ${titleOf(b)} of ${place(ns)}, which have the same priority, ${titleOf(a)} was made last, so it runs first`;
   const id = ({ table, chain }: BaseChain): string => `${table.backend}/${table.nft ?? table.name}${table.nft ? `/${chain.name}` : ''}`;
   return choices.choose(`order:${ns.node}:${ns.name}:${a.table.family}:${id(a)}|${id(b)}`, [
+    { value: false, what, at: a.chain.at },
+    { value: true, what: `${NOT}${what}`, at: a.chain.at },
+  ]);
+}
+
+/** Conntrack and address translation hang at a hook since the first rule, or nat chain, that needed them. */
+function engineFirst(ns: Namespace, engine: 'conntrack' | 'nat', a: BaseChain, choices: Choices): boolean {
+  if (!mayInterfereWith(engine, a)) return false;
+  if (engine === 'nat') {
+    const tables = ns.tables.filter((t) => t.family === a.table.family && Object.values(t.chains).some((c) => c.base && chainType(t, c) === 'nat'));
+    if (tables.length === 0) return false;
+    if (tables.length === 1 && tables[0] === a.table && a.table.nft !== undefined) {
+      // one table lists its chains as they were made
+      const chains = Object.values(a.table.chains);
+      return chains.findIndex((c) => c.base && chainType(a.table, c) === 'nat') > chains.indexOf(a.chain);
+    }
+  }
+  const name = engine === 'nat' ? 'address translation' : 'connection tracking';
+  const what = `of the chain ${titleOf(a)} and ${name} of ${place(ns)}, which have the same priority, the chain was made last, so it runs first`;
+  return choices.choose(`order:${ns.node}:${ns.name}:${a.table.family}:${engine}|${titleOf(a)}`, [
     { value: false, what, at: a.chain.at },
     { value: true, what: `${NOT}${what}`, at: a.chain.at },
   ]);

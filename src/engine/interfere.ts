@@ -26,6 +26,13 @@ export function mayInterfere(a: BaseChain, b: BaseChain): boolean {
   return x.ends.size > 0 && y.ends.size > 0 && (x.ends.has('otherwise') || y.ends.has('otherwise'));
 }
 
+/** Reports whether it may matter that a chain runs before conntrack looks, or before addresses are translated, and not behind it. */
+export function mayInterfereWith(engine: 'conntrack' | 'nat', chain: BaseChain): boolean {
+  const { reads, writes } = effectsOf(chain);
+  if (engine === 'conntrack') return reads.has('ct') || writes.has('ct') || writes.has('header');
+  return reads.has('header') || reads.has('ct') || writes.size > 0;
+}
+
 const known = new WeakMap<Chain, Effects>();
 
 function effectsOf({ table, chain }: BaseChain): Effects {

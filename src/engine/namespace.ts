@@ -24,7 +24,7 @@ import { assign, carryOut, type Effect, type Passing } from './statement.ts';
 import { sightOf } from './sight.ts';
 import { setting } from './sysctl.ts';
 import type { Carried } from './tunnel.ts';
-import { missingRules, missingServers } from './unseen.ts';
+import { missingRules, missingServers, unreadChains } from './unseen.ts';
 import type { UnknownDevices, Walk } from './walk.ts';
 import { bridgeCalls, bridgeKey, isBridge } from './wire.ts';
 import { DEFAULT_ZONE, zoneFor, type AskedZone } from './zone.ts';
@@ -310,7 +310,7 @@ export class Visit implements Visitor, Router {
   /** What ends the packet's way through the hook; where IPVS sends it elsewhere, the rest of its visit. */
   private runHook(hook: Hook): Passage | undefined {
     this.hook = hook;
-    const unseen = hook === 'INPUT' ? missingServers(this.ns, this.packet) : undefined;
+    const unseen = unreadChains(this.ns, hook, this.packet.family, this) ?? (hook === 'INPUT' ? missingServers(this.ns, this.packet) : undefined);
     if (unseen) return unseen;
     for (const stage of stagesAt(this.ns, hook, this.packet.family, this.usesConntrack, this.choices, hook === 'EGRESS' ? this.oif : this.iif)) {
       switch (stage.kind) {

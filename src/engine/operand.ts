@@ -3,6 +3,7 @@ import { formatAddr, type Word } from '../net/addr.ts';
 import type { NftElement, Operand, SetReference, Value, ValueRange } from '../model/operand.ts';
 import { CT_STATE, type Field } from '../model/ruleset.ts';
 import type { Span } from '../model/finding.ts';
+import { formatProtocol } from '../net/proto.ts';
 import { bytesOf } from './bytes.ts';
 import { formatValue, hasValue, type LiveNftSet } from './nftset.ts';
 import { ABSENT, formatMark, HIDDEN, read, undetermined } from './field.ts';
@@ -21,6 +22,8 @@ export type Reading =
       readonly among?: readonly [number, number];
       readonly even?: boolean;
     };
+
+type Payload = Operand & { kind: 'payload' };
 
 const NONE: Reading = { kind: 'none' };
 const STATE_BIT = { [CT_STATE.INVALID]: 1, [CT_STATE.ESTABLISHED]: 2, [CT_STATE.RELATED]: 4, [CT_STATE.NEW]: 8, [CT_STATE.UNTRACKED]: 64 };
@@ -80,9 +83,10 @@ const DRAWN = {
 } as const;
 
 function readBits(op: Operand & { kind: 'bits' }, s: Sight, chosen: Chosen | undefined): Reading {
-  const of = readOperand(op.of, s, chosen);
-  if (of.kind !== 'known') return of;
   const by = readOperand(op.by, s, chosen);
+  const isMask = op.op === '&' && op.of.kind === 'payload' && op.of.base !== 'link' && op.of.length <= 32;
+  const of = isMask && by.kind === 'known' && typeof by.value === 'number' ? readPayload(op.of, s, by.value) : readOperand(op.of, s, chosen);
+  if (of.kind !== 'known') return of;
   if (by.kind !== 'known') return by;
   if (typeof of.value !== 'number' || typeof by.value !== 'number') {
     if (typeof of.value === 'string' || typeof by.value === 'string' || typeof of.value === 'number' || typeof by.value === 'number')
@@ -108,8 +112,8 @@ function readBits(op: Operand & { kind: 'bits' }, s: Sight, chosen: Chosen | und
   }
 }
 
-/** nft_payload_eval(): bits of the packet as far as they are known. */
-function readPayload(op: Operand & { kind: 'payload' }, s: Sight): Reading {
+/** nft_payload_eval(): bits of the packet as far as they are known; of up to 32, those outside of `needed` may be any. */
+function readPayload(op: Payload, s: Sight, needed = 0xffffffff): Reading {
   const { packet: p } = s;
   if (op.base === 'link') return readLink(op, s);
   const header = p.family === 4 ? 20 : 40;
@@ -122,7 +126,9 @@ function readPayload(op: Operand & { kind: 'payload' }, s: Sight): Reading {
   for (let bit = from; bit < from + op.length; bit++) {
     const b = bytes[bit >>> 3]!;
     const mask = 0x80 >>> (bit & 7);
-    if (!(b.mask & mask)) return { kind: 'open', why: 'not given in the question', key: `${s.visit}:${op.text}` };
+    const place = op.length - 1 - (bit - from);
+    const isNeeded = place > 31 || ((needed >>> place) & 1) === 1;
+    if (isNeeded && !(b.mask & mask)) return { kind: 'open', why: 'not given in the question', key: `${s.visit}:${op.text}` };
     value = (value << 1n) | (b.value & mask ? 1n : 0n);
   }
   return known(wordOf(value, op.length));
@@ -135,7 +141,7 @@ function wordOf(value: bigint, length: number): Word {
 }
 
 /** The link-layer header, which what this host sends does not have yet. */
-function readLink(op: Operand & { kind: 'payload' }, s: Sight): Reading {
+function readLink(op: Payload, s: Sight): Reading {
   if (s.iif === '') return NONE;
   const { mac, family } = s.packet;
   if (op.offset === 96 && op.length === 16) return known(family === 4 ? 0x0800 : 0x86dd);
@@ -214,6 +220,7 @@ export function sayValue(op: Operand, value: Value): string {
   if (of.kind === 'field') {
     if (ADDRESSES.has(of.field)) return formatAddr(value);
     if (of.field === 'mark' || of.field === 'ctmark') return formatMark(value);
+    if (of.field === 'proto' || of.field === 'nexthdr' || of.field === 'ctproto') return formatProtocol(value);
   }
   return formatValue(value);
 }

@@ -2,6 +2,7 @@
 import { formatAddr, type Family } from '../net/addr.ts';
 import type { Namespace } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
+import type { Hook } from '../model/ruleset.ts';
 import { place, type Refusal, type Router } from './routing.ts';
 
 /** Rules that nobody captured may do anything; those of a container's namespace are taken to be none, as they mostly are. */
@@ -37,4 +38,24 @@ export function bridgeRules(ns: Namespace, bridge: string, router: Router): Refu
     return undefined;
   const why = `${names} on ${place(ns)} may drop frames that ${bridge} passes on, and chains of the bridge family are not followed`;
   return { kind: 'refused', outcome: 'cannot-tell', why, at: first.at };
+}
+
+const FAMILIES: Readonly<Record<string, readonly Family[]>> = { ip: [4], ip6: [6], inet: [4, 6], netdev: [4, 6] };
+
+/** A base chain of which nobody understood where it hangs may do anything at this hook. */
+export function unreadChains(ns: Namespace, hook: Hook, family: Family, router: Router): Refusal | undefined {
+  for (const c of ns.foreignChains ?? []) {
+    if (!FAMILIES[c.family]?.includes(family) || (c.hook !== '' && c.hook.toUpperCase() !== hook)) continue;
+    const name = `nft ${c.name} on ${place(ns)}`;
+    if (
+      router.decide(
+        `unread:${place(ns)}:${c.name}`,
+        `the chain ${name} lets the packet pass unchanged (its type, hook and priority are not understood)`,
+      )
+    )
+      continue;
+    const why = `the chain ${name} decides, and its type, hook and priority are not understood`;
+    return { kind: 'refused', outcome: 'cannot-tell', why, at: c.at };
+  }
+  return undefined;
 }

@@ -193,7 +193,7 @@ export interface ConntrackEntry {
   readonly at: Span;
 }
 
-/** A base chain of nft for something else than IP packets, which is not followed: frames that a bridge passes on, ARP. */
+/** A base chain of nft that is not followed: for something else than IP packets (bridged frames, ARP), or hanging where nobody understands. */
 export interface ForeignChain {
   /** `bridge filter forward` */
   readonly name: string;

@@ -263,6 +263,11 @@ function constantRange(e: ExprSyntax, type: Datatype): readonly [unknown, unknow
 
 function lowerElement(s: Of<'element'>, as: string, context: Context): Statement[] {
   const of = context.sets[s.set];
+  if (!of && s.meter !== undefined) {
+    // nft does not list the set of a meter: what it holds of the packet's key decides
+    const gate = gateOf(s.element) ?? as;
+    return [...conditions(lowerKey(s.element.key, context)), { kind: 'if', pred: { kind: 'opaque', as, why: METERS.limit, claim: gate, text: as } }];
+  }
   if (!of) {
     context.odd(`there is no set ${s.set} in the table`);
     return [{ kind: 'opaque', as, why: `there is no set ${s.set} in the table` }];

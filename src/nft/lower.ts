@@ -15,7 +15,7 @@ import type { ChainSyntax, ElementSyntax, ExprSyntax, NftFamily, RuleSyntax, Rul
 /** Rules that iptables-nft shows in its own words, for those that nft cannot show. */
 export type Saved = (family: NftFamily, table: string, chain: string, number: number) => Rule | undefined;
 
-/** A base chain of a family that is not followed: frames of bridges, ARP. */
+/** A base chain that is not followed: of bridges or ARP, or of a hook or priority that is not understood (hook '' where not even that is known). */
 export interface Unfollowed {
   readonly family: NftFamily;
   readonly table: string;
@@ -54,14 +54,24 @@ export function lowerRuleset(ruleset: RulesetSyntax, findings: Finding[], saved?
           unfollowed.push({ family, table: name, chain: c.name, hook: c.base.hook, at: c.at });
       continue;
     }
+    if (!syntax.flags.includes('dormant'))
+      for (const c of syntax.chains) {
+        const hook = c.unread ? (c.unread.hook ?? '') : c.base && !HOOKS[c.base.hook] ? '' : undefined;
+        if (hook !== undefined) unfollowed.push({ family, table: name, chain: c.name, hook: HOOKS[hook] ? hook : '', at: c.at });
+      }
     const lowered = new TableLowerer(syntax, report, saved).table();
-    const isIptables = (family === 'ip' || family === 'ip6') && IPTABLES.test(name);
+    const isIptables = isOfIptables(syntax);
     for (const f of FAMILIES[family]) tables.push({ backend: 'nft', family: f, name, ...lowered, ...(!isIptables && { nft: `${family} ${name}` }) });
   }
   return { tables, unfollowed };
 }
 
 type Elements = Pick<NftSet, 'elements' | 'incomplete'>;
+
+/** A table that iptables-nft makes and fills. */
+function isOfIptables({ family, name }: TableSyntax): boolean {
+  return (family === 'ip' || family === 'ip6') && IPTABLES.test(name);
+}
 
 /** A table without a prototype. */
 function record<T>(entries: readonly (readonly [string, T])[]): Record<string, T> {
@@ -75,12 +85,14 @@ class TableLowerer {
   readonly #told: Report;
   readonly #saved: Saved | undefined;
   readonly #context: Context;
+  readonly #isIptables: boolean;
   #rule: { readonly at: Span; readonly text: string } = { at: { file: '', line: 0 }, text: '' };
 
   constructor(syntax: TableSyntax, told: Report, saved: Saved | undefined) {
     this.#syntax = syntax;
     this.#told = told;
     this.#saved = saved;
+    this.#isIptables = isOfIptables(syntax);
     const family = { family: syntax.family };
     this.#context = {
       ...family,
@@ -151,6 +163,8 @@ class TableLowerer {
     const then: Statement[] = [];
     let acted = false;
     for (const s of r.statements) {
+      // a second blank hides something of iptables in its own tables; in others somebody's hand wrote it
+      if (s.kind === 'xt' && s.name === undefined && !this.#isIptables) continue;
       const done: readonly Statement[] =
         s.kind === 'match' ? lowerMatch(s, this.#context).map((pred): Statement => ({ kind: 'if', pred })) : lowerStatement(s, this.#context);
       for (const d of done) {

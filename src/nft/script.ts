@@ -42,3 +42,19 @@ export function expandScript(text: string, file: string, report: Report): string
   });
   return use(bare).replace(/^[ \t]*(?:flush ruleset|(?:delete|destroy|flush) table .*)$/gm, blank);
 }
+
+/** What nft itself writes behind a `#`. */
+const OWN_REMARK = /^# (?:handle \d|xt_|count \d|progname|Warning|new table)/;
+
+/** The text without people's remarks; quoted words keep theirs, and so do lines that are nothing else (nft warns in such). */
+export function withoutRemarks(text: string): string {
+  if (!text.includes('#')) return text;
+  return text.replace(/^.*#.*$/gm, (line) => {
+    let quoted = false;
+    for (let i = 0; i < line.length; i++) {
+      if (line[i] === '"') quoted = !quoted;
+      else if (line[i] === '#' && !quoted && !OWN_REMARK.test(line.slice(i))) return line.slice(0, i).trimEnd();
+    }
+    return line;
+  });
+}

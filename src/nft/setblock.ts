@@ -47,11 +47,23 @@ export function readSetBody(r: Reading, head: Head): SetSyntax {
       hint: 'This part of the set is left out. If nft printed it, please report the line.',
     });
     w.failure = undefined;
-    w.seek(w.at('}') ? w.start : w.endOfLine(Math.max(start, w.start)), Math.max(line, w.line));
+    const end = endOfDamage(w, start);
+    w.seek(end, line + w.text.slice(start, end).split('\n').length - 1);
   }
   // The type `time` is of dates too, and those stay.
   const isTime = set.key.kind === 'type' ? set.key.names.map((name) => name === 'time') : timesOf(set.key.of);
   return isTime.includes(true) ? { ...set, elements: elements.map((e) => ({ ...e, key: asSeconds(e.key, isTime) })) } : set;
+}
+
+/** Behind what was not understood: the end of its line, or of the block that opens on it. */
+function endOfDamage({ text }: Words, from: number): number {
+  let depth = 0;
+  let i = from;
+  for (; i < text.length && !(depth === 0 && text[i] === '\n'); i++) {
+    if (text[i] === '{') depth++;
+    else if (text[i] === '}' && --depth < 0) return i;
+  }
+  return i;
 }
 
 const CUT_OFF = 'its listing is cut off';

@@ -50,6 +50,8 @@ export interface ChainSyntax {
     /** Of ingress and egress; absent where the listing does not say them. */
     readonly devices?: readonly string[];
   };
+  /** It hangs somewhere, in words that are not understood; where the hook was, it is known. */
+  readonly unread?: { readonly hook?: string };
   readonly comment?: string;
   readonly rules: readonly RuleSyntax[];
   /** Why rules may be missing at its end. */

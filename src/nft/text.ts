@@ -3,7 +3,7 @@ import { Report } from '../iptables-parser/report.ts';
 import { type Reading, beginsBlock, lineAt, skipBlock, truncated, unclosed } from './damage.ts';
 import { hookPriority } from './priority.ts';
 import { hiddenRule, readRule } from './rule.ts';
-import { expandScript } from './script.ts';
+import { expandScript, withoutRemarks } from './script.ts';
 import { readSetBody } from './setblock.ts';
 import type { ChainSyntax, NftFamily, ObjectSyntax, RulesetSyntax, SetSyntax, TableSyntax } from './syntax.ts';
 import { readNumber } from './value.ts';
@@ -14,7 +14,7 @@ const FAMILIES: ReadonlySet<string> = new Set(['ip', 'ip6', 'inet', 'arp', 'brid
 /** Reads a listing. What is not understood becomes a finding, and reading goes on behind it. */
 export function readNftText(text: string, file: string): RulesetSyntax {
   const report = new Report();
-  const w = new Words(expandScript(text.includes('\r') ? text.replaceAll('\r', '') : text, file, report));
+  const w = new Words(withoutRemarks(expandScript(text.includes('\r') ? text.replaceAll('\r', '') : text, file, report)));
   const r: Reading = { w, file, report };
   const tables: TableSyntax[] = [];
   for (w.skipLines(); w.kind !== 'end'; w.skipLines()) {
@@ -228,6 +228,7 @@ function readBase(r: Reading, chain: Draft<ChainSyntax>, family: NftFamily): voi
   }
   if (hook === '' || priority === undefined) {
     w.seek(begin);
+    chain.unread = { ...(hook !== '' && { hook }) };
     skipBlock(r, 'unknown-hook', 'a chain has a type, a hook and a priority');
     return;
   }

@@ -343,7 +343,7 @@ function tableRows(block: readonly TableStep[], wide: boolean): Omit<Row, 'where
       else if (wide || hasEffect(s))
         rows.push({
           what: table,
-          text: `${s.chain} ${s.number}  ${s.did ?? ''}${s.truth === 'unknown' ? '  (supposed to match)' : ''}${wide ? `  ${s.text}` : s.comment ? `  "${s.comment}"` : ''}`,
+          text: `${s.chain} ${s.number}  ${s.did ?? ''}${byElement(s)}${s.truth === 'unknown' ? '  (supposed to match)' : ''}${wide ? `  ${s.text}` : s.comment ? `  "${s.comment}"` : ''}`,
           at: location(s.at),
         });
       else silent++;
@@ -367,6 +367,16 @@ function tableRows(block: readonly TableStep[], wide: boolean): Omit<Row, 'where
   if (skipped !== '') rows.push({ what: '', text: `(${skipped})`, at: '' });
   return rows.map((r, i) => (i > 0 ? { ...r, what: '' } : r));
 }
+
+/** The element of a map that said what to do. */
+function byElement({ reason: { parts = [] } }: Extract<Step, { step: 'rule' }>): string {
+  const last = parts.at(-1);
+  return last?.pred.kind === 'lookup' && last.truth === true && last.at && last.saw?.startsWith(ELEMENT)
+    ? ` (by the element at ${location(last.at)})`
+    : '';
+}
+
+const ELEMENT = 'it is in it: ';
 
 /** Jumps, and marks that change nothing, are steps on the way rather than events. */
 function hasEffect(s: Extract<Step, { step: 'rule' }>): boolean {

@@ -205,6 +205,37 @@ describe('what people give for a listing', () => {
   });
 });
 
+describe('a chain beside an engine of its own priority', () => {
+  const filter = '\tchain f {\n\t\ttype filter hook prerouting priority dstnat; policy accept;\n\t\tip daddr 10.0.0.9 tcp dport 80 drop\n\t}\n';
+  const nat = '\tchain n {\n\t\ttype nat hook prerouting priority dstnat; policy accept;\n\t\ttcp dport 8080 dnat to 10.0.0.9:80\n\t}\n';
+  const outcomes = (rules: string): string[] =>
+    answer({ 'nft.txt': rules }, '198.51.100.7', '192.0.2.1:8080')
+      .courses.map((c) => c.trace.outcome.kind)
+      .toSorted((x, y) => (x < y ? -1 : 1));
+
+  it('runs before it where its table lists it later, behind it where earlier; of two tables both ways are followed', () => {
+    expect(outcomes(`table ip t {\n${filter}${nat}}\n`)).toEqual(['dropped']);
+    expect(outcomes(`table ip t {\n${nat}${filter}}\n`)).not.toContain('dropped');
+    expect(outcomes(`table ip t {\n${filter}}\ntable ip u {\n${nat}}\n`)).toContain('dropped');
+    expect(outcomes(`table ip t {\n${filter}}\ntable ip u {\n${nat}}\n`).length).toBe(2);
+  });
+});
+
+describe('damage in a listing', () => {
+  const chain = '\tchain f {\n\t\ttype filter hook forward priority filter; policy drop;\n\t\ttcp dport 22 accept\n\t}\n';
+  const verdict = (text: string): string => answer({ 'nft.txt': text }, '10.0.0.9', '198.51.100.1:80').verdict;
+
+  it('within a set costs no chain behind it', () => {
+    expect(verdict(`table inet t {\n\tset s {\n\t\ttype ipv4_addr\n\t\tnewprop x {\n\t\t\ty\n\t\t}\n\t}\n${chain}}\n`)).toBe('no');
+    expect(verdict(`table inet t {\n\tset s {\n\t\ttype ipv4_addr\n\t\telements = { 1.2.3.4, # one {\n\t\t\t5.6.7.8 }\n\t}\n${chain}}\n`)).toBe('no');
+  });
+
+  it('of the line that says where a chain hangs: nobody can tell', () => {
+    expect(verdict(`table inet t {\n${chain.replace('priority filter', 'priority newname')}}\n`)).toBe('cannot-tell');
+    expect(verdict(`table inet t {\n${chain.replace('hook forward priority filter', 'hook input priority newname')}}\n`)).toBe('yes');
+  });
+});
+
 describe('a device that nobody knows', () => {
   it('is one device in a map and in a match', () => {
     const rules = `table ip f {\n\tchain f {\n\t\ttype filter hook forward priority filter; policy accept;\n\t\tiifname vmap { "eth0" : continue, "pod0" : drop }\n\t\tiifname "pod0" meta mark set 0x1\n\t\tmeta mark 0x1 drop\n\t}\n}\n`;
