@@ -1,0 +1,214 @@
+// Commands that might change a packet's fate: each condition that just failed, each rule, policy, route, setting and neighbour that
+// decided, turned into what somebody would type. Whether one helps is for a simulation to say, not for this file.
+import { asPrefix, contains, familyOf, formatAddr, formatPrefix, maskOf, and, type Addr } from '../net/addr.ts';
+import { formatProtocol, hasPorts } from '../net/proto.ts';
+import type { Namespace, World } from '../model/host.ts';
+import type { Packet } from '../model/packet.ts';
+import type { Pred } from '../model/ruleset.ts';
+import type { Course, NearMiss, Outcome, Step, Trace } from '../model/trace.ts';
+
+/** A command for a node, and how much it changes: 0 for one packet's kind, more for more. */
+export interface Candidate {
+  readonly edit: string;
+  readonly width: number;
+}
+
+type RuleStep = Extract<Step, { step: 'rule' }>;
+type PolicyStep = Extract<Step, { step: 'policy' }>;
+
+/** What may be tried against a course, in no order. */
+export function candidates(world: World, course: Course): readonly Candidate[] {
+  const out: Candidate[] = [];
+  const { trace: t } = course;
+  for (const way of t.reply && t.outcome.kind === 'reply-lost' ? [t, t.reply] : [t]) out.push(...againstEnding(world, way));
+  for (const m of course.nearMisses) out.push(...forNearMiss(world, m, t));
+  if (t.outcome.kind === 'reply-lost' || t.outcome.kind === 'martian') out.push(...forReply(world, t));
+  const seen = new Set<string>();
+  return out.filter(({ edit }) => !seen.has(edit) && seen.add(edit));
+}
+
+const place = (at: { readonly node: string; readonly namespace: string }): string => (at.namespace === '' ? at.node : `${at.node}/${at.namespace}`);
+
+function namespaceOf(world: World, at: { readonly node: string; readonly namespace: string }): Namespace | undefined {
+  return world.namespaces.find((n) => n.node === at.node && n.name === at.namespace);
+}
+
+/** `iptables`, by family and backend. */
+function toolOf(s: Pick<RuleStep, 'family' | 'backend'>): string {
+  return `${s.family === 6 ? 'ip6' : 'ip'}tables${s.backend === 'unknown' ? '' : `-${s.backend}`}`;
+}
+
+/** A packet as conditions of a rule: `-s A -d B -p tcp --dport 80`. */
+function specOf(p: Packet): string {
+  const ports = hasPorts(p.proto) && p.dport !== undefined ? ` --dport ${p.dport}` : '';
+  return `-s ${formatAddr(p.src)} -d ${formatAddr(p.dst)} -p ${formatProtocol(p.proto)}${ports}`;
+}
+
+/** Against what ended a packet's way. */
+function againstEnding(world: World, way: Trace): Candidate[] {
+  const { outcome } = way;
+  const last = way.hops.at(-1);
+  const step = last?.steps.at(-1);
+  const at = place(outcome);
+  const ns = namespaceOf(world, outcome);
+  const on = (command: string, width: number): Candidate => ({ edit: `${at}# ${command}`, width });
+  switch (outcome.kind) {
+    case 'dropped':
+    case 'rejected':
+      if (step?.step === 'rule' && !step.table.includes(' ')) return againstRule(at, step, way.final);
+      if (step?.step === 'policy' && !step.table.includes(' ')) return againstPolicy(at, step, way.final);
+      return step?.step === 'rule' || step?.step === 'policy' ? againstNft(at, step, way.final) : againstDrop(outcome, ns, on);
+    case 'not-forwarding': {
+      const six = familyOf(way.final.dst) === 6;
+      return [on(`sysctl -w ${six ? 'net.ipv6.conf.all.forwarding' : 'net.ipv4.ip_forward'}=1`, 2)];
+    }
+    case 'martian': {
+      const device = last?.steps.find((s) => s.step === 'enter')?.device;
+      return device === undefined
+        ? []
+        : [
+            on(`sysctl -w net.ipv4.conf.${device}.rp_filter=2`, 2),
+            on('sysctl -w net.ipv4.conf.all.rp_filter=2', 3),
+            ...routesTo(world, outcome, way.final.src, way),
+          ];
+    }
+    case 'no-route':
+      return routesTo(world, outcome, way.final.dst, way);
+    case 'blackhole':
+    case 'prohibited': {
+      const route = ns?.routes.find((r) => r.at.file === outcome.at?.file && r.at.line === outcome.at.line);
+      return route ? [on(`ip route del ${route.text}`, 2)] : [];
+    }
+    case 'not-for-us':
+    case 'no-neighbour':
+      return neighbours(world, way, ns, on);
+    default:
+      return [];
+  }
+}
+
+/** A rule that refuses: an exception before it, or without it. */
+function againstRule(at: string, s: RuleStep, p: Packet): Candidate[] {
+  const tool = `${at}# ${toolOf(s)} -t ${s.table}`;
+  return [
+    { edit: `${tool} -I ${s.chain} ${s.number} ${specOf(p)} -j ${s.type === 'nat' ? 'RETURN' : 'ACCEPT'}`, width: 0 },
+    { edit: `${tool} -D ${s.chain} ${s.number}`, width: 2 },
+  ];
+}
+
+function againstPolicy(at: string, s: PolicyStep, p: Packet): Candidate[] {
+  const tool = `${at}# ${toolOf(s)} -t ${s.table}`;
+  return [
+    { edit: `${tool} -A ${s.chain} ${specOf(p)} -j ACCEPT`, width: 0 },
+    { edit: `${tool} -P ${s.chain} ACCEPT`, width: 3 },
+  ];
+}
+
+function againstNft(at: string, s: RuleStep | PolicyStep, p: Packet): Candidate[] {
+  const family = familyOf(p.dst) === 6 ? 'ip6' : 'ip';
+  const port = hasPorts(p.proto) && p.dport !== undefined ? ` ${formatProtocol(p.proto)} dport ${p.dport}` : ` meta l4proto ${p.proto}`;
+  const spec = `${family} saddr ${formatAddr(p.src)} ${family} daddr ${formatAddr(p.dst)}${port}`;
+  return [{ edit: `${at}# nft insert rule ${s.table} ${s.chain} ${spec} accept`, width: 0 }];
+}
+
+function againstDrop(outcome: Outcome, ns: Namespace | undefined, on: (command: string, width: number) => Candidate): Candidate[] {
+  const down = ns?.links.find((l) => !l.up && outcome.why.startsWith(`${l.name} of `));
+  return down ? [on(`ip link set ${down.name} up`, 1)] : [];
+}
+
+/** A rule that just missed: let its set have, or not have, the address; or do the same for this packet in a rule before it. */
+function forNearMiss(world: World, m: NearMiss, t: Trace): Candidate[] {
+  const at = place(m);
+  const out: Candidate[] = [];
+  const parts = m.reason.pred.kind === 'all' ? (m.reason.parts ?? []) : [m.reason];
+  const missed = parts.find((p) => p.truth === false)?.pred;
+  const inner = missed?.kind === 'not' ? missed.of : missed;
+  const packet = packetAt(t, m) ?? t.packet;
+  if (inner?.kind === 'member') out.push(...forSet(world, m, inner, missed?.kind === 'not', packet));
+  const target = / -j (.*)$/.exec(m.text)?.[0];
+  if (target !== undefined && !m.table.includes(' '))
+    out.push({ edit: `${at}# ${toolOf(m)} -t ${m.table} -I ${m.chain} ${m.number} ${specOf(packet)}${target}`, width: 0 });
+  return out;
+}
+
+function forSet(world: World, m: NearMiss, asked: Pred & { kind: 'member' }, isNegated: boolean, p: Packet): Candidate[] {
+  const set = namespaceOf(world, m)?.sets[asked.set];
+  if (asked.by.length !== 1 || (set && set.dimensions.length !== 1)) return [];
+  const addr = p[asked.by[0]!];
+  const on = `${place(m)}# ipset add ${asked.set}`;
+  if (!isNegated) return [{ edit: `${on} ${formatAddr(addr)}`, width: 1 }];
+  if (set && !set.dimensions.includes('net')) return [{ edit: `${place(m)}# ipset del ${asked.set} ${formatAddr(addr)}`, width: 1 }];
+  const network = connectedTo(world, addr);
+  return [
+    ...(network === undefined ? [] : [{ edit: `${on} ${network} nomatch`, width: 1 }]),
+    { edit: `${on} ${formatAddr(addr)} nomatch`, width: 1.5 },
+  ];
+}
+
+/** The network of some captured interface that an address is of: what it is a neighbour in. */
+function connectedTo(world: World, addr: Addr): string | undefined {
+  for (const { addresses } of world.namespaces)
+    for (const a of addresses) {
+      if (familyOf(a.addr) !== familyOf(addr) || a.scope !== 'global' || a.length >= (familyOf(addr) === 4 ? 31 : 127)) continue;
+      const network = { addr: and(a.addr, maskOf(familyOf(a.addr), a.length)), length: a.length };
+      if (contains(network, addr)) return formatPrefix(network);
+    }
+  return undefined;
+}
+
+/** The packet as it came to a hop's rules. */
+function packetAt(t: Trace, m: NearMiss): Packet | undefined {
+  for (const way of [t, ...(t.reply ? [t.reply] : [])]) {
+    const i = way.hops.findIndex((h) => h.node === m.node && h.namespace === m.namespace && h.steps.some((s) => s.step === 'rule' && s.at === m.at));
+    if (i < 0) continue;
+    const left = way.hops[i]!.steps.find((s) => s.step === 'leave');
+    return left?.packet ?? way.hops[i]!.steps.find((s) => s.step === 'enter')?.packet;
+  }
+  return undefined;
+}
+
+/** A reply that is lost: have the source translated where the request passed, or give whoever lost it a way back. */
+function forReply(world: World, t: Trace): Candidate[] {
+  const out: Candidate[] = [];
+  const ended = t.reply?.outcome ?? t.outcome;
+  for (const [i, hop] of t.hops.entries()) {
+    const left = hop.steps.find((s) => s.step === 'leave');
+    const last = hop.steps.some((s) => s.step === 'deliver');
+    if (!left || last || hop.tunnel !== undefined || (i === 0 && hop.namespace !== '') || t.translated.src) continue;
+    const p = left.packet;
+    const tool = familyOf(p.src) === 6 ? 'ip6tables' : 'iptables';
+    out.push({ edit: `${place(hop)}# ${tool} -t nat -A POSTROUTING ${specOf(p)} -j MASQUERADE`, width: 0.5 });
+  }
+  if (t.reply) for (const hop of t.reply.hops) out.push(...routesTo(world, hop, t.final.src, t));
+  else out.push(...routesTo(world, ended, t.final.src, t));
+  return out;
+}
+
+/** Routes on a host to an address, by whichever neighbour of it the packet passed. */
+function routesTo(world: World, at: { readonly node: string; readonly namespace: string }, to: Addr, way: Trace): Candidate[] {
+  const ns = namespaceOf(world, at);
+  if (!ns || ns.stub) return [];
+  const near = (a: Addr): string | undefined =>
+    ns.addresses.find(
+      (own) =>
+        familyOf(own.addr) === familyOf(a) &&
+        formatAddr(own.addr) !== formatAddr(a) &&
+        own.length < (familyOf(a) === 4 ? 32 : 128) &&
+        contains({ addr: and(own.addr, maskOf(familyOf(own.addr), own.length)), length: own.length }, a),
+    )?.device;
+  const passed = way.hops.map((h) => namespaceOf(world, h)).filter((n) => n !== undefined && n !== ns);
+  const hops = [...new Set(passed)].flatMap((n) => n!.addresses.flatMap((a) => (near(a.addr) === undefined ? [] : [formatAddr(a.addr)])));
+  return [...new Set(hops)].map((via) => ({ edit: `${place(at)}# ip route add ${formatPrefix(asPrefix(to))} via ${via}`, width: 1 }));
+}
+
+/** The entry that names a wrong station, or none: the right one, where a captured host has the address. */
+function neighbours(world: World, way: Trace, ns: Namespace | undefined, on: (command: string, width: number) => Candidate): Candidate[] {
+  const hop = way.hops.at(-1);
+  const sender = hop && namespaceOf(world, hop);
+  const asked = hop?.steps.findLast((s) => s.step === 'neighbour' || s.step === 'leave');
+  if (!sender || !asked) return [];
+  const [addr, device] = asked.step === 'neighbour' ? [asked.addr, asked.device] : [asked.to, asked.device];
+  const owner = world.namespaces.flatMap((n) => n.addresses.map((a) => ({ n, a }))).find(({ n, a }) => n !== sender && formatAddr(a.addr) === addr);
+  const mac = owner && owner.n.links.find((l) => l.name === owner.a.device)?.mac;
+  return mac === undefined || !ns ? [] : [on(`ip neigh replace ${addr} lladdr ${mac} dev ${device}`, 1)];
+}

@@ -1,0 +1,58 @@
+// The cause of a fate and the proved cures, in words.
+import type { Course } from '../model/trace.ts';
+import { PLAIN, type Palette } from './palette.ts';
+import { advice, decisive, packet, verdictOf } from './phrase.ts';
+
+/** What `why` found, as this room needs it. */
+export interface Explained {
+  readonly expected: { readonly kind: string; readonly to?: string };
+  readonly met: boolean;
+  readonly courses: readonly Course[];
+  readonly cures: readonly CureSaid[];
+  readonly nearest?: CureSaid;
+  readonly tried: number;
+  readonly budget: number;
+}
+
+export interface CureSaid {
+  readonly commands: readonly string[];
+  readonly outcome: Course;
+  readonly sideEffects: readonly { readonly name: string; readonly before: string; readonly after: string }[];
+}
+
+/** Cures that are told. */
+const MOST = 5;
+
+export function whyText(e: Explained, palette: Palette = PLAIN): string {
+  const out: string[] = [];
+  const wanted = `${e.expected.kind}${e.expected.to === undefined ? '' : ` ${e.expected.to}`}`;
+  const [first] = e.courses;
+  if (!first) return '';
+  out.push(palette.strong(packet(first.trace.packet)), '');
+  if (e.met) {
+    out.push(palette.good(verdictOf(first)), `Nothing is wrong: it is ${wanted}, as expected.`);
+    return `${out.join('\n')}\n`;
+  }
+  const failing = e.courses.find((c) => c.verdict !== 'yes') ?? first;
+  out.push(palette.bad(verdictOf(failing)));
+  for (const [i, line] of decisive(failing).entries()) out.push(`${i === 0 ? 'Cause' : '  and'}: ${line}`);
+  out.push('');
+  if (e.cures.length > 0) {
+    out.push(`Proved cures (each was simulated and gives: ${wanted}):`);
+    for (const [i, c] of e.cures.slice(0, MOST).entries()) out.push(...cureText(c, `${i + 1}.`));
+    if (e.cures.length > MOST) out.push(`  ... and ${e.cures.length - MOST} more (-o json lists them all)`);
+  } else {
+    out.push(`No cure was found: of ${e.tried} changes tried (--budget ${e.budget}) none gives: ${wanted}.`);
+    if (e.nearest) out.push('Nearest:', ...cureText(e.nearest, ' '), `  which ends: ${verdictOf(e.nearest.outcome)}`);
+  }
+  const durable = advice(failing);
+  if (durable !== undefined) out.push('', `In the long run: ${durable}.`);
+  return `${out.join('\n')}\n`;
+}
+
+function cureText(c: CureSaid, head: string): string[] {
+  return [
+    ...c.commands.map((command, i) => `  ${i === 0 ? head : ' '.repeat(head.length)} ${command}`),
+    ...c.sideEffects.map((s) => `     but '${s.name}' goes from ${s.before} to ${s.after}`),
+  ];
+}
