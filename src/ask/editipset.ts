@@ -75,7 +75,10 @@ function find(name: string, { ns, sets }: Context): IpSet | Refusal {
   if (Object.hasOwn(sets, name)) return sets[name]!;
   if (!ns.captured.sets) return { refused: `whether there is a set ${name} is not known: the sets were not captured`, hint: 'capture `ipset save`' };
   const known = Object.keys(sets);
-  return { refused: 'The set with the given name does not exist', hint: known.length > 0 ? `sets: ${known.slice(0, 20).join(', ')}` : 'there are no sets' };
+  return {
+    refused: 'The set with the given name does not exist',
+    hint: known.length > 0 ? `sets: ${known.slice(0, 20).join(', ')}` : 'there are no sets',
+  };
 }
 
 function mandatory(command: string, which = ''): Refusal {

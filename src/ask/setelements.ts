@@ -1,5 +1,20 @@
 // The elements that one `ipset add` or `ipset del` is about: single ones, as `ipset save` prints them.
-import { add, and, bitsOf, compare, equal, familyOf, formatAddr, isError, maskOf, not, or, parseAddr, parsePrefix, prefixRange } from '../net/addr.ts';
+import {
+  add,
+  and,
+  bitsOf,
+  compare,
+  equal,
+  familyOf,
+  formatAddr,
+  isError,
+  maskOf,
+  not,
+  or,
+  parseAddr,
+  parsePrefix,
+  prefixRange,
+} from '../net/addr.ts';
 import type { Word } from '../net/addr.ts';
 import { formatProtocol, ICMP, ICMPV6 } from '../net/proto.ts';
 import type { IpSet, SetMember, SetPart } from '../model/ruleset.ts';

@@ -68,7 +68,8 @@ export function deleteFrom(set: IpSet, element: string, extra: readonly string[]
 }
 
 function read(set: IpSet, element: string, extra: readonly string[], edit: MemberEdit): readonly SetMember[] | Refusal {
-  if (set.dimensions.length === 0) return { refused: `${set.name}: ${set.incomplete ?? 'its type is not known'}`, hint: 'capture the whole of `ipset save`' };
+  if (set.dimensions.length === 0)
+    return { refused: `${set.name}: ${set.incomplete ?? 'its type is not known'}`, hint: 'capture the whole of `ipset save`' };
   if (WHOLE_SPACE.test(element) && set.dimensions[0] === 'net') return { refused: 'Invalid range, covers the whole address space' };
   const words = extra.map((w) => (/\s|^$/.test(w) ? `"${w}"` : w));
   const members = readMember(set, [element, ...words].join(' '), edit.at);
