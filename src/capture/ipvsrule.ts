@@ -7,7 +7,14 @@ import { isComplaint, readEnd, type Complaint, type ListedServer, type ListedSer
 
 const LONG = new Map<string, string>([
   ['--add-service', '-A'],
+  ['--edit-service', '-E'],
+  ['--delete-service', '-D'],
+  ['--clear', '-C'],
+  ['--restore', '-R'],
+  ['--zero', '-Z'],
   ['--add-server', '-a'],
+  ['--edit-server', '-e'],
+  ['--delete-server', '-d'],
   ['--tcp-service', '-t'],
   ['--udp-service', '-u'],
   ['--fwmark-service', '-f'],
@@ -39,6 +46,17 @@ const FLAGS = new Map<string, 1 | 2 | 3>([
   ['mh-port', 2],
   ['flag-3', 3],
 ]);
+
+/** The short form of an option (`-t` for `--tcp-service`), where it has one. */
+export function shortOption(word: string): string {
+  const name = word.replace(/=.*$/s, '');
+  return LONG.get(name) ?? name;
+}
+
+/** The long form without its dashes, as ipvsadm names an option that it complains of. */
+export function optionName(short: string): string {
+  return [...LONG].find(([, s]) => s === short)?.[0].slice(2) ?? short;
+}
 
 /** The scheduler flags of `-b` and of `-L`, without those that are not known. ipvsadm prints of sh and mh only their own two: nothing at all stands for flag-3. */
 export function readSchedulerFlags(text: string, complain: (c: Complaint) => void): (1 | 2 | 3)[] {
