@@ -386,6 +386,7 @@ export function readNamespace(files: readonly CaptureFile[], node: string, name:
     ...(r.ipvs && { ipvs: r.ipvs }),
     ...(r.setsRefused && { setsRefused: r.setsRefused }),
     ...(kernel === undefined ? {} : { kernel }),
+    ...(usual !== 'unknown' && { iptables: usual }),
   };
   const reports = all.map((f): FileReport => ({ path: f.path, kind: f.as.kind, used: r.used.has(f.path), lines: countLines(f.text) }));
   return { namespace, findings: r.findings, files: reports };

@@ -4,7 +4,7 @@ import type { LogEvidence } from './evidence.ts';
 import type { Finding, Span } from './finding.ts';
 import type { Ipvs } from './ipvs.ts';
 import type { Tuple } from './packet.ts';
-import type { IpSet, Table } from './ruleset.ts';
+import type { Backend, IpSet, Table } from './ruleset.ts';
 import type { Witness } from './witness.ts';
 
 /** A VXLAN device. */
@@ -245,6 +245,8 @@ export interface Namespace {
   readonly setsRefused?: Span;
   /** `uname -r`, where captured. */
   readonly kernel?: string;
+  /** Which tables the node's plain `iptables` changes, where `iptables -V` was captured. */
+  readonly iptables?: Backend;
   /** Made from a scenario's `addresses:` and `routes:` instead of captures: it forwards and filters nothing. */
   readonly stub?: boolean;
 }

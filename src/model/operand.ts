@@ -64,6 +64,8 @@ export interface NftSet {
   readonly size?: number;
   /** The timeout of elements that have none of their own. */
   readonly timeout?: number;
+  /** Of a named one: its kind, types and flags as nft declares them, without its elements: `map x { type ipv4_addr : verdict; }`. */
+  readonly declared?: string;
   /** Set when its elements could not all be read: what is not found may be there. */
   readonly incomplete?: string | undefined;
 }

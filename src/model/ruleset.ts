@@ -282,6 +282,8 @@ export interface Rule {
   readonly counters?: Counters;
   /** The rule's --comment, where it has one. */
   readonly comment?: string;
+  /** Of nft, where the listing shows it (`nft -a`). */
+  readonly handle?: number;
 }
 
 export interface Chain {

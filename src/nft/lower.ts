@@ -7,7 +7,7 @@ import type { Family } from '../net/addr.ts';
 import type { Datatype } from './datatype.ts';
 import { gateOf, lowerStatement } from './action.ts';
 import { rangeOf, typesOf, type Context } from './operand.ts';
-import { printRule } from './print.ts';
+import { printDeclaration, printRule } from './print.ts';
 import { printElement, printExpression } from './printexpr.ts';
 import { lowerMatch } from './relation.ts';
 import type { ChainSyntax, ElementSyntax, ExprSyntax, NftFamily, RuleSyntax, RulesetSyntax, SetSyntax, TableSyntax } from './syntax.ts';
@@ -176,7 +176,7 @@ class TableLowerer {
         }
       }
     }
-    const of = { number, match: { kind: 'all', of: match } as const, then, at: r.at };
+    const of = { number, match: { kind: 'all', of: match } as const, then, at: r.at, ...(r.handle !== undefined && { handle: r.handle }) };
     return r.comment === undefined ? { ...of, text } : { ...of, text: `${text} comment "${r.comment}"`, comment: r.comment };
   }
 
@@ -196,6 +196,7 @@ class TableLowerer {
       dynamic: s.flags.includes('dynamic'),
       ...(s.size !== undefined && { size: s.size }),
       ...(s.timeout !== undefined && { timeout: s.timeout }),
+      declared: printDeclaration(s),
     };
   }
 

@@ -52,6 +52,15 @@ const QUOTED: ReadonlySet<string> = new Set(
   'ifname iface_index devgroup time day hour ifkind cgroupsv2 counter quota limit synproxy secmark'.split(' '),
 );
 
+/** A set or map by itself, on one line and without its elements. */
+export function printDeclaration(s: SetSyntax): string {
+  return printSet({ ...s, elements: [] })
+    .trim()
+    .replaceAll(/\n\t*}/g, '; }')
+    .replaceAll(/{\n\t*/g, '{ ')
+    .replaceAll(/\n\t*/g, '; ');
+}
+
 function printSet(s: SetSyntax): string {
   const interval = s.elements.some((e) => isInterval(e.data)) ? 'interval ' : '';
   const data = s.data === undefined ? '' : ` : ${interval}${printType(s.data)}`;

@@ -1,0 +1,98 @@
+// A rule that somebody types for iptables: read as a captured one is, and refused in the words of iptables.
+import { readSave } from '../iptables-parser/index.ts';
+import { protect } from '../iptables-parser/words.ts';
+import type { Finding, Span } from '../model/finding.ts';
+import type { Namespace } from '../model/host.ts';
+import type { Backend, Pred, Rule } from '../model/ruleset.ts';
+import type { Family } from '../net/addr.ts';
+import type { Refusal } from './edit.ts';
+import type { TableDraft } from './editdraft.ts';
+
+/** Which tables a command is about, and how the tool that carries it out speaks. */
+export interface Desk {
+  readonly ns: Namespace;
+  /** `iptables`, `ip6tables-restore`: what the tool calls itself. */
+  readonly program: string;
+  readonly family: Family;
+  readonly backend: Backend;
+  /** The table's name. */
+  readonly table: string;
+  /** The line of a text for iptables-restore; 0 for a command. */
+  readonly line: number;
+}
+
+/** A refusal as iptables says it. */
+export function refuse(desk: Desk, text: string, hint?: string): Refusal {
+  const where = desk.line > 0 ? ` line ${desk.line}:` : '';
+  return { refused: `${desk.program}:${where} ${text}`, ...(hint !== undefined && { hint }) };
+}
+
+/** The rules (several where -s or -d has a list) that the words `spec` make in a chain. */
+export function readRules(desk: Desk, draft: TableDraft, chain: string, spec: string, words: readonly string[], at: Span): readonly Rule[] | Refusal {
+  // only chains that the words may mean: a table may have 40,000
+  const named = [...new Set([chain, ...words.filter((w) => draft.chain(w))])];
+  const head = `*${desk.table}\n${named.map((n) => `:${protect(n)} - [0:0]\n`).join('')}`;
+  // of each rule its own file, for the state that is kept for a rule by its place
+  const file = `${at.file}:${at.line}:${desk.line}`;
+  const read = readSave(`${head}-A ${protect(chain)} ${spec}\nCOMMIT\n`, { file, family: desk.family, backend: desk.backend });
+  const wrong = read.findings.find((f) => f.severity !== 'note');
+  if (wrong) return refuse(desk, told(wrong, desk), wrong.hint);
+  const rules = (read.tables[0]?.chains[chain]?.rules ?? []).map((r): Rule => ({ ...r, at }));
+  const side = wrongSide(chain, words);
+  if (side !== undefined) return refuse(desk, `Can't use ${side} with ${chain}`);
+  const absent = rules.flatMap((r) => setsIn(r.match)).find((s) => desk.ns.captured.sets && !Object.hasOwn(desk.ns.sets, s));
+  return absent === undefined ? rules : refuse(desk, `Set ${absent} doesn't exist.`);
+}
+
+// generic_opt_check() and the checks after it in do_parse(), iptables/xshared.c
+function wrongSide(chain: string, words: readonly string[]): string | undefined {
+  const has = (...flags: readonly string[]): boolean => flags.some((f) => words.includes(f));
+  if ((chain === 'PREROUTING' || chain === 'INPUT') && has('-o', '--out-interface')) return '-o';
+  if ((chain === 'POSTROUTING' || chain === 'OUTPUT') && has('-i', '--in-interface')) return '-i';
+  return undefined;
+}
+
+function setsIn(p: Pred): string[] {
+  if (p.kind === 'all' || p.kind === 'any') return p.of.flatMap(setsIn);
+  return p.kind === 'not' ? setsIn(p.of) : p.kind === 'member' ? [p.set] : [];
+}
+
+/** What the reader found wrong, as iptables puts it; what it has no sentence for stays in the reader's words. */
+function told(f: Finding, { backend }: Desk): string {
+  const word = f.line !== undefined && f.at.column !== undefined ? f.line.slice(f.at.column - 1, f.at.column - 1 + (f.at.length ?? 0)) : '';
+  const name = / (?:target|chain) (\S+) is not/.exec(f.message)?.[1] ?? '';
+  switch (f.code) {
+    case 'unknown-match':
+      return `Couldn't load match \`${word}':No such file or directory`;
+    case 'unknown-target':
+    case 'no-such-chain':
+      if (backend === 'nft') return `Chain '${name}' does not exist`;
+      return new RegExp(`(?:-g|--goto)[ =]*${escaped(name)}\\b`).test(f.line ?? '')
+        ? `goto '${name}' is not a chain`
+        : `Couldn't load target \`${name}':No such file or directory`;
+    case 'unknown-option':
+      return `unknown option "${word}"`;
+    case 'refused': {
+      const why = f.message.replace('iptables would refuse this rule: ', '');
+      const needs = /^-[mj] (\S+) needs (--\S+)/.exec(why);
+      if (needs) return `${needs[1]}: option "${needs[2]}" must be specified`;
+      const wants = /^-m (\S+) needs -p (\S+)/.exec(why);
+      if (wants && backend === 'nft') return `${wants[1]!.toUpperCase()} match requires '-p ${wants[2]}'`;
+      return / works in | needs -p /.test(why) ? `Invalid argument. (${why})` : why;
+    }
+    case 'bad-rule':
+      return /'(.*)' belongs to no option/.test(f.message) ? `Bad argument \`${word}'` : f.message;
+    case 'bad-value': {
+      const before = (f.line ?? '').slice(0, (f.at.column ?? 1) - 1).trimEnd();
+      if (/(?:-p|--protocol)[= ]?$/.test(before)) return `unknown protocol "${word}" specified`;
+      if (/(?:-[sd]|--source|--destination|--src|--dst)[= ]?$/.test(before)) return `host/network \`${word}' not found`;
+      return f.message;
+    }
+    default:
+      return f.message;
+  }
+}
+
+function escaped(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+}
