@@ -127,7 +127,7 @@ function forNearMiss(world: World, m: NearMiss, t: Trace): Candidate[] {
   if (inner?.kind === 'member') out.push(...forSet(world, m, inner, missed?.kind === 'not', packet));
   const target = / -j (.*)$/.exec(m.text)?.[0];
   if (target !== undefined && !m.table.includes(' '))
-    out.push({ edit: `${at}# ${toolOf(m)} -t ${m.table} -I ${m.chain} ${m.number} ${specOf(packet)}${target}`, width: 0 });
+    out.push({ edit: `${at}# ${toolOf(m)} -t ${m.table} -I ${m.chain} ${m.number} ${specOf(packet)}${target}`, width: 0.5 });
   return out;
 }
 
@@ -136,12 +136,12 @@ function forSet(world: World, m: NearMiss, asked: Pred & { kind: 'member' }, isN
   if (asked.by.length !== 1 || (set && set.dimensions.length !== 1)) return [];
   const addr = p[asked.by[0]!];
   const on = `${place(m)}# ipset add ${asked.set}`;
-  if (!isNegated) return [{ edit: `${on} ${formatAddr(addr)}`, width: 1 }];
+  if (!isNegated) return [{ edit: `${on} ${formatAddr(addr)}`, width: 0.2 }];
   if (set && !set.dimensions.includes('net')) return [{ edit: `${place(m)}# ipset del ${asked.set} ${formatAddr(addr)}`, width: 1 }];
   const network = connectedTo(world, addr);
   return [
-    ...(network === undefined ? [] : [{ edit: `${on} ${network} nomatch`, width: 1 }]),
-    { edit: `${on} ${formatAddr(addr)} nomatch`, width: 1.5 },
+    ...(network === undefined ? [] : [{ edit: `${on} ${network} nomatch`, width: 0.3 }]),
+    { edit: `${on} ${formatAddr(addr)} nomatch`, width: 0.2 },
   ];
 }
 
@@ -177,7 +177,7 @@ function forReply(world: World, t: Trace): Candidate[] {
     if (!left || last || hop.tunnel !== undefined || (i === 0 && hop.namespace !== '') || t.translated.src) continue;
     const p = left.packet;
     const tool = familyOf(p.src) === 6 ? 'ip6tables' : 'iptables';
-    out.push({ edit: `${place(hop)}# ${tool} -t nat -A POSTROUTING ${specOf(p)} -j MASQUERADE`, width: 0.5 });
+    out.push({ edit: `${place(hop)}# ${tool} -t nat -A POSTROUTING ${specOf(p)} -j MASQUERADE`, width: 0.7 });
   }
   if (t.reply) for (const hop of t.reply.hops) out.push(...routesTo(world, hop, t.final.src, t));
   else out.push(...routesTo(world, ended, t.final.src, t));
