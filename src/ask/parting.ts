@@ -39,11 +39,22 @@ function partingBy(a: Walked, b: Walked, naming: Naming, marks: boolean): Partin
     [i, j] = [nextKey(mine, i + 1), nextKey(theirs, j + 1)];
   }
   if (i < 0 || j < 0) return undefined;
-  const [sideA, sideB] = [
-    { walked: a, stop: mine[i]!, passage: mine.slice(from, i + 1) },
-    { walked: b, stop: theirs[j]!, passage: theirs.slice(to, j + 1) },
-  ];
-  return { back: sideA.stop.back || sideB.stop.back, a: tell(sideA, sideB, naming), b: tell(sideB, sideA, naming) };
+  const sideA = { walked: a, stop: mine[i]!, passage: mine.slice(from, i + 1) };
+  const sideB = { walked: b, stop: theirs[j]!, passage: theirs.slice(to, j + 1) };
+  const [first, second] = [passing(sideA, sideB), passing(sideB, sideA)];
+  return {
+    back: sideA.stop.back || sideB.stop.back,
+    a: tell(first, second, naming),
+    b: tell(second, first, naming),
+  };
+}
+
+/** Where the other side is refused by a table, what let the packet through it here is where they part. */
+function passing(own: Part, other: Part): Part {
+  const { step } = other.stop;
+  if (!isRefusal(step)) return own;
+  const at = own.passage.findLastIndex((s) => isPassed(s.step, step));
+  return at < 0 ? own : { ...own, stop: own.passage[at]!, passage: own.passage.slice(0, at + 1) };
 }
 
 function nextKey(stops: readonly Stop[], from: number): number {
@@ -136,37 +147,20 @@ function ruleAt(part: Part, at: Fact['at'] | undefined): RuleStep | undefined {
 /** What `own` has in the place of what decided on the other side. */
 function insteadOf(other: Part, own: Part, naming: Naming): Counterpart[] {
   const { step } = other.stop;
-  const out: Counterpart[] = [];
-
-  const decided = step?.step === 'nat' ? ruleAt(other, step.at) : step?.step === 'rule' || step?.step === 'policy' ? step : undefined;
-  // a packet that is dropped here got through there, by a rule or a policy
-  if (decided) {
-    if (decided.step === 'rule') out.push(...ruleInstead(decided, other, own, naming));
-    if (step?.step !== 'nat') {
-      const passed = passedBy(own, decided.hook, decided.table);
-      if (passed && passed !== own.stop.step) out.push({ kind: 'passed', step: passed });
-    }
-  }
-  if (own.stop.step && isRefusal(own.stop.step)) {
-    // the rule that let it through there
-    const passed = passedBy(other, own.stop.step.hook, own.stop.step.table);
-    if (passed?.step === 'rule') out.push(...ruleInstead(passed, other, own, naming));
-  }
-  out.push(...factsInstead(other, own, naming));
-  return out;
+  const decided = step?.step === 'nat' ? ruleAt(other, step.at) : step?.step === 'rule' ? step : undefined;
+  // who was refused before that was never asked
+  const asked = decided && (!isRefusal(own.stop.step) || own.stop.step.table === decided.table);
+  return [...(asked ? ruleInstead(decided, other, own, naming) : []), ...factsInstead(other, own, naming)];
 }
 
 function isRefusal(s: Step | undefined): s is Extract<Step, { step: 'rule' | 'policy' }> {
   return (s?.step === 'policy' && s.verdict === 'drop') || (s?.step === 'rule' && /\b(drop|reject)\b/.test(s.did ?? ''));
 }
 
-/** How a table let the packet through. */
-function passedBy(part: Part, hook: string, table: string): Extract<Step, { step: 'rule' | 'policy' }> | undefined {
-  for (const { step } of part.passage.toReversed()) {
-    if (step?.step === 'policy' && step.hook === hook && step.table === table && step.verdict === 'accept') return step;
-    if (step?.step === 'rule' && step.hook === hook && step.table === table && step.truth !== false && /\baccept\b/.test(step.did ?? '')) return step;
-  }
-  return undefined;
+/** Whether this is how the table that refused the packet elsewhere let it through. */
+function isPassed(s: Step | undefined, refused: Extract<Step, { step: 'rule' | 'policy' }>): boolean {
+  if ((s?.step !== 'policy' && s?.step !== 'rule') || s.hook !== refused.hook || s.table !== refused.table) return false;
+  return s.step === 'policy' ? s.verdict === 'accept' : s.truth !== false && /\baccept\b/.test(s.did ?? '');
 }
 
 function ruleInstead(decided: RuleStep, other: Part, own: Part, naming: Naming): Counterpart[] {

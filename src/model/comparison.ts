@@ -67,8 +67,6 @@ export type Counterpart =
   | { readonly kind: 'no-rule'; readonly chain: string; readonly text: string }
   | { readonly kind: 'no-chain'; readonly table: string; readonly chain: string }
   | { readonly kind: 'no-table'; readonly table: string }
-  /** How the packet got through the table that stopped it on the other side. */
-  | { readonly kind: 'passed'; readonly step: Extract<Step, { step: 'rule' | 'policy' }> }
   /** The same thing with another value. */
   | { readonly kind: 'fact'; readonly fact: Fact }
   | { readonly kind: 'no-fact'; readonly fact: Fact };
@@ -108,4 +106,12 @@ export interface Compared {
   /** It fares otherwise; undefined where one side did not understand it. */
   readonly changed?: boolean;
   readonly parting?: Parting;
+}
+
+/** An edit that was carried out: `NODE[/NAMESPACE]# COMMAND`. */
+export interface Edited {
+  readonly node: string;
+  readonly namespace: string;
+  readonly command: string;
+  readonly at: Span;
 }
