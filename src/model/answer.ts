@@ -2,11 +2,11 @@
 import * as z from 'zod';
 import { OUTCOMES } from './trace.ts';
 
-const Place = z.strictObject({ file: z.string(), line: z.int() }).meta({ id: 'place', description: 'a captured line' });
+export const Place = z.strictObject({ file: z.string(), line: z.int() }).meta({ id: 'place', description: 'a captured line' });
 const Port = z.int().min(0).max(65535);
 const PortRange = z.tuple([Port, Port]);
 const Truth = z.union([z.boolean(), z.literal('unknown')]);
-const VerdictName = z.enum(['yes', 'no', 'cannot-tell']);
+export const VerdictName = z.enum(['yes', 'no', 'cannot-tell']);
 const HookName = z.enum(['INGRESS', 'PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING', 'EGRESS']);
 const BackendName = z.enum(['legacy', 'nft', 'unknown']);
 
