@@ -2,6 +2,7 @@
 // decided, turned into what somebody would type. Whether one helps is for a simulation to say, not for this file.
 import { asPrefix, contains, familyOf, formatAddr, formatPrefix, maskOf, and, type Addr } from '../net/addr.ts';
 import { formatProtocol, hasPorts } from '../net/proto.ts';
+import type { Span } from '../model/finding.ts';
 import type { Namespace, World } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
 import type { Pred } from '../model/ruleset.ts';
@@ -20,8 +21,9 @@ type PolicyStep = Extract<Step, { step: 'policy' }>;
 export function candidates(world: World, course: Course): readonly Candidate[] {
   const out: Candidate[] = [];
   const { trace: t } = course;
-  for (const way of t.reply && t.outcome.kind === 'reply-lost' ? [t, t.reply] : [t]) out.push(...againstEnding(world, way));
+  for (const way of t.reply && t.outcome.kind === 'reply-lost' ? [t, t.reply] : [t]) out.push(...againstEnding(world, way), ...onBridges(world, way));
   for (const m of course.nearMisses) out.push(...forNearMiss(world, m, t));
+  if (t.reply && t.outcome.kind !== 'reply-lost') out.push(...onBridges(world, t.reply));
   if (t.outcome.kind === 'reply-lost' || t.outcome.kind === 'martian') out.push(...forReply(world, t));
   const seen = new Set<string>();
   return out.filter(({ edit }) => !seen.has(edit) && seen.add(edit));
@@ -81,7 +83,7 @@ function againstEnding(world: World, way: Trace): Candidate[] {
     }
     case 'not-for-us':
     case 'no-neighbour':
-      return neighbours(world, way, ns, on);
+      return neighbours(world, way);
     default:
       return [];
   }
@@ -202,13 +204,42 @@ function routesTo(world: World, at: { readonly node: string; readonly namespace:
 }
 
 /** The entry that names a wrong station, or none: the right one, where a captured host has the address. */
-function neighbours(world: World, way: Trace, ns: Namespace | undefined, on: (command: string, width: number) => Candidate): Candidate[] {
+function neighbours(world: World, way: Trace): Candidate[] {
   const hop = way.hops.at(-1);
-  const sender = hop && namespaceOf(world, hop);
   const asked = hop?.steps.findLast((s) => s.step === 'neighbour' || s.step === 'leave');
-  if (!sender || !asked) return [];
-  const [addr, device] = asked.step === 'neighbour' ? [asked.addr, asked.device] : [asked.to, asked.device];
-  const owner = world.namespaces.flatMap((n) => n.addresses.map((a) => ({ n, a }))).find(({ n, a }) => n !== sender && formatAddr(a.addr) === addr);
-  const mac = owner && owner.n.links.find((l) => l.name === owner.a.device)?.mac;
-  return mac === undefined || !ns ? [] : [on(`ip neigh replace ${addr} lladdr ${mac} dev ${device}`, 1)];
+  const wrong = world.namespaces.flatMap((ns) => ns.neighbours.map((n) => ({ ns, n }))).find(({ n }) => isAt(n.at, way.outcome.at));
+  const ns = wrong?.ns ?? (hop && namespaceOf(world, hop));
+  if (!ns || (!wrong && !asked)) return [];
+  const addr = wrong ? formatAddr(wrong.n.addr) : asked!.step === 'neighbour' ? asked!.addr : asked!.step === 'leave' ? asked!.to : '';
+  const device = wrong?.n.device ?? (asked as Extract<Step, { step: 'neighbour' | 'leave' }>).device;
+  const owner = world.namespaces.flatMap((n) => n.addresses.map((a) => ({ n, a }))).find(({ n, a }) => n !== ns && formatAddr(a.addr) === addr);
+  const link = owner?.n.links.find((l) => l.name === owner.a.device);
+  if (link?.mac === undefined) return [];
+  const station = {
+    edit: `${place({ node: ns.node, namespace: ns.name })}# ip neigh replace ${addr} lladdr ${link.mac} dev ${device} nud permanent`,
+    width: 1,
+  };
+  const far = link.vxlan?.local;
+  if (far === undefined) return [station];
+  // behind a VXLAN device the station is known by its tunnel's other end too
+  const tunnel = `${place({ node: ns.node, namespace: ns.name })}# bridge fdb replace ${link.mac} dev ${device} dst ${formatAddr(far)} self permanent`;
+  return [station, { edit: tunnel, width: 1 }];
+}
+
+function isAt(a: Span, b: Span | undefined): boolean {
+  return b !== undefined && a.file === b.file && a.line === b.line;
+}
+
+/** Frames that a bridge passes on without showing them to the rules, or not back where they came from. */
+function onBridges(world: World, way: Trace): Candidate[] {
+  return way.hops.flatMap((hop): Candidate[] => {
+    const ns = namespaceOf(world, hop);
+    const crossed = hop.steps.filter((s) => s.step === 'bridge');
+    if (!ns || crossed.length === 0) return [];
+    const calls = `net.bridge.bridge-nf-call-${familyOf(way.packet.dst) === 6 ? 'ip6' : 'ip'}tables`;
+    const off = ns.sysctls[calls]?.value === '0' ? [{ edit: `${place(hop)}# sysctl -w ${calls}=1`, width: 2 }] : [];
+    const ports = crossed.flatMap((s) => (s.in === undefined ? [] : [s.in]));
+    const flat = ports.filter((p) => ns.links.find((l) => l.name === p)?.port?.hairpin === false);
+    return [...off, ...flat.map((p) => ({ edit: `${place(hop)}# bridge link set dev ${p} hairpin on`, width: 1 }))];
+  });
 }
