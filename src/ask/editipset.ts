@@ -199,7 +199,7 @@ function swap([from, to, extra]: readonly string[], c: Context): Sets | Refusal 
   if (extra !== undefined) return unknownArgument(extra);
   const [a, b] = [find(from, c), find(to, c)];
   if (isRefused(a)) return a;
-  if (isRefused(b)) return b;
+  if (isRefused(b)) return c.ns.captured.sets ? { ...b, refused: 'Sets cannot be swapped: the second set does not exist' } : b;
   if (featuresOf(a) !== featuresOf(b) || a.family !== b.family) return { refused: 'The sets cannot be swapped: their type does not match' };
   return { ...c.sets, [from]: { ...b, name: from }, [to]: { ...a, name: to } };
 }

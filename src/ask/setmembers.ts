@@ -22,7 +22,7 @@ const NOT_THERE: Refusal = { refused: "Element cannot be deleted from the set: i
 
 /** The set with an element more, or with several. */
 export function addTo(set: IpSet, element: string, extra: readonly string[], edit: MemberEdit): IpSet | Refusal {
-  const list = set.type === 'list:set' ? listEdit(set, element, extra, edit) : undefined;
+  const list = set.type === 'list:set' ? listEdit('add', set, element, extra, edit) : undefined;
   if (list && isRefused(list)) return list;
   const given = list?.rest ?? extra;
   const why = whyNotWith(set, given);
@@ -50,7 +50,7 @@ export function addTo(set: IpSet, element: string, extra: readonly string[], edi
 
 /** The set with an element less, or with several. */
 export function deleteFrom(set: IpSet, element: string, extra: readonly string[], edit: MemberEdit): IpSet | Refusal {
-  const list = set.type === 'list:set' ? listEdit(set, element, extra, edit) : undefined;
+  const list = set.type === 'list:set' ? listEdit('del', set, element, extra, edit) : undefined;
   if (list && isRefused(list)) return list;
   const [strange] = list?.rest ?? extra;
   if (strange !== undefined) return { refused: `Unknown argument: \`${strange}'` };
@@ -140,7 +140,7 @@ interface ListEdit {
 }
 
 /** list_set_uadt(): what may be added to a list, and where. */
-function listEdit(list: IpSet, name: string, words: readonly string[], { sets, areSetsKnown }: MemberEdit): ListEdit | Refusal {
+function listEdit(verb: 'add' | 'del', list: IpSet, name: string, words: readonly string[], { sets, areSetsKnown }: MemberEdit): ListEdit | Refusal {
   const isMissing = (n: string): boolean => areSetsKnown && !Object.hasOwn(sets, n);
   if (isMissing(name)) return { refused: 'Set to be added/deleted/tested as element does not exist.' };
   if (sets[name]?.type === 'list:set') return { refused: 'Sets with list:set type cannot be added to the set.' };
@@ -152,7 +152,7 @@ function listEdit(list: IpSet, name: string, words: readonly string[], { sets, a
   const names = list.members.map((m) => (m.parts[0]?.kind === 'set' ? m.parts[0].name : ''));
   const ref = names.indexOf(other);
   const own = names.indexOf(name);
-  const isBeside = own < 0 || ref === (where === 'before' ? own + 1 : own - 1);
+  const isBeside = verb === 'add' || ref === (where === 'before' ? own + 1 : own - 1);
   if (ref < 0 || !isBeside) return { refused: "The set to which you referred with 'before' or 'after' is not added to the set." };
   return { place: where === 'before' ? ref : ref + 1, rest };
 }
