@@ -104,7 +104,7 @@ function restore(start: Desk, { words, text, at }: Command): Namespace | Refusal
       now = undefined;
       skips = false;
     } else if (skips) continue;
-    else if (!now) return refuse(desk, 'failed', 'a text for iptables-restore begins with *TABLE');
+    else if (!now) return refuse(desk, 'no command specified', 'a text for iptables-restore begins with *TABLE');
     else {
       const wrong = line.startsWith(':') ? declare(desk, now.draft, line, at) : obey(desk, now.draft, line, now.entered);
       if (wrong) return wrong;
@@ -141,7 +141,7 @@ function emptied(table: Table, at: Span): Record<string, Chain> {
 /** `:NAME POLICY [packets:bytes]` */
 function declare(desk: Desk, draft: TableDraft, line: string, at: Span): Refusal | undefined {
   const [name, policy] = splitWords(line, 1).words.map((w: Token) => w.text);
-  if (name === undefined || policy === undefined) return refuse(desk, 'failed', 'a chain is declared as `:NAME POLICY [packets:bytes]`');
+  if (name === undefined || policy === undefined) return refuse(desk, 'no policy', 'a chain is declared as `:NAME POLICY [packets:bytes]`');
   const chain = draft.chain(name);
   if (!chain?.base) draft.put({ name, rules: [], at });
   else if (policy === 'ACCEPT' || policy === 'DROP') draft.setPolicy(chain, policy === 'DROP' ? 'drop' : 'accept');

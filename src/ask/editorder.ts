@@ -156,8 +156,9 @@ export function carryOut(desk: Desk, draft: TableDraft, order: Order, entered: E
 
 function withRule(desk: Desk, draft: TableDraft, { verb, chain = '', spec, words, number = 1 }: Order, entered: Entered[]): Refusal | undefined {
   const isSearch = verb === 'D' || verb === 'C';
-  const rules = readRules(desk, draft, chain, spec, words, draft.at);
-  if (isRefused(rules)) return rules;
+  const typed = readRules(desk, draft, chain, spec, words, draft.at);
+  if (isRefused(typed)) return typed;
+  const { rules } = typed;
   if (!draft.chain(chain)) return refuse(desk, isSearch ? NO_RULE : NO_CHAIN);
   const there = draft.rules(chain);
   if (isSearch) {
@@ -166,7 +167,7 @@ function withRule(desk: Desk, draft: TableDraft, { verb, chain = '', spec, words
       if (place < 0)
         return there.some((old) => !old.text.startsWith('-A '))
           ? refuse(desk, `the rules of ${chain} are captured in words of nft, which say it otherwise`, `delete it by its number: -D ${chain} N`)
-          : refuse(desk, NO_RULE);
+          : refuse(desk, desk.backend !== 'nft' && isCall(r) ? NO_CHAIN : NO_RULE);
       if (verb === 'D') draft.splice(chain, place, 1, []);
     }
     return undefined;
@@ -174,11 +175,17 @@ function withRule(desk: Desk, draft: TableDraft, { verb, chain = '', spec, words
   if (verb === 'R' && rules.length > 1) return refuse(desk, 'Replacement rule does not specify a unique address');
   if (verb === 'R' && number > there.length) return refuse(desk, 'Index of replacement too big.');
   if (verb === 'I' && number > there.length + 1) return refuse(desk, 'Index of insertion too big.');
+  if (typed.invalid !== undefined) return refuse(desk, failed(desk, 'hook', { verb, chain }), typed.invalid);
   // each of a list goes before the one before: insert_entry(), iptables/iptables.c
   if (verb === 'A') draft.splice(chain, there.length, 0, rules);
   else draft.splice(chain, number - 1, verb === 'R' ? 1 : 0, rules.toReversed());
   entered.push(...rules.map((rule) => ({ chain, rule, verb, line: desk.line })));
   return undefined;
+}
+
+/** Whether a rule's target is a chain or a module: then libiptc's TC_DELETE_ENTRY() has another word for not finding it. */
+function isCall(rule: Rule): boolean {
+  return rule.then.some((s) => s.kind !== 'verdict');
 }
 
 /** Why the kernel would not take the table with the rules that were put in. */
@@ -192,9 +199,9 @@ export function commit(desk: Desk, draft: TableDraft, entered: readonly Entered[
   return undefined;
 }
 
-function failed(desk: Desk, wrong: Wrong, { verb, chain }: Entered): string {
+function failed(desk: Desk, wrong: Wrong, { verb, chain }: Pick<Entered, 'verb' | 'chain'>): string {
   if (desk.backend !== 'nft') return wrong === 'circle' ? 'Too many levels of symbolic links.' : 'Invalid argument.';
-  const why = { circle: 'Too many links', hook: 'Invalid argument', base: 'No such file or directory' }[wrong];
+  const why = { circle: 'Too many links', hook: 'Invalid argument', base: 'Operation not supported' }[wrong];
   return `RULE_${verb === 'A' ? 'APPEND' : verb === 'I' ? 'INSERT' : 'REPLACE'} failed (${why}): rule in chain ${chain}`;
 }
 
@@ -209,11 +216,9 @@ function ofAll(desk: Desk, draft: TableDraft, verb: Verb): Refusal | undefined {
   if (verb !== 'X') return undefined;
   const own = draft.names().filter((n) => !draft.chain(n)!.base);
   const called = new Set(draft.names().flatMap((n) => draft.rules(n).flatMap((r) => draft.calls(r))));
-  for (const name of own.toSorted()) {
-    const wrong = removeChain(desk, draft, name, called.has(name));
-    if (wrong) return wrong;
-  }
-  return undefined;
+  const wrong = own.toSorted().flatMap((name) => removeChain(desk, draft, name, called.has(name)) ?? []);
+  // for_each_chain4() goes on to the last and tells its error
+  return desk.backend === 'nft' ? wrong[0] : wrong.at(-1);
 }
 
 function removeChain(desk: Desk, draft: TableDraft, name: string, isCalled = draft.isCalled(name)): Refusal | undefined {

@@ -33,6 +33,7 @@ export class Reach {
   readonly #draft: TableDraft;
   readonly #sees: Sees;
   readonly #from = new Map<string, ReadonlySet<string>>();
+  readonly #circles = new Map<string, boolean>();
   #bases: readonly Chain[] | undefined;
 
   constructor(draft: TableDraft, sees: Sees = (rules) => rules) {
@@ -56,6 +57,27 @@ export class Reach {
     return this.#bases.filter((b) => this.from(b.name).has(name));
   }
 
+  /** Whether a packet could go round below a chain. */
+  #isCircular(start: string): boolean {
+    const known = this.#circles.get(start);
+    if (known !== undefined) return known;
+    // a chain without callers among them is in no circle; what is left when all such are taken away is
+    const left = new Map([...this.from(start)].map((c) => [c, 0]));
+    const callsOf = (c: string): string[] => this.#sees(this.#draft.rules(c)).flatMap((r) => this.#draft.calls(r));
+    for (const c of left.keys()) for (const to of callsOf(c)) left.set(to, (left.get(to) ?? 0) + 1);
+    const free = [...left].filter(([, n]) => n === 0).map(([c]) => c);
+    for (let c = free.pop(); c !== undefined; c = free.pop()) {
+      left.delete(c);
+      for (const to of callsOf(c)) {
+        const n = (left.get(to) ?? 0) - 1;
+        left.set(to, n);
+        if (n === 0) free.push(to);
+      }
+    }
+    this.#circles.set(start, left.size > 0);
+    return left.size > 0;
+  }
+
   /**
    * Why the kernel refuses the table for a rule that is new in it. It follows rules from the base chains only.
    * mark_source_chains(), net/ipv4/netfilter/ip_tables.c; nft_chain_validate(), net/netfilter/nf_tables_api.c.
@@ -65,7 +87,7 @@ export class Reach {
     const calls = draft.calls(rule);
     if (calls.some((c) => draft.chain(c)?.base)) return 'base';
     const reached = new Set(calls.flatMap((c) => [...this.from(c)]));
-    if (reached.has(chain) && this.basesOf(chain).length > 0) return 'circle';
+    if ((reached.has(chain) || calls.some((c) => this.#isCircular(c))) && this.basesOf(chain).length > 0) return 'circle';
     const acting = [rule, ...[...reached].flatMap((c) => draft.rules(c))].filter((r) => hooksOf(r, backend));
     if (acting.length === 0) return undefined;
     const isWrong = (b: Chain): boolean => acting.some((r) => !canAct(r, b, backend));

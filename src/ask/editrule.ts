@@ -23,26 +23,39 @@ export interface Desk {
 
 /** A refusal as iptables says it. */
 export function refuse(desk: Desk, text: string, hint?: string): Refusal {
-  const where = desk.line > 0 ? ` line ${desk.line}:` : '';
+  const where = desk.line > 0 ? ` line ${desk.line} failed:` : '';
   return { refused: `${desk.program}:${where} ${text}`, ...(hint !== undefined && { hint }) };
 }
 
+/** Rules as read; `invalid` is why only the kernel would refuse them. */
+export interface Typed {
+  readonly rules: readonly Rule[];
+  readonly invalid?: string;
+}
+
 /** The rules (several where -s or -d has a list) that the words `spec` make in a chain. */
-export function readRules(desk: Desk, draft: TableDraft, chain: string, spec: string, words: readonly string[], at: Span): readonly Rule[] | Refusal {
+export function readRules(desk: Desk, draft: TableDraft, chain: string, spec: string, words: readonly string[], at: Span): Typed | Refusal {
   // only chains that the words may mean: a table may have 40,000
   const named = [...new Set([chain, ...words.filter((w) => draft.chain(w))])];
   const head = `*${desk.table}\n${named.map((n) => `:${protect(n)} - [0:0]\n`).join('')}`;
   // of each rule its own file, for the state that is kept for a rule by its place
   const file = `${at.file}:${at.line}:${desk.line}`;
   const read = readSave(`${head}-A ${protect(chain)} ${spec}\nCOMMIT\n`, { file, family: desk.family, backend: desk.backend });
-  const wrong = read.findings.find((f) => f.severity !== 'note');
+  const invalid = read.findings.find(
+    (f) => f.code === 'refused' && INVALID.test(f.message) && !(desk.backend === 'nft' && / needs -p /.test(f.message)),
+  );
+  const wrong = read.findings.find((f) => f.severity !== 'note' && f !== invalid);
   if (wrong) return refuse(desk, told(wrong, desk), wrong.hint);
   const rules = (read.tables[0]?.chains[chain]?.rules ?? []).map((r): Rule => ({ ...r, at }));
   const side = wrongSide(chain, words);
   if (side !== undefined) return refuse(desk, `Can't use ${side} with ${chain}`);
   const absent = rules.flatMap((r) => setsIn(r.match)).find((s) => desk.ns.captured.sets && !Object.hasOwn(desk.ns.sets, s));
-  return absent === undefined ? rules : refuse(desk, `Set ${absent} doesn't exist.`);
+  if (absent !== undefined) return refuse(desk, `Set ${absent} doesn't exist.`);
+  return { rules, ...(invalid && { invalid: invalid.message }) };
 }
+
+/** What iptables passes on, and the kernel refuses: xt_check_match() and xt_check_target(), net/netfilter/x_tables.c. */
+const INVALID = / works in | cannot stand in | needs -p /;
 
 // generic_opt_check() and the checks after it in do_parse(), iptables/xshared.c
 function wrongSide(chain: string, words: readonly string[]): string | undefined {
@@ -78,14 +91,17 @@ function told(f: Finding, { backend }: Desk): string {
       if (needs) return `${needs[1]}: option "${needs[2]}" must be specified`;
       const wants = /^-m (\S+) needs -p (\S+)/.exec(why);
       if (wants && backend === 'nft') return `${wants[1]!.toUpperCase()} match requires '-p ${wants[2]}'`;
-      return / works in | needs -p /.test(why) ? `Invalid argument. (${why})` : why;
+      return why;
     }
     case 'bad-rule':
       return /'(.*)' belongs to no option/.test(f.message) ? `Bad argument \`${word}'` : f.message;
     case 'bad-value': {
-      const before = (f.line ?? '').slice(0, (f.at.column ?? 1) - 1).trimEnd();
-      if (/(?:-p|--protocol)[= ]?$/.test(before)) return `unknown protocol "${word}" specified`;
-      if (/(?:-[sd]|--source|--destination|--src|--dst)[= ]?$/.test(before)) return `host/network \`${word}' not found`;
+      const at = (f.at.column ?? 1) - 1;
+      const start = (f.line ?? '').lastIndexOf(' ', at) + 1;
+      const before = (f.line ?? '').slice(0, start).trimEnd();
+      const whole = (f.line ?? '').slice(start).split(' ', 1)[0];
+      if (/(?:-p|--protocol)[= ]?$/.test(before)) return `unknown protocol "${whole}" specified`;
+      if (/(?:-[sd]|--source|--destination|--src|--dst)[= ]?$/.test(before)) return `host/network \`${whole}' not found`;
       return f.message;
     }
     default:
