@@ -109,7 +109,7 @@ export function why(world: World, request: Request, expected: Expectation, optio
 }
 
 /** A proposed command stands in no file. */
-const NOWHERE: Span = { file: '', line: 0 };
+const NOWHERE: Span = { file: '', line: 1 };
 
 /** What to try, of the courses that are not as expected. */
 function candidatesOf(state: State, expected: Expectation): { edit: string; width: number }[] {
