@@ -47,23 +47,13 @@ export function readRules(desk: Desk, draft: TableDraft, chain: string, spec: st
   const wrong = read.findings.find((f) => f.severity !== 'note' && f !== invalid);
   if (wrong) return refuse(desk, told(wrong, desk), wrong.hint);
   const rules = (read.tables[0]?.chains[chain]?.rules ?? []).map((r): Rule => ({ ...r, at }));
-  const side = wrongSide(chain, words);
-  if (side !== undefined) return refuse(desk, `Can't use ${side} with ${chain}`);
   const absent = rules.flatMap((r) => setsIn(r.match)).find((s) => desk.ns.captured.sets && !Object.hasOwn(desk.ns.sets, s));
   if (absent !== undefined) return refuse(desk, `Set ${absent} doesn't exist.`);
   return { rules, ...(invalid && { invalid: invalid.message }) };
 }
 
 /** What iptables passes on, and the kernel refuses: xt_check_match() and xt_check_target(), net/netfilter/x_tables.c. */
-const INVALID = / works in | cannot stand in | needs -p /;
-
-// generic_opt_check() and the checks after it in do_parse(), iptables/xshared.c
-function wrongSide(chain: string, words: readonly string[]): string | undefined {
-  const has = (...flags: readonly string[]): boolean => flags.some((f) => words.includes(f));
-  if ((chain === 'PREROUTING' || chain === 'INPUT') && has('-o', '--out-interface')) return '-o';
-  if ((chain === 'POSTROUTING' || chain === 'OUTPUT') && has('-i', '--in-interface')) return '-i';
-  return undefined;
-}
+const INVALID = / works in | cannot stand in | needs -p |: \w+ cannot be used in /;
 
 function setsIn(p: Pred): string[] {
   if (p.kind === 'all' || p.kind === 'any') return p.of.flatMap(setsIn);
@@ -74,6 +64,8 @@ function setsIn(p: Pred): string[] {
 function told(f: Finding, { backend }: Desk): string {
   const word = f.line !== undefined && f.at.column !== undefined ? f.line.slice(f.at.column - 1, f.at.column - 1 + (f.at.length ?? 0)) : '';
   const name = / (?:target|chain) (\S+) is not/.exec(f.message)?.[1] ?? '';
+  const wants = /^(-\S+) wants /.exec(f.message);
+  if (wants) return `option "${wants[1]}" requires an argument`;
   switch (f.code) {
     case 'unknown-match':
       return `Couldn't load match \`${word}':No such file or directory`;
@@ -87,10 +79,12 @@ function told(f: Finding, { backend }: Desk): string {
       return `unknown option "${word}"`;
     case 'refused': {
       const why = f.message.replace('iptables would refuse this rule: ', '');
+      const side = /^(-\S+) cannot be used in (\S+)/.exec(why);
+      if (side) return `Can't use ${side[1]} with ${side[2]}`;
       const needs = /^-[mj] (\S+) needs (--\S+)/.exec(why);
       if (needs) return `${needs[1]}: option "${needs[2]}" must be specified`;
-      const wants = /^-m (\S+) needs -p (\S+)/.exec(why);
-      if (wants && backend === 'nft') return `${wants[1]!.toUpperCase()} match requires '-p ${wants[2]}'`;
+      const proto = /^-m (\S+) needs -p (\S+)/.exec(why);
+      if (proto) return `${proto[1]!.toUpperCase()} match requires '-p ${proto[2]}'`;
       return why;
     }
     case 'bad-rule':

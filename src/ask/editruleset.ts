@@ -4,6 +4,8 @@ import type { Namespace } from '../model/host.ts';
 import type { NftSet } from '../model/operand.ts';
 import type { Chain, Rule, Table } from '../model/ruleset.ts';
 import { lowerRuleset } from '../nft/lower.ts';
+import { printStatement } from '../nft/print.ts';
+import type { RuleSyntax } from '../nft/syntax.ts';
 import { readNftText } from '../nft/text.ts';
 import { isRefused, type Refusal } from './edit.ts';
 import { TableDraft } from './editdraft.ts';
@@ -125,8 +127,7 @@ export function readPart(label: string, body: string, draft: TableDraft | undefi
   const findings: Finding[] = [];
   const printed = syntax.tables.map((t) => ({
     ...t,
-    // rules in the words that nft lists them in, not in those that were typed
-    chains: t.chains.map((c) => ({ ...c, at, rules: c.rules.map((r) => ({ ...r, text: '', at })) })),
+    chains: t.chains.map((c) => ({ ...c, at, rules: c.rules.map((r) => asListed(r, at)) })),
     sets: t.sets.map((s) => ({ ...s, at, elements: s.elements.map((e) => ({ ...e, at })) })),
   }));
   const [table] = lowerRuleset({ ...syntax, tables: printed }, findings).tables;
@@ -137,6 +138,14 @@ export function readPart(label: string, body: string, draft: TableDraft | undefi
   const wrong = [...syntax.findings, ...findings].find((f) => f.severity !== 'note');
   if (wrong) return refuseNft(wrong.message, wrong.hint);
   return { chains: Object.values(table?.chains ?? {}), sets };
+}
+
+/** A rule in the words that nft lists it in, its counter before any packet has come by. */
+function asListed(rule: RuleSyntax, at: Span): RuleSyntax {
+  const statements = rule.statements.map((s) =>
+    s.kind === 'counter' && s.name === undefined && s.by === undefined ? { packets: 0, bytes: 0, ...s } : s,
+  );
+  return { ...rule, statements, text: statements.map(printStatement).join(' '), at };
 }
 
 /** Reads one rule. */

@@ -65,6 +65,7 @@ function reason(text: string): string {
     .join(' ')
     .replace(/^(?:ip6?tables|nft)\S*(?: v[\d.]+)?(?: \(\w+\))?: */, '')
     .replace(/Run `dmesg' for more information\.|\(-[mj] .*\)$|; did you mean .*|Error occurred at line: \d+/g, '')
+    .replace(/^\/dev\/stdin:\S+ /, '')
     .replace(/^Error: (?:Could not process rule: )?/, '')
     .replace(/chain \w+$/, 'chain')
     .replace(/^(line \d+): /, '$1 failed: ')
@@ -364,13 +365,13 @@ const SCRIPTS = [
 describeKernel('an edit by nft is what nft does', () => {
   // words that nft spells otherwise when it lists them are of no matter here: what is read of both is
   const save = 'nft -a list ruleset';
-  it('listed commands', () => compare(NFT_LISTED, save, 'nft-ruleset.txt', 'nft add table inet first'));
+  it('listed commands', () => compare(NFT_LISTED, save, 'nft-ruleset.txt', 'nft add table inet first; nft add chain inet first x'));
   it('scripts', () =>
     compare(
       SCRIPTS.map((s) => `nft -f -\n${s}`),
       save,
       'nft-ruleset.txt',
-      'nft add table inet first',
+      'nft add table inet first; nft add chain inet first x',
     ));
   it('rules by their handles', () => {
     const before = 'nft add table ip t; nft add chain ip t c; for i in 1 2 3 4; do nft add rule ip t c ip saddr 10.0.0.$i accept; done';
