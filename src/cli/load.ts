@@ -17,6 +17,8 @@ export interface Loaded {
   readonly world: World;
   readonly files: readonly FileReport[];
   readonly scenario?: Scenario;
+  /** The scenario's edits with their lines. */
+  readonly edits?: readonly { readonly text: string; readonly at: Span }[];
 }
 
 /** The most that is read of one file: a JavaScript string holds no more. */
@@ -192,5 +194,6 @@ async function loadScenario(file: CaptureFile, files: readonly CaptureFile[]): P
   );
   if (missing)
     throw new UsageError(`${missing.at.file}:${missing.at.line}: ${missing.message}${missing.hint === undefined ? '' : `\n  ${missing.hint}`}`);
-  return { world, files: reports, scenario: checked.data };
+  const edits = checked.data.edits?.map((text, i) => ({ text, at: locate(['edits', i]) }));
+  return { world, files: reports, scenario: checked.data, ...(edits && { edits }) };
 }

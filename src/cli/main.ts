@@ -1,6 +1,8 @@
 // The command line. Everything a person can type is declared here; the verbs live in commands/.
 import { Command, CommanderError, Option } from 'commander';
+import type { DiffOptions } from './commands/diff.ts';
 import type { TraceOptions } from './commands/trace.ts';
+import type { WhatifOptions } from './commands/whatif.ts';
 import { NeedsLargerHeap, runAgainWith } from './memory.ts';
 import { EXIT, UsageError } from './terminal.ts';
 
@@ -19,39 +21,44 @@ program
     `Examples:
   netwhy trace scenarios/ippool-overlaps-host --from worker1/pod-a --to 192.168.21.11:6443
   netwhy trace iptables-save.txt --from 10.244.1.5 --to 10.96.0.10:53 --proto udp
+  netwhy whatif scenarios/docker-forward-drop -e 'node# iptables -P FORWARD ACCEPT'
+  netwhy diff before.tar after.tar --from local --to 10.96.0.1:443
 `,
   );
 
 const colour = (): Option => new Option('--color <when>', 'colour the output').choices(['auto', 'always', 'never']).default('auto');
 const CAPTURE = 'scenario folder, folder of captures, tar(.gz) of either, a single dump file, or - for standard input';
 
-program
-  .command('trace')
+const FROM = 'an address, a namespace (worker1/pod-a), a node, local, or pod/NAMESPACE/NAME';
+const TO = 'destination; [ADDR]:PORT for IPv6; a node or namespace stands for its address; svc/NAMESPACE/NAME:PORT, pod/NAMESPACE/NAME:PORT';
+const LIMIT = 'how many courses to follow where the captures leave choices (default 256)';
+const WITHOUT = '; without --from and --to, all questions of the scenario';
+
+/** What a question may say of its packet. */
+function packetOptions(command: Command): Command {
+  return command
+    .option('--proto <proto>', 'tcp, udp, sctp, icmp or a number (default: tcp with a port, else an ICMP echo request)')
+    .option('--sport <port>', 'source port (default 40000)')
+    .option('--in <node:iface>', 'where a packet from outside comes in')
+    .option('--mark <n>', 'fwmark of the packet where it begins')
+    .option('--flags <flags>', 'TCP flags (default SYN)')
+    .option('--payload <bytes>', "what follows the layer-4 header: text, bytes in hexadecimal between bars ('GET /|0d0a|')")
+    .option('--at <time>', 'when it is there: 2026-11-21T14:30 (UTC)')
+    .option('--ct-state <state>', 'what the first conntrack lookup finds: NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED')
+    .option('--icmp-type <type>', 'name, TYPE or TYPE/CODE (default echo-request)')
+    .option('--about <packet>', "the packet an ICMP error quotes: 'tcp 10.0.0.1:40000 > 8.8.8.8:80'")
+    .option('--ttl <n>', 'time to live (default 64)')
+    .option('--length <bytes>', 'layer-3 length (default 60, IPv6 80)')
+    .option('--tos <n>', 'type of service, 0 to 255')
+    .option('--uid <n>', 'user id of the sending socket')
+    .option('--gid <n>', 'group id of the sending socket')
+    .option('--mac <addr>', 'source link-layer address');
+}
+
+packetOptions(program.command('trace').argument('<capture>', CAPTURE).requiredOption('--from <who>', FROM).requiredOption('--to <addr[:port]>', TO))
   .description('walk one packet there and its reply back, and say why')
-  .argument('<capture>', CAPTURE)
-  .requiredOption('--from <who>', 'an address, a namespace (worker1/pod-a), a node, local, or pod/NAMESPACE/NAME')
-  .requiredOption(
-    '--to <addr[:port]>',
-    'destination; [ADDR]:PORT for IPv6; a node or namespace stands for its address; svc/NAMESPACE/NAME:PORT, pod/NAMESPACE/NAME:PORT',
-  )
-  .option('--proto <proto>', 'tcp, udp, sctp, icmp or a number (default: tcp with a port, else an ICMP echo request)')
-  .option('--sport <port>', 'source port (default 40000)')
-  .option('--in <node:iface>', 'where a packet from outside comes in')
-  .option('--mark <n>', 'fwmark of the packet where it begins')
-  .option('--flags <flags>', 'TCP flags (default SYN)')
-  .option('--payload <bytes>', "what follows the layer-4 header: text, bytes in hexadecimal between bars ('GET /|0d0a|')")
-  .option('--at <time>', 'when it is there: 2026-11-21T14:30 (UTC)')
-  .option('--ct-state <state>', 'what the first conntrack lookup finds: NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED')
-  .option('--icmp-type <type>', 'name, TYPE or TYPE/CODE (default echo-request)')
-  .option('--about <packet>', "the packet an ICMP error quotes: 'tcp 10.0.0.1:40000 > 8.8.8.8:80'")
-  .option('--ttl <n>', 'time to live (default 64)')
-  .option('--length <bytes>', 'layer-3 length (default 60, IPv6 80)')
-  .option('--tos <n>', 'type of service, 0 to 255')
-  .option('--uid <n>', 'user id of the sending socket')
-  .option('--gid <n>', 'group id of the sending socket')
-  .option('--mac <addr>', 'source link-layer address')
   .option('--all', 'tell every rule that was looked at, also those that did not match')
-  .option('--limit <n>', 'how many courses to follow where the captures leave choices (default 256)')
+  .option('--limit <n>', LIMIT)
   .addOption(
     new Option('-o, --output <form>', 'text: every decision; wide: every matching rule; summary: a line a hop; minimal: the fate')
       .choices(['text', 'wide', 'summary', 'minimal', 'json'])
@@ -62,6 +69,45 @@ program
   .action(async (capture: string, options: TraceOptions) => {
     const { runTrace } = await import('./commands/trace.ts');
     code = await runTrace(capture, options);
+  });
+
+const compared = (): Option =>
+  new Option('-o, --output <form>', 'text: where the walks part, side by side; minimal: a line a question')
+    .choices(['text', 'minimal', 'json'])
+    .default('text');
+packetOptions(program.command('whatif').argument('<capture>', CAPTURE).option('--from <who>', FROM).option('--to <addr[:port]>', TO))
+  .description(`how a packet fares before and after commands on the nodes, and where its walks part${WITHOUT}`)
+  .option(
+    '-e, --edit <command>',
+    "'NODE[/NAMESPACE]# COMMAND': iptables, ip6tables, iptables-restore, nft, ipset, ipvsadm, ip, bridge, sysctl, conntrack; repeatable, done in order",
+    (text: string, before: string[] = []) => [...before, text],
+  )
+  .option(
+    '--edits <file>',
+    "a file of edits, one a line; indented lines are what the command above reads from its input. Without -e and --edits: the scenario's",
+  )
+  .option('--limit <n>', LIMIT)
+  .addOption(compared())
+  .option('-j, --json', 'the same as -o json')
+  .addOption(colour())
+  .action(async (capture: string, options: WhatifOptions) => {
+    const { runWhatif } = await import('./commands/whatif.ts');
+    code = await runWhatif(capture, options);
+  });
+
+packetOptions(
+  program.command('diff').argument('<a>', CAPTURE).argument('<b>', 'another one').option('--from <who>', FROM).option('--to <addr[:port]>', TO),
+)
+  .description(
+    `which packets fare otherwise in another capture, by which lines of both, and what else the captures have different${WITHOUT}s of both`,
+  )
+  .option('--limit <n>', LIMIT)
+  .addOption(compared())
+  .option('-j, --json', 'the same as -o json')
+  .addOption(colour())
+  .action(async (a: string, b: string, options: DiffOptions) => {
+    const { runDiff } = await import('./commands/diff.ts');
+    code = await runDiff(a, b, options);
   });
 
 program
@@ -96,8 +142,8 @@ program
 program
   .command('schema')
   .description('JSON Schema of a file format or of the JSON output')
-  .addArgument(program.createArgument('<kind>', 'which').choices(['scenario', 'trace']))
-  .action(async (kind: 'scenario' | 'trace') => {
+  .addArgument(program.createArgument('<kind>', 'which').choices(['scenario', 'trace', 'whatif', 'diff']))
+  .action(async (kind: 'scenario' | 'trace' | 'whatif' | 'diff') => {
     const { runSchema } = await import('./commands/schema.ts');
     code = await runSchema(kind);
   });

@@ -83,6 +83,10 @@ export const Scenario = z
       .optional()
       .describe('link-layer segments: NODE/IFACE or NODE/NAMESPACE/IFACE'),
     questions: z.array(ScenarioQuestion).optional(),
+    edits: z
+      .array(z.string())
+      .optional()
+      .describe("what `netwhy whatif` changes where it is given no edits: 'NODE[/NAMESPACE]# COMMAND', as typed on that node"),
   })
   .meta({
     id: 'scenario',

@@ -25,7 +25,8 @@ export function comparedText(all: readonly Compared[], options: CompareOptions):
   if (options.level === 'minimal') return all.map((c) => `${oneLine(c)}\n`).join('');
   const told = all.filter((c) => c.changed !== false);
   const alike = all.filter((c) => c.changed === false);
-  const out = told.flatMap((c) => [...questionText(c, options.labels, palette), '']);
+  const seen = new Map<string, string>();
+  const out = told.flatMap((c) => [...questionText(c, options.labels, palette, seen), '']);
   for (const c of alike) out.push(oneLine(c));
   if (all.length > 1) {
     const n = all.filter((c) => c.changed === true).length;
@@ -68,7 +69,8 @@ function shortly(x: Answer | Unasked): string {
   return [...ends].map(([what, p]) => (isChance && p < 1 - 1e-3 ? `${what} (${probability(p)})` : what)).join(' or ');
 }
 
-function questionText(c: Compared, [first, second]: Labels, palette: Palette): string[] {
+/** One question in full; `seen` has the partings that were told before, and of which question. */
+function questionText(c: Compared, [first, second]: Labels, palette: Palette, seen: Map<string, string>): string[] {
   const asked = isUnasked(c.a) ? c.b : c.a;
   const out = [palette.strong(titleOf(c))];
   if (c.name !== undefined && !isUnasked(asked)) out.push(`  ${packet(asked.question.packet)}`);
@@ -86,6 +88,9 @@ function questionText(c: Compared, [first, second]: Labels, palette: Palette): s
     `  They part${parting.back ? ', the reply on its way back,' : ''} at ${where}${where === other ? '' : ` and ${other}`}${hook === undefined ? '' : `, ${hook}`}:`,
   );
   const rows = [...sideRows(first, parting.a), ...sideRows(second, parting.b)];
+  const known = seen.get(JSON.stringify(rows));
+  if (known !== undefined) return [...out.slice(0, -1), `  They part where '${known}' does.`];
+  seen.set(JSON.stringify(rows), titleOf(c));
   const text = Math.min(100, Math.max(...rows.map((r) => (r.at === '' ? 0 : r.text.length))));
   for (const r of rows) out.push(`  ${r.label.padEnd(width)}  ${r.at === '' ? r.text : `${r.text.padEnd(text)}  ${r.at}`}`);
   return out;

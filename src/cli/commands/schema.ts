@@ -1,13 +1,17 @@
 // `netwhy schema`: the formats, as JSON Schema.
 import { print } from '../terminal.ts';
 
-/** Prints the JSON Schema of a kind of file, or of the JSON that `trace -o json` prints. */
-export async function runSchema(kind: 'scenario' | 'trace'): Promise<number> {
-  const [{ toJSONSchema }, { Scenario }, { TraceAnswer }] = await Promise.all([
+export const SCHEMAS = ['scenario', 'trace', 'whatif', 'diff'] as const;
+
+/** Prints the JSON Schema of a kind of file, or of the JSON that a verb prints with -o json. */
+export async function runSchema(kind: (typeof SCHEMAS)[number]): Promise<number> {
+  const [{ toJSONSchema }, { Scenario }, { TraceAnswer }, { WhatifAnswer, DiffAnswer }] = await Promise.all([
     import('zod'),
     import('../../model/scenario.ts'),
     import('../../model/answer.ts'),
+    import('../../model/difference.ts'),
   ]);
-  await print(`${JSON.stringify(toJSONSchema(kind === 'scenario' ? Scenario : TraceAnswer), null, 2)}\n`);
+  const schemas = { scenario: Scenario, trace: TraceAnswer, whatif: WhatifAnswer, diff: DiffAnswer };
+  await print(`${JSON.stringify(toJSONSchema(schemas[kind]), null, 2)}\n`);
   return 0;
 }

@@ -4,7 +4,8 @@ import { trace } from '../../ask/trace.ts';
 import { answerJson } from '../../say/json.ts';
 import { answerText } from '../../say/text.ts';
 import { load } from '../load.ts';
-import { exitCode, paletteFor, print, UsageError, type ColourWhen } from '../terminal.ts';
+import { limitOf, misunderstood } from '../asking.ts';
+import { exitCode, paletteFor, print, type ColourWhen } from '../terminal.ts';
 
 export const TRACE_OUTPUTS = ['text', 'wide', 'summary', 'minimal', 'json'] as const;
 
@@ -20,9 +21,8 @@ export interface TraceOptions extends Request {
 export async function runTrace(path: string, options: TraceOptions): Promise<number> {
   const { world } = await load(path);
   const asked = ask(world, options);
-  if (isMisunderstood(asked)) throw new UsageError(`--${kebab(asked.option)}: ${asked.error}${asked.hint === undefined ? '' : `\n  ${asked.hint}`}`);
-  const limit = options.limit === undefined ? {} : { limit: readLimit(options.limit) };
-  const answer = trace(world, asked, { ...(options.all !== undefined && { all: options.all }), ...limit });
+  if (isMisunderstood(asked)) throw misunderstood(asked);
+  const answer = trace(world, asked, { ...(options.all !== undefined && { all: options.all }), ...limitOf(options) });
   const output = options.json ? 'json' : options.output;
   const palette = paletteFor(options.color, process.stdout);
   if (output === 'json') await print(`${JSON.stringify(answerJson(answer, { all: options.all ?? false }), null, 2)}\n`);
@@ -35,14 +35,4 @@ export async function runTrace(path: string, options: TraceOptions): Promise<num
       }),
     );
   return exitCode(answer.verdict);
-}
-
-function readLimit(text: string): number {
-  const n = Number(text);
-  if (!Number.isInteger(n) || n < 1) throw new UsageError(`--limit: '${text}' is not a number of courses (1 or more)`);
-  return n;
-}
-
-function kebab(option: string): string {
-  return option.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
 }

@@ -1,0 +1,47 @@
+// `netwhy diff`: which packets fare otherwise in another capture, and what else the two have different.
+import { namingOf } from '../../ask/alike.ts';
+import { compare, isUnasked } from '../../ask/compare.ts';
+import { compareStructure } from '../../ask/structure.ts';
+import type { Compared, Structure } from '../../model/comparison.ts';
+import { comparedText, structureText } from '../../say/compare.ts';
+import { diffJson } from '../../say/comparejson.ts';
+import { askings, limitOf, misunderstood, type AskOptions } from '../asking.ts';
+import { load } from '../load.ts';
+import { EXIT, paletteFor, print, type ColourWhen } from '../terminal.ts';
+
+export interface DiffOptions extends AskOptions {
+  readonly output: 'text' | 'minimal' | 'json';
+  readonly json?: boolean;
+  readonly color: ColourWhen;
+}
+
+/** Compares two captures; exit 1 where packets fare otherwise, or, where none was asked about, where anything is different. */
+export async function runDiff(pathA: string, pathB: string, options: DiffOptions): Promise<number> {
+  const [a, b] = [await load(pathA), await load(pathB)];
+  const naming = namingOf(a.world, b.world);
+  const compared = askings(a, b, options).map((asking) => compare(a.world, b.world, asking, naming, limitOf(options)));
+  const [only] = compared;
+  if (options.from !== undefined && only && isUnasked(only.a) && isUnasked(only.b)) throw misunderstood(only.a);
+  const structure = compareStructure(a.world, b.world, naming);
+  const differs = differ(compared, structure);
+  const level = options.json ? 'json' : options.output;
+  if (level === 'json') await print(`${JSON.stringify(diffJson(compared, structure, differs), null, 2)}\n`);
+  else {
+    const labels = ['A', 'B'] as const;
+    const questions = compared.length === 0 ? '' : comparedText(compared, { level, labels, palette: paletteFor(options.color, process.stdout) });
+    const things = level === 'minimal' ? '' : structureText(structure, labels);
+    const head = level === 'minimal' ? '' : `A  ${pathA}\nB  ${pathB}\n`;
+    const none = compared.length + things.length === 0 && level === 'text' ? 'No differences.\n' : '';
+    await print([head, questions, things, none].filter((part) => part !== '').join(level === 'minimal' ? '' : '\n'));
+  }
+  return differs === 'cannot-tell' ? EXIT['cannot-tell'] : differs ? EXIT.no : EXIT.yes;
+}
+
+function differ(compared: readonly Compared[], { changes, uncaptured }: Structure): boolean | 'cannot-tell' {
+  if (compared.some((c) => c.changed === true)) return true;
+  const isSame = changes.length + uncaptured.length === 0;
+  if (compared.length === 0) return changes.length > 0 || (uncaptured.length > 0 && 'cannot-tell');
+  // what is not known is the same in captures that are
+  const isUnknown = compared.some((c) => isUnasked(c.a) || isUnasked(c.b) || c.b.verdict === 'cannot-tell');
+  return !isSame && isUnknown && 'cannot-tell';
+}
