@@ -485,6 +485,8 @@ def serve(lines, out):
                 namespace = network.namespaces[message['namespace']]
                 with namespace.entered():
                     done = subprocess.run(message['command'], input=message.get('given'), capture_output=True, text=True)
+                    if hasattr(namespace, 'relearn'):
+                        namespace.relearn()
                 namespace.handles = None
                 answer = {'code': done.returncode, 'stdout': done.stdout, 'stderr': done.stderr}
             elif op == 'quit':
