@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { matchesMarkdown, nftMarkdown } from '../src/cli/commands/matches.ts';
+import { netwhy } from './cli/bin.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -28,4 +29,12 @@ it("the README's example of a match is the source's", () => {
   const example = /```ts\n(export const length[\s\S]*?)```/.exec(readme)?.[1];
   expect(example).toBeTruthy();
   expect(readFileSync(join(root, 'src/iptables-parser/packetfield.ts'), 'utf8')).toContain(example!);
+});
+
+it.each(['whatif', 'diff'])("the README's netwhy %s prints what it shows", (verb) => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  const [, command = '', shown] = new RegExp(`<!-- ${verb} -->\\s*\`\`\`\\n\\$ netwhy ([^\\n]*)\\n([\\s\\S]*?)\\n\`\`\``).exec(readme) ?? [];
+  const words = [...command.matchAll(/'([^']*)'|(\S+)/g)].map((m) => m[1] ?? m[2]!);
+  expect(words[0]).toBe(verb);
+  expect(netwhy(words).out.trimEnd()).toBe(shown);
 });

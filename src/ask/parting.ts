@@ -81,7 +81,7 @@ function keyOf(hop: Hop, s: Step, naming: Naming, marks: boolean): string | unde
   const place = `${naming.node(hop.node)}/${hop.namespace}`;
   switch (s.step) {
     case 'enter':
-      return s.local ? `sends ${place} ${formatAddr(s.packet.src)}` : `in ${place} ${s.device ?? ''}`;
+      return s.local ? `sends ${place}` : `in ${place} ${s.device ?? ''}`;
     case 'rule': {
       if (s.truth === false) return undefined;
       const effects = (s.did ?? '')
@@ -100,7 +100,8 @@ function keyOf(hop: Hop, s: Step, naming: Naming, marks: boolean): string | unde
     case 'conntrack':
       return s.state === 'NEW' || s.direction === 'reply' ? undefined : `conntrack ${s.state}`;
     case 'route':
-      return s.purpose === 'source' ? undefined : `route ${s.purpose} ${s.result}`;
+      // the source address that it gives is as much of it as the way
+      return s.purpose === 'source' ? undefined : `route ${s.purpose} ${s.result} ${/ src \S+/.exec(s.text)?.[0] ?? ''}`;
     case 'bridge':
       return `bridge ${s.bridge} ${s.in ?? ''} ${s.out ?? ''}`;
     case 'encapsulate':
@@ -149,8 +150,13 @@ function insteadOf(other: Part, own: Part, naming: Naming): Counterpart[] {
   const { step } = other.stop;
   const decided = step?.step === 'nat' ? ruleAt(other, step.at) : step?.step === 'rule' ? step : undefined;
   // who was refused before that was never asked
-  const asked = decided && (!isRefusal(own.stop.step) || own.stop.step.table === decided.table);
-  return [...(asked ? ruleInstead(decided, other, own, naming) : []), ...factsInstead(other, own, naming)];
+  const { stop } = own;
+  const isStopped = stop.end !== undefined || (stop.step?.step === 'bridge' && stop.step.out === undefined) || isRefusal(stop.step);
+  const asked = decided && (!isStopped || (isRefusal(stop.step) && stop.step.table === decided.table));
+  const at = stop.end?.at ?? (stop.step && 'at' in stop.step ? stop.step.at : undefined);
+  // what the step itself says need not be said again
+  const facts = factsInstead(other, own, naming).filter((c) => c.kind !== 'fact' || c.fact.at.file !== at?.file || c.fact.at.line !== at.line);
+  return [...(asked ? ruleInstead(decided, other, own, naming) : []), ...facts];
 }
 
 function isRefusal(s: Step | undefined): s is Extract<Step, { step: 'rule' | 'policy' }> {

@@ -13,7 +13,7 @@ export function compareStructure(a: World, b: World, naming: Naming): Structure 
   const changes: Change[] = [];
   const uncaptured: Uncaptured[] = [];
   const keyOf = (n: Namespace, name: (node: string) => string): string => `${name(n.node)}/${n.name}`;
-  const ofB = new Map(b.namespaces.map((n) => [keyOf(n, naming.node), n]));
+  const ofB = new Map(b.namespaces.map((n) => [keyOf(n, (name) => naming.node(name)), n]));
   for (const before of a.namespaces) {
     const key = keyOf(before, (n) => n);
     const after = ofB.get(key);
@@ -292,8 +292,8 @@ const KINDS: readonly Kind[] = [
     kind: 'link',
     by: ['links'],
     of: (ns) => ns.links,
-    read: (_w, ns, naming) =>
-      facts(
+    read: (_w, ns, naming) => [
+      ...facts(
         'link',
         ns,
         ns.links,
@@ -303,6 +303,19 @@ const KINDS: readonly Kind[] = [
         },
         naming,
       ),
+      // bridge link tells of ports on lines of its own
+      ...facts(
+        'link',
+        ns,
+        ns.links.flatMap((l) => (l.port ? [{ ...l.port, name: l.name }] : [])),
+        (p) => {
+          const flags = (['hairpin', 'isolated', 'learning', 'flood'] as const).map((f) => `${f} ${p[f] ? 'on' : 'off'}`);
+          const value = `${p.forwarding ? 'forwarding' : 'blocked'}, ${flags.join(', ')}`;
+          return { slot: `port ${p.name}`, value, text: `port ${p.name}: ${value}` };
+        },
+        naming,
+      ),
+    ],
   },
   {
     kind: 'neighbour',
@@ -443,8 +456,6 @@ function linkValue(l: Link): string {
     l.vlan === undefined ? undefined : `vlan ${l.vlan}`,
     l.vxlan && `vni ${l.vxlan.id} port ${l.vxlan.port}`,
     l.tunnel?.remote === undefined ? undefined : `remote ${formatAddr(l.tunnel.remote)}`,
-    l.port?.hairpin ? 'hairpin' : undefined,
-    l.port?.isolated ? 'isolated' : undefined,
     l.noArp ? 'noarp' : undefined,
   ]
     .filter((word) => word !== undefined)

@@ -80,7 +80,7 @@ packetOptions(program.command('whatif').argument('<capture>', CAPTURE).option('-
   .option(
     '-e, --edit <command>',
     "'NODE[/NAMESPACE]# COMMAND': iptables, ip6tables, iptables-restore, nft, ipset, ipvsadm, ip, bridge, sysctl, conntrack; repeatable, done in order",
-    (text: string, before: string[] = []) => [...before, text],
+    (text: string, before: readonly string[] | undefined) => [...(before ?? []), text],
   )
   .option(
     '--edits <file>',

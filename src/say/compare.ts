@@ -110,8 +110,8 @@ function fatesText(x: Answer | Unasked, palette: Palette): string[] {
     const { dst, src } = course.trace.translated;
     const as = [...(dst ? [`to ${dst.to}`] : []), ...(src ? [`from ${src.to}`] : [])].join(', ');
     const text = `${verdictOf(course)}${as && ` (${as})`}`;
-    const colour = course.verdict === 'yes' ? palette.good : course.verdict === 'no' ? palette.bad : palette.doubtful;
-    fates.set(text, colour(text));
+    const how = course.verdict === 'yes' ? 'good' : course.verdict === 'no' ? 'bad' : 'doubtful';
+    fates.set(text, palette[how](text));
   }
   const told = [...fates.values()];
   return told.length <= MOST_FATES ? told : [...told.slice(0, MOST_FATES), `... and ${told.length - MOST_FATES} more ways`];

@@ -81,5 +81,5 @@ it('data that fit the schema with -o json', () => {
     const json: unknown = JSON.parse(diff(DROP, b, '-o', 'json').out);
     expect(DiffAnswer.safeParse(json).error?.issues ?? [], b).toEqual([]);
   }
-  expect(JSON.parse(netwhy(['schema', 'diff']).out)).toMatchObject({ title: 'The answer of netwhy diff' });
+  expect(JSON.parse(netwhy(['schema', 'diff']).out)).toMatchObject({ $defs: { diff: { title: 'The answer of netwhy diff' } } });
 });

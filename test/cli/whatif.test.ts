@@ -61,7 +61,7 @@ describe('what is told', () => {
       const json: unknown = JSON.parse(whatif(OFF, ...args, '-o', 'json').out);
       expect(WhatifAnswer.safeParse(json).error?.issues ?? []).toEqual([]);
     }
-    expect(JSON.parse(netwhy(['schema', 'whatif']).out)).toMatchObject({ title: 'The answer of netwhy whatif' });
+    expect(JSON.parse(netwhy(['schema', 'whatif']).out)).toMatchObject({ $defs: { whatif: { title: 'The answer of netwhy whatif' } } });
   });
 
   it('a rule that did not match for a member of a set, and matches with another', () => {
