@@ -1,0 +1,106 @@
+// Patterns of services: nobody has programmed them, or they lead to a port that nobody listens on.
+import { bitsOf, equal, familyOf, formatAddr, formatEndpoint, maskOf, type Addr } from '../net/addr.ts';
+import type { Span } from '../model/finding.ts';
+import type { Namespace, World } from '../model/host.ts';
+import type { Pred } from '../model/ruleset.ts';
+import type { Answer } from '../model/trace.ts';
+import { lineOf, placeName, rootOf, rulingOf, type Failure } from './failure.ts';
+import type { Sight } from './pattern.ts';
+
+/** Where a namespace, or the cluster's records, know an address as a service's. */
+function serviceLine(world: World, addr: Addr): Span | undefined {
+  for (const s of world.witness?.services ?? []) {
+    const ip = [...s.clusterIps, ...s.externalIps, ...s.loadBalancerIps].find((a) => equal(a.addr, addr));
+    if (ip) return ip.at;
+  }
+  for (const ns of world.namespaces) {
+    const server = ns.ipvs?.services.find((s) => s.addr !== undefined && equal(s.addr, addr));
+    if (server) return server.at;
+    for (const t of ns.tables) {
+      const rule = Object.hasOwn(t.chains, 'KUBE-SERVICES') ? t.chains['KUBE-SERVICES']!.rules.find((r) => isFor(r.match, addr)) : undefined;
+      if (rule) return rule.at;
+    }
+  }
+  return undefined;
+}
+
+/** A rule for one destination address, and that address it is. */
+function isFor(p: Pred, addr: Addr): boolean {
+  if (p.kind === 'all') return p.of.some((x) => isFor(x, addr));
+  return p.kind === 'masked' && p.field === 'dst' && equal(p.value, addr) && equal(p.mask, maskOf(familyOf(addr), bitsOf(familyOf(addr))));
+}
+
+/** kube-proxy, in any of its modes, has written something here. */
+function hasServices(ns: Namespace | undefined): boolean {
+  return (
+    (ns?.ipvs?.services.length ?? 0) > 0 ||
+    (ns?.tables.some(
+      (t) => /\bkube-proxy$/.test(t.nft ?? '') || (Object.hasOwn(t.chains, 'KUBE-SERVICES') && t.chains['KUBE-SERVICES']!.rules.length > 0),
+    ) ??
+      false)
+  );
+}
+
+/** The way to a service's address that nobody translated, and the node that should have. */
+function untranslated(f: Failure): { readonly node: string; readonly dst: Addr; readonly line: Span } | undefined {
+  const { trace } = f.course;
+  const node = trace.hops[0]?.node;
+  if (f.isReply || trace.translated.dst || node === undefined || rulingOf(f)) return undefined;
+  const line = serviceLine(f.world, trace.packet.dst);
+  return line && { node, dst: trace.packet.dst, line };
+}
+
+function kubeProxyAbsent(f: Failure): Sight | undefined {
+  const u = untranslated(f);
+  if (!u || hasServices(rootOf(f.world, u.node))) return undefined;
+  return {
+    message: `${formatAddr(u.dst)} is a service's address, and ${u.node} has no rules of kube-proxy: it is sent on as if it were a machine's, and ${placeName(f.outcome)} has no way for it.`,
+    at: lineOf(f),
+    evidence: [u.line],
+    durable: `start kube-proxy on ${u.node} (kubectl -n kube-system get pods -o wide -l k8s-app=kube-proxy), and read its log`,
+  };
+}
+
+/** A service's address is asked for a port that no rule has. */
+export function portUnknown(f: Failure): Sight | undefined {
+  const u = untranslated(f);
+  if (!u || !hasServices(rootOf(f.world, u.node)) || f.outcome.kind === 'dropped') return undefined;
+  const asked = f.course.trace.packet.dport === undefined ? formatAddr(u.dst) : formatEndpoint(u.dst, f.course.trace.packet.dport);
+  return {
+    message: `${asked}: the address is a service's, and no rule of ${u.node} has that port or protocol, so it is sent on as if it were a machine's.`,
+    at: u.line,
+    evidence: [lineOf(f)],
+    durable: "ask a port that the Service has, or see why kube-proxy has not written the service's rules",
+  };
+}
+
+/** Somebody who heard the endpoint refuse: a connection that it reset. */
+function wrongTargetPort(world: World, answer: Answer): Sight | undefined {
+  for (const { trace } of answer.courses) {
+    const { dst, dport } = trace.final;
+    if (trace.outcome.kind === 'dropped' || !trace.translated.dst || dport === undefined) continue;
+    const turned = trace.translated.dst.steps.find((s) => s.at)?.at;
+    const records = world.witness?.endpoints.filter((r) => r.endpoints.some((e) => equal(e.addr, dst))) ?? [];
+    const listed = records.flatMap((r) => r.ports.flatMap((p) => (p.port === undefined ? [] : [p.port])));
+    const refused = world.namespaces
+      .flatMap((n) => n.conntrack)
+      .filter((c) => equal(c.reply.src, dst) && c.reply.sport === dport && c.reply.proto === trace.final.proto);
+    const isRefused = refused.length > 0 && refused.every((c) => c.state === 'CLOSE');
+    if ((records.length === 0 || listed.includes(dport)) && !isRefused) continue;
+    const others = listed.length > 0 && !listed.includes(dport) ? `; its endpoints are on port ${[...new Set(listed)].join(', ')}` : '';
+    return {
+      message: `The service sends to ${formatEndpoint(dst, dport)}, ${isRefused ? 'and whoever asked there was reset' : 'and no endpoint of it has that port'}${others}.`,
+      at: turned ?? refused[0]?.at ?? records[0]!.at,
+      evidence: [...refused.map((c) => c.at), ...records.map((r) => r.at)].slice(0, 3),
+      durable: "correct the Service's targetPort: the port that the container listens on (ss -ltn in the pod)",
+    };
+  }
+  return undefined;
+}
+
+/** Patterns of services: those of failed courses, and those that show in what is delivered. */
+export const SERVICE_PATTERNS = {
+  failed: { 'kube-proxy-absent': kubeProxyAbsent },
+  always: { 'wrong-target-port': wrongTargetPort },
+};
+
