@@ -27,7 +27,7 @@ function scriptOf({ text }: Command): { readonly text: string } | Refusal {
   const [line = '', ...input] = text.split('\n');
   const words = splitWords(line).words;
   let i = words.findIndex((w) => /(?:^|\/)nft$/.test(w.text)) + 1;
-  for (; i < words.length && /^-/.test(words[i]!.text) && !words[i]!.quoted; i++) {
+  for (; i < words.length && words[i]!.text.startsWith('-') && !words[i]!.quoted; i++) {
     const option = words[i]!.text;
     if (/^(?:-\w*f|--file)$/.test(option)) {
       if (!/^(?:-|\/dev\/stdin)$/.test(words[i + 1]?.text ?? ''))

@@ -185,7 +185,7 @@ function withRule(desk: Desk, draft: TableDraft, { verb, chain = '', spec, words
 
 /** Whether a rule's target is a chain or a module: then libiptc's TC_DELETE_ENTRY() has another word for not finding it. */
 function isCall(rule: Rule): boolean {
-  return rule.then.some((s) => s.kind !== 'verdict');
+  return rule.then.some((s) => s.kind !== 'verdict') && !rule.text.endsWith(' -j QUEUE');
 }
 
 /** Why the kernel would not take the table with the rules that were put in. */

@@ -183,7 +183,7 @@ const LISTED = `-A NOPE -j ACCEPT
 -A INPUT -m nosuch -j DROP
 -w 5 -A INPUT -m comment --comment "a b" -j DROP
 -D INPUT -m comment --comment "a b" -j DROP
--AINPUT -ptcp -m multiport --dports 1,2,3 -j ACCEPT
+-AINPUT -p tcp -m multiport --dports 1,2,3 -j ACCEPT
 --table=mangle --append PREROUTING -j MARK --set-mark 1
 -A INPUT -p tcp -m multiport --dports 1,2,3 extra -j ACCEPT
 -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
