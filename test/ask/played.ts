@@ -30,7 +30,7 @@ export function play(
   const steps = commands.map((c) => `sh -c ${quote(c)} 2>&1 >/dev/null; s=$?; echo; echo ${CUT}; echo $s; echo ${CUT}\n${capture}`);
   const script = ['{ :', setup, '} >/dev/null 2>&1 </dev/null', capture, ...steps].join('\n');
   const [program, ...args] = [...inside, 'sh', '-s'];
-  const run = spawnSync(program!, args, { input: script, encoding: 'utf8', maxBuffer: 1 << 28 });
+  const run = spawnSync(program, args, { input: script, encoding: 'utf8', maxBuffer: 1 << 28 });
   const parts = run.stdout.split(`${CUT}\n`).map((p) => p.replace(/\n$/, ''));
   const take = (from: number): Record<string, string> => Object.fromEntries(names.map((n, i) => [n, parts[from + i]!]));
   const width = names.length + 2;
