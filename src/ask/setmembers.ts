@@ -22,11 +22,11 @@ const NOT_THERE: Refusal = { refused: "Element cannot be deleted from the set: i
 
 /** The set with an element more, or with several. */
 export function addTo(set: IpSet, element: string, extra: readonly string[], edit: MemberEdit): IpSet | Refusal {
-  const list = set.type === 'list:set' ? listEdit('add', set, element, extra, edit) : undefined;
-  if (list && isRefused(list)) return list;
-  const given = list?.rest ?? extra;
+  const [given, beside] = placing(set, extra);
   const why = whyNotWith(set, given);
   if (why) return why;
+  const list = set.type === 'list:set' ? listEdit('add', set, element, beside, edit) : undefined;
+  if (list && isRefused(list)) return list;
   const elements = read(set, element, given, edit);
   if (isRefused(elements)) return elements;
   const places = placesOf(set, elements);
@@ -50,10 +50,10 @@ export function addTo(set: IpSet, element: string, extra: readonly string[], edi
 
 /** The set with an element less, or with several. */
 export function deleteFrom(set: IpSet, element: string, extra: readonly string[], edit: MemberEdit): IpSet | Refusal {
-  const list = set.type === 'list:set' ? listEdit('del', set, element, extra, edit) : undefined;
-  if (list && isRefused(list)) return list;
-  const [strange] = list?.rest ?? extra;
+  const [[strange], beside] = placing(set, extra);
   if (strange !== undefined) return { refused: `Unknown argument: \`${strange}'` };
+  const list = set.type === 'list:set' ? listEdit('del', set, element, beside, edit) : undefined;
+  if (list && isRefused(list)) return list;
   const elements = read(set, element, [], edit);
   if (isRefused(elements)) return elements;
   const places = placesOf(set, elements);
@@ -132,27 +132,29 @@ function withExtensions(set: IpSet, member: SetMember, old: SetMember | undefine
   };
 }
 
-interface ListEdit {
-  /** Before which member a new one goes; absent for the end. */
-  readonly place?: number;
-  /** The words without `before NAME` and `after NAME`. */
-  readonly rest: readonly string[];
+/** `before NAME` and `after NAME` of a list apart from the other words. */
+function placing(set: IpSet, words: readonly string[]): readonly [rest: readonly string[], beside: readonly string[]] {
+  const i = set.type === 'list:set' ? words.findIndex((w) => w === 'before' || w === 'after') : -1;
+  return i < 0 ? [words, []] : [words.toSpliced(i, 2), words.slice(i, i + 2)];
 }
 
-/** list_set_uadt(): what may be added to a list, and where. */
-function listEdit(verb: 'add' | 'del', list: IpSet, name: string, words: readonly string[], { sets, areSetsKnown }: MemberEdit): ListEdit | Refusal {
+/** list_set_uadt(): what may be added to a list, and before which member it goes (the end, where that is not said). */
+function listEdit(
+  verb: 'add' | 'del',
+  list: IpSet,
+  name: string,
+  [where, other = '']: readonly string[],
+  { sets, areSetsKnown }: MemberEdit,
+): { readonly place?: number } | Refusal {
   const isMissing = (n: string): boolean => areSetsKnown && !Object.hasOwn(sets, n);
   if (isMissing(name)) return { refused: 'Set to be added/deleted/tested as element does not exist.' };
   if (sets[name]?.type === 'list:set') return { refused: 'Sets with list:set type cannot be added to the set.' };
-  const i = words.findIndex((w) => w === 'before' || w === 'after');
-  if (i < 0) return { rest: words };
-  const [where, other = ''] = words.slice(i, i + 2);
-  const rest = words.toSpliced(i, 2);
+  if (where === undefined) return {};
   if (isMissing(other)) return { refused: "The set to which you referred with 'before' or 'after' does not exist." };
   const names = list.members.map((m) => (m.parts[0]?.kind === 'set' ? m.parts[0].name : ''));
   const ref = names.indexOf(other);
   const own = names.indexOf(name);
   const isBeside = verb === 'add' || ref === (where === 'before' ? own + 1 : own - 1);
   if (ref < 0 || !isBeside) return { refused: "The set to which you referred with 'before' or 'after' is not added to the set." };
-  return { place: where === 'before' ? ref : ref + 1, rest };
+  return { place: where === 'before' ? ref : ref + 1 };
 }

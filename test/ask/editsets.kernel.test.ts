@@ -3,34 +3,10 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { Namespace } from '../../src/model/host.ts';
-import type { IpSet } from '../../src/model/ruleset.ts';
 import { describeGuest } from '../oracle/guest.ts';
 import { describeKernel } from '../oracle/kernel.ts';
 import { plain, sorted } from '../capture/captured.ts';
-import { compare, edited, namespaceOf, play } from './played.ts';
-
-const SETS = { 'ipset-save.txt': 'ipset save' };
-
-/** Sets without what hashing chose; of members only the order of a list's counts. */
-function setsOf(ns: Namespace): unknown {
-  return Object.values<IpSet>(ns.sets)
-    .map((set) => {
-      const { hashsize: _h, bucketsize: _b, initval: _i, ...options } = set.options;
-      // a second may have passed
-      const members = set.members.map((m) => ({ ...m, ...(m.timeout !== undefined && { timeout: m.timeout === 0 ? 0 : 'some' }) }));
-      return plain({
-        ...set,
-        options,
-        members: set.type === 'list:set' ? members : members.toSorted((a, b) => (JSON.stringify(a.parts) < JSON.stringify(b.parts) ? -1 : 1)),
-      });
-    })
-    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
-}
-
-function ipsetReason(said: string): string | undefined {
-  const first = /^ipset v[\d.]+: (.*)/.exec(said)?.[1];
-  return first?.startsWith('Syntax error') && /cannot parse|separator|missing from|address|range 0-(?:32|128)/.test(first) ? undefined : first;
-}
+import { compare, edited, ipsetReason, namespaceOf, play, SETS, setsOf } from './played.ts';
 
 function sameSets(title: string, setup: string, commands: string): void {
   it(title, () => compare(play(setup, commands.trim().split('\n'), SETS), setsOf, ipsetReason));

@@ -4,6 +4,8 @@ import { expect } from 'vitest';
 import { applyEdit, isRefused, readEdit } from '../../src/ask/edit.ts';
 import { readNamespace } from '../../src/capture/namespace.ts';
 import type { Namespace, World } from '../../src/model/host.ts';
+import type { IpSet } from '../../src/model/ruleset.ts';
+import { plain } from '../capture/captured.ts';
 
 /** A command that a kernel carried out, or refused; the captures are texts by their file names. */
 export interface Played {
@@ -30,7 +32,7 @@ export function play(
   const steps = commands.map((c) => `sh -c ${quote(c)} 2>&1 >/dev/null; s=$?; echo; echo ${CUT}; echo $s; echo ${CUT}\n${capture}`);
   const script = ['{ :', setup, '} >/dev/null 2>&1 </dev/null', capture, ...steps].join('\n');
   const [program, ...args] = [...inside, 'sh', '-s'];
-  const run = spawnSync(program!, args, { input: script, encoding: 'utf8', maxBuffer: 1 << 28 });
+  const run = spawnSync(program, args, { input: script, encoding: 'utf8', maxBuffer: 1 << 28 });
   const parts = run.stdout.split(`${CUT}\n`).map((p) => p.replace(/\n$/, ''));
   const take = (from: number): Record<string, string> => Object.fromEntries(names.map((n, i) => [n, parts[from + i]!]));
   const width = names.length + 2;
@@ -71,4 +73,29 @@ export function compare(played: readonly Played[], view: (ns: Namespace) => unkn
       expect(typeof after, `${p.command}: ${p.said}`).toBe('string');
     } else expect(typeof after === 'string' ? after : view(after), p.command).toEqual(view(namespaceOf(p.after)));
   }
+}
+
+/** The capture of sets. */
+export const SETS = { 'ipset-save.txt': 'ipset save' };
+
+/** Sets without what hashing chose; of members only the order of a list's counts. */
+export function setsOf(ns: Namespace): unknown {
+  return Object.values<IpSet>(ns.sets)
+    .map((set) => {
+      const { hashsize: _h, bucketsize: _b, initval: _i, ...options } = set.options;
+      // a second may have passed
+      const members = set.members.map((m) => ({ ...m, ...(m.timeout !== undefined && { timeout: m.timeout === 0 ? 0 : 'some' }) }));
+      return plain({
+        ...set,
+        options,
+        members: set.type === 'list:set' ? members : members.toSorted((a, b) => (JSON.stringify(a.parts) < JSON.stringify(b.parts) ? -1 : 1)),
+      });
+    })
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** What ipset says, where netwhy says the same: not which part of an element it stumbled upon. */
+export function ipsetReason(said: string): string | undefined {
+  const first = /^ipset v[\d.]+: (.*)/.exec(said)?.[1];
+  return first?.startsWith('Syntax error') ? undefined : first;
 }
