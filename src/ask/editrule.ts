@@ -36,17 +36,19 @@ export interface Typed {
 /** The rules (several where -s or -d has a list) that the words `spec` make in a chain. */
 export function readRules(desk: Desk, draft: TableDraft, chain: string, spec: string, words: readonly string[], at: Span): Typed | Refusal {
   // only chains that the words may mean: a table may have 40,000
-  const named = [...new Set([chain, ...words.filter((w) => draft.chain(w))])];
+  // a rule of a chain that is not there is read all the same: what iptables says of its words comes first
+  const home = draft.chain(chain) ? chain : '?';
+  const named = [...new Set([home, ...words.filter((w) => draft.chain(w))])];
   const head = `*${desk.table}\n${named.map((n) => `:${protect(n)} - [0:0]\n`).join('')}`;
   // of each rule its own file, for the state that is kept for a rule by its place
   const file = `${at.file}:${at.line}:${desk.line}`;
-  const read = readSave(`${head}-A ${protect(chain)} ${spec}\nCOMMIT\n`, { file, family: desk.family, backend: desk.backend });
+  const read = readSave(`${head}-A ${protect(home)} ${spec}\nCOMMIT\n`, { file, family: desk.family, backend: desk.backend });
   const invalid = read.findings.find(
     (f) => f.code === 'refused' && INVALID.test(f.message) && !(desk.backend === 'nft' && / needs -p /.test(f.message)),
   );
   const wrong = read.findings.find((f) => f.severity !== 'note' && f !== invalid);
   if (wrong) return refuse(desk, told(wrong, desk), wrong.hint);
-  const rules = (read.tables[0]?.chains[chain]?.rules ?? []).map((r): Rule => ({ ...r, at }));
+  const rules = (read.tables[0]?.chains[home]?.rules ?? []).map((r): Rule => ({ ...r, at }));
   const absent = rules.flatMap((r) => setsIn(r.match)).find((s) => desk.ns.captured.sets && !Object.hasOwn(desk.ns.sets, s));
   if (absent !== undefined) return refuse(desk, `Set ${absent} doesn't exist.`);
   return { rules, ...(invalid && { invalid: invalid.message }) };
@@ -80,6 +82,8 @@ function told(f: Finding, { backend }: Desk): string {
     case 'refused': {
       const why = f.message.replace('iptables would refuse this rule: ', '');
       const side = /^(-\S+) cannot be used in (\S+)/.exec(why);
+      const foreign = /^(\S+?)(?:\/\d+)? is no IPv\d address/.exec(why);
+      if (foreign) return `host/network \`${foreign[1]}' not found`;
       if (side) return `Can't use ${side[1]} with ${side[2]}`;
       const needs = /^-[mj] (\S+) needs (--\S+)/.exec(why);
       if (needs) return `${needs[1]}: option "${needs[2]}" must be specified`;
