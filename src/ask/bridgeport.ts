@@ -59,14 +59,15 @@ export function withMaster(ns: Namespace, name: string, master: string | undefin
 export function withBridgeOfPorts(before: Namespace, now: Namespace, name: string): Namespace {
   const was = before.links.find((l) => l.name === name);
   const bridge = now.links.find((l) => l.name === name);
-  if (!was || !bridge) return now;
+  if (!was || !bridge || bridge.kind !== 'bridge') return now;
   const ports = (ns: Namespace): Link[] => ns.links.filter((l) => l.master === name);
   const [old, own] = [ports(before), ports(now)];
   const follows = <T>(value: T, least: T | undefined): boolean => old.length === 0 || value === least;
   const leastMac = (links: readonly Link[]): string | undefined => links.flatMap((l) => l.mac ?? []).toSorted()[0];
   const leastMtu = (links: readonly Link[]): number => (links.length === 0 ? 1500 : Math.min(...links.map((l) => l.mtu)));
-  const mac = follows(was.mac, leastMac(old)) ? (leastMac(own) ?? '00:00:00:00:00:00') : bridge.mac;
-  const mtu = follows(was.mtu, leastMtu(old)) ? leastMtu(own) : bridge.mtu;
+  const isSame = old.length === own.length && leastMac(old) === leastMac(own);
+  const mac = !isSame && follows(was.mac, leastMac(old)) ? (leastMac(own) ?? '00:00:00:00:00:00') : bridge.mac;
+  const mtu = leastMtu(old) !== leastMtu(own) && follows(was.mtu, leastMtu(old)) ? leastMtu(own) : bridge.mtu;
   const forwards = (port: Link): BridgePort | undefined => port.port && { ...port.port, forwarding: bridge.up && port.up };
   const changed = (l: Link): boolean => {
     const prior = before.links.find((x) => x.name === l.name);

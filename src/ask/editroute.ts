@@ -211,7 +211,8 @@ function isJoinable(r: Route): boolean {
 function insert6(ns: Namespace, route: Route, verb: string): Namespace | Refusal {
   const rivals = ns.routes.filter((r) => sameTo(r, route) && r.metric === route.metric);
   const [first] = rivals;
-  if (!first) return verb === 'change' ? answers('No such file or directory') : altered(ns, { routes: [...ns.routes, route] });
+  if (!first)
+    return verb === 'change' ? { refused: 'Error: Can not replace route - no match found.' } : altered(ns, { routes: [...ns.routes, route] });
   if (verb === 'add') return answers('File exists');
   const kin = rivals.find((r) => isJoinable(r) === isJoinable(route));
   if (verb === 'change' || verb === 'replace') return altered(ns, { routes: replaced(ns.routes, kin ?? first, route) });

@@ -164,7 +164,7 @@ function routesMade(ns: Namespace, device: string, at: Span): Route[] {
   const routes = new Map<string, Route>();
   for (const a of own) {
     const family = familyOf(a.addr);
-    const lines = family === 4 ? madeBy4(a, own, isUp) : isUp ? madeBy6(ns, a) : [];
+    const lines = family === 4 ? madeBy4(a, own, isUp) : madeBy6(ns, a, isUp);
     for (const route of readRoutes(lines.join('\n'), at.file, { family }).routes) {
       const isListed = route.table === 'local' ? listsLocal(ns, family) : ns.captured[family === 4 ? 'routes4' : 'routes6'] !== undefined;
       if (isListed && !routes.has(routeKey(route))) routes.set(routeKey(route), { ...route, at });
@@ -215,11 +215,11 @@ function madeBy4(a: InterfaceAddress, own: readonly InterfaceAddress[], isUp: bo
 }
 
 /** inet6_addr_add() and __ipv6_ifa_notify(), net/ipv6/addrconf.c. */
-function madeBy6(ns: Namespace, a: InterfaceAddress): string[] {
+function madeBy6(ns: Namespace, a: InterfaceAddress, isUp: boolean): string[] {
   const on = `dev ${a.device}`;
   const lines = [`local ${formatAddr(a.addr)} ${on} table local proto kernel metric 0`];
   const net = and(a.addr, maskOf(6, a.length));
-  if (isLoopback(a.addr)) return lines;
+  if (isLoopback(a.addr) || !isUp) return lines;
   lines.push(`${formatAddr(net)}/${a.length} ${on} proto kernel metric 256`);
   if (a.peer !== undefined) lines.push(`${formatAddr(and(a.peer, maskOf(6, a.length)))}/${a.length} ${on} proto kernel metric 256`);
   const forwards =
