@@ -2,6 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { answerTo as askWorld, isUnasked } from '../src/ask/compare.ts';
 import { load, type Loaded } from '../src/cli/load.ts';
 import { answerJson, answerText, ask, isMisunderstood, requestOf, trace, TraceAnswer, type Answer, type Scenario } from '../src/index.ts';
 
@@ -31,9 +32,9 @@ function slug(name: string): string {
 }
 
 function answerTo({ world }: Loaded, q: Question): Answer {
-  const asked = ask(world, requestOf(q));
-  if (isMisunderstood(asked)) throw new Error(`${q.name}: --${asked.option}: ${asked.error}`);
-  return trace(world, asked);
+  const answer = askWorld(world, requestOf(q));
+  if (isUnasked(answer)) throw new Error(`${q.name}: --${answer.option}: ${answer.error}`);
+  return answer;
 }
 
 it('there are scenarios, and the emblem case is one of them', () => {
