@@ -1,6 +1,6 @@
 // Commands that might change a packet's fate: each condition that just failed, each rule, policy, route, setting and neighbour that
 // decided, turned into what somebody would type. Whether one helps is for a simulation to say, not for this file.
-import { asPrefix, contains, familyOf, formatAddr, formatPrefix, maskOf, and, type Addr } from '../net/addr.ts';
+import { and, asPrefix, bitsOf, contains, familyOf, formatAddr, formatPrefix, maskOf, type Addr, type Prefix } from '../net/addr.ts';
 import { formatProtocol, hasPorts } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { Namespace, World } from '../model/host.ts';
@@ -59,7 +59,10 @@ function againstEnding(world: World, way: Trace): Candidate[] {
     case 'rejected':
       if (step?.step === 'rule' && !step.table.includes(' ')) return againstRule(at, step, way.final);
       if (step?.step === 'policy' && !step.table.includes(' ')) return againstPolicy(at, step, way.final);
-      return step?.step === 'rule' || step?.step === 'policy' ? againstNft(at, step, way.final) : againstDrop(outcome, ns, on);
+      if (step?.step === 'ipvs') return balancing(at);
+      return step?.step === 'rule' || step?.step === 'policy'
+        ? againstNft(at, step, way.final)
+        : [...againstDrop(outcome, ns, on), ...neighbours(world, way)];
     case 'not-forwarding': {
       const six = familyOf(way.final.dst) === 6;
       return [on(`sysctl -w ${six ? 'net.ipv6.conf.all.forwarding' : 'net.ipv4.ip_forward'}=1`, 2)];
@@ -75,7 +78,9 @@ function againstEnding(world: World, way: Trace): Candidate[] {
           ];
     }
     case 'no-route':
-      return routesTo(world, outcome, way.final.dst, way);
+      return way.hops.flatMap((hop) => routesTo(world, hop, way.final.dst, way));
+    case 'no-server':
+      return balancing(at);
     case 'blackhole':
     case 'prohibited': {
       const route = ns?.routes.find((r) => r.at.file === outcome.at?.file && r.at.line === outcome.at.line);
@@ -186,21 +191,32 @@ function forReply(world: World, t: Trace): Candidate[] {
   return out;
 }
 
-/** Routes on a host to an address, by whichever neighbour of it the packet passed. */
+/** What decides what IPVS does with connections whose server is gone, or whose client comes again. */
+function balancing(at: string): Candidate[] {
+  return ['expire_nodest_conn=1', 'conn_reuse_mode=0', 'conn_reuse_mode=1', 'conntrack=1'].map((setting) => ({
+    edit: `${at}# sysctl -w net.ipv4.vs.${setting}`,
+    width: 2,
+  }));
+}
+
+/** Routes on a host to an address: by whichever neighbour of it the packet passed, or has the address, or its network. */
 function routesTo(world: World, at: { readonly node: string; readonly namespace: string }, to: Addr, way: Trace): Candidate[] {
   const ns = namespaceOf(world, at);
   if (!ns || ns.stub) return [];
-  const near = (a: Addr): string | undefined =>
-    ns.addresses.find(
-      (own) =>
-        familyOf(own.addr) === familyOf(a) &&
-        formatAddr(own.addr) !== formatAddr(a) &&
-        own.length < (familyOf(a) === 4 ? 32 : 128) &&
-        contains({ addr: and(own.addr, maskOf(familyOf(own.addr), own.length)), length: own.length }, a),
-    )?.device;
-  const passed = way.hops.map((h) => namespaceOf(world, h)).filter((n) => n !== undefined && n !== ns);
-  const hops = [...new Set(passed)].flatMap((n) => n!.addresses.flatMap((a) => (near(a.addr) === undefined ? [] : [formatAddr(a.addr)])));
-  return [...new Set(hops)].map((via) => ({ edit: `${place(at)}# ip route add ${formatPrefix(asPrefix(to))} via ${via}`, width: 1 }));
+  const networks = (n: Namespace): readonly { readonly addr: Addr; readonly network: Prefix }[] =>
+    n.addresses
+      .filter((a) => familyOf(a.addr) === familyOf(to) && a.length < bitsOf(familyOf(to)))
+      .map((a) => ({ addr: a.addr, network: { addr: and(a.addr, maskOf(familyOf(a.addr), a.length)), length: a.length } }));
+  const isNear = (a: Addr): boolean => networks(ns).some((own) => formatAddr(own.addr) !== formatAddr(a) && contains(own.network, a));
+  const passed = way.hops.map((h) => namespaceOf(world, h)).filter((n) => n !== undefined);
+  const having = world.namespaces.filter((n) => networks(n).some(({ network }) => contains(network, to)));
+  const hops = [...new Set([...having, ...passed])].filter((n) => n !== ns).flatMap((n) => networks(n).filter(({ addr }) => isNear(addr)));
+  const whole = having.flatMap((n) => networks(n)).find(({ network }) => contains(network, to))?.network;
+  const vias = [...new Set(hops.map(({ addr }) => formatAddr(addr)))];
+  return vias.flatMap((via) => [
+    { edit: `${place(at)}# ip route add ${formatPrefix(asPrefix(to))} via ${via}`, width: 1 },
+    ...(whole ? [{ edit: `${place(at)}# ip route add ${formatPrefix(whole)} via ${via}`, width: 1.2 }] : []),
+  ]);
 }
 
 /** The entry that names a wrong station, or none: the right one, where a captured host has the address. */
@@ -216,7 +232,7 @@ function neighbours(world: World, way: Trace): Candidate[] {
   const link = owner?.n.links.find((l) => l.name === owner.a.device);
   if (link?.mac === undefined) return [];
   const station = {
-    edit: `${place({ node: ns.node, namespace: ns.name })}# ip neigh replace ${addr} lladdr ${link.mac} dev ${device} nud permanent`,
+    edit: `${place({ node: ns.node, namespace: ns.name })}# ip neigh replace ${addr} lladdr ${link.mac} dev ${device}`,
     width: 1,
   };
   const far = link.vxlan?.local;

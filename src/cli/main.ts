@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from 'commander';
 import type { DiffOptions } from './commands/diff.ts';
 import type { TraceOptions } from './commands/trace.ts';
 import type { WhatifOptions } from './commands/whatif.ts';
+import type { WhyCommandOptions } from './commands/why.ts';
 import { NeedsLargerHeap, runAgainWith } from './memory.ts';
 import { EXIT, UsageError } from './terminal.ts';
 
@@ -69,6 +70,22 @@ packetOptions(program.command('trace').argument('<capture>', CAPTURE).requiredOp
   .action(async (capture: string, options: TraceOptions) => {
     const { runTrace } = await import('./commands/trace.ts');
     code = await runTrace(capture, options);
+  });
+
+packetOptions(program.command('why').argument('<capture>', CAPTURE).requiredOption('--from <who>', FROM).requiredOption('--to <addr[:port]>', TO))
+  .description("the cause of a packet's fate, and commands that would change it, each proved by simulation")
+  .requiredOption(
+    '--expect <what>',
+    'delivered, reply-delivered, dropped, masqueraded, not-masqueraded, "dnat-to ADDR[:PORT]", "via NODE[/NAMESPACE]"',
+    'reply-delivered',
+  )
+  .option('--budget <n>', 'how many simulations at most (default 300)')
+  .addOption(new Option('-o, --output <form>', 'output form').choices(['text', 'json']).default('text'))
+  .option('-j, --json', 'the same as -o json')
+  .addOption(colour())
+  .action(async (capture: string, options: WhyCommandOptions) => {
+    const { runWhy } = await import('./commands/why.ts');
+    code = await runWhy(capture, options);
   });
 
 const compared = (): Option =>
@@ -142,8 +159,8 @@ program
 program
   .command('schema')
   .description('JSON Schema of a file format or of the JSON output')
-  .addArgument(program.createArgument('<kind>', 'which').choices(['scenario', 'trace', 'whatif', 'diff']))
-  .action(async (kind: 'scenario' | 'trace' | 'whatif' | 'diff') => {
+  .addArgument(program.createArgument('<kind>', 'which').choices(['scenario', 'trace', 'whatif', 'diff', 'why']))
+  .action(async (kind: 'scenario' | 'trace' | 'whatif' | 'diff' | 'why') => {
     const { runSchema } = await import('./commands/schema.ts');
     code = await runSchema(kind);
   });

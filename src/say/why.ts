@@ -1,5 +1,6 @@
 // The cause of a fate and the proved cures, in words.
-import type { Course } from '../model/trace.ts';
+import type { WhyAnswer } from '../model/explanation.ts';
+import type { Course, Verdict } from '../model/trace.ts';
 import { PLAIN, type Palette } from './palette.ts';
 import { advice, decisive, packet, verdictOf } from './phrase.ts';
 
@@ -17,7 +18,7 @@ export interface Explained {
 export interface CureSaid {
   readonly commands: readonly string[];
   readonly outcome: Course;
-  readonly sideEffects: readonly { readonly name: string; readonly before: string; readonly after: string }[];
+  readonly sideEffects: readonly { readonly name: string; readonly before: Verdict; readonly after: Verdict }[];
 }
 
 /** Cures that are told. */
@@ -48,6 +49,26 @@ export function whyText(e: Explained, palette: Palette = PLAIN): string {
   const durable = advice(failing);
   if (durable !== undefined) out.push('', `In the long run: ${durable}.`);
   return `${out.join('\n')}\n`;
+}
+
+/** The same for programs: `netwhy schema why`. */
+export function whyJson(e: Explained): WhyAnswer {
+  const failing = e.courses.find((c) => c.verdict !== 'yes') ?? e.courses[0];
+  const bare = ({ commands, sideEffects, outcome }: CureSaid): WhyAnswer['cures'][number] => ({
+    commands: [...commands],
+    outcome: verdictOf(outcome),
+    sideEffects: sideEffects.map((s) => ({ ...s })),
+  });
+  return {
+    expected: `${e.expected.kind}${e.expected.to === undefined ? '' : ` ${e.expected.to}`}`,
+    met: e.met,
+    outcome: failing ? verdictOf(failing) : '',
+    cause: e.met || !failing ? [] : decisive(failing),
+    cures: e.cures.map(bare),
+    ...(e.nearest && { nearest: bare(e.nearest) }),
+    tried: e.tried,
+    budget: e.budget,
+  };
 }
 
 function cureText(c: CureSaid, head: string): string[] {

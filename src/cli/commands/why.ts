@@ -1,39 +1,34 @@
 // `netwhy why`: the cause of a packet's fate, and commands that would change it, proved by simulation.
 import { EXPECTATIONS, readExpectation } from '../../ask/expectation.ts';
-import { isMisunderstood, type Request } from '../../ask/question.ts';
+import { isMisunderstood, requestOf, type Request } from '../../ask/question.ts';
 import { why, type Cure, type Explanation } from '../../ask/why.ts';
-import { whyText, type CureSaid, type Explained } from '../../say/why.ts';
+import { whyJson, whyText, type CureSaid, type Explained } from '../../say/why.ts';
 import { load } from '../load.ts';
 import { paletteFor, print, UsageError, type ColourWhen } from '../terminal.ts';
 
 export interface WhyCommandOptions extends Request {
   readonly expect: string;
   readonly budget?: string;
+  readonly output: 'text' | 'json';
   readonly json?: boolean;
   readonly color: ColourWhen;
 }
 
 /** Explains one question; exit code 0 where it is as expected, 1 where not, 3 where nobody can tell. */
 export async function runWhy(path: string, options: WhyCommandOptions): Promise<number> {
-  const { world } = await load(path);
+  const { world, scenario } = await load(path);
+  const others = (scenario?.questions ?? []).map((q) => ({ name: q.name, request: requestOf(q) }));
   const expected = readExpectation(options.expect);
   if (!expected) throw new UsageError(`--expect: '${options.expect}' is none of ${EXPECTATIONS}`);
   const budget = options.budget === undefined ? undefined : Number(options.budget);
   if (budget !== undefined && (!Number.isInteger(budget) || budget < 1))
     throw new UsageError(`--budget: '${options.budget}' is not a number of simulations`);
-  const found = why(world, options, expected, { ...(budget !== undefined && { budget }) });
+  const found = why(world, options, expected, { others, ...(budget !== undefined && { budget }) });
   if (isMisunderstood(found)) throw new UsageError(`--${found.option}: ${found.error}${found.hint === undefined ? '' : `\n  ${found.hint}`}`);
   const said = asSaid(found);
-  if (options.json)
-    await print(
-      `${JSON.stringify({ expected: said.expected, met: said.met, tried: said.tried, budget: said.budget, cures: said.cures.map(bare) }, null, 2)}\n`,
-    );
+  if (options.json || options.output === 'json') await print(`${JSON.stringify(whyJson(said), null, 2)}\n`);
   else await print(whyText(said, paletteFor(options.color, process.stdout)));
   return found.met ? 0 : found.answer.verdict === 'cannot-tell' && found.cures.length === 0 ? 3 : 1;
-}
-
-function bare({ commands, sideEffects }: CureSaid): Pick<CureSaid, 'commands' | 'sideEffects'> {
-  return { commands, sideEffects };
 }
 
 function asSaid(e: Explanation): Explained {
