@@ -101,11 +101,16 @@ export function why(world: World, request: Request, expected: Expectation, optio
     expected,
     answer,
     met: false,
-    cures: cures.toSorted((a, b) => Number(a.sideEffects.length > 0) - Number(b.sideEffects.length > 0)),
+    cures: cures.toSorted((a, b) => harm(a) - harm(b)),
     ...(found.length === 0 && nearest && { nearest: asCure(nearest) }),
     tried,
     budget,
   };
+}
+
+/** How many questions a cure makes worse. */
+function harm(c: Cure): number {
+  return c.sideEffects.filter((s) => s.after !== 'yes').length;
 }
 
 /** A proposed command stands in no file. */

@@ -72,8 +72,10 @@ export function whyJson(e: Explained): WhyAnswer {
 }
 
 function cureText(c: CureSaid, head: string): string[] {
+  const better = c.sideEffects.filter((s) => s.after === 'yes');
   return [
     ...c.commands.map((command, i) => `  ${i === 0 ? head : ' '.repeat(head.length)} ${command}`),
-    ...c.sideEffects.map((s) => `     but '${s.name}' goes from ${s.before} to ${s.after}`),
+    ...(better.length > 0 ? [`     also cures: ${better.map((s) => `'${s.name}'`).join(', ')}`] : []),
+    ...c.sideEffects.filter((s) => s.after !== 'yes').map((s) => `     but '${s.name}' goes from ${s.before} to ${s.after}`),
   ];
 }

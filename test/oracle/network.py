@@ -150,6 +150,14 @@ class Namespace:
                 chain = line.split(None, 2)[1]
                 self.chains.setdefault((family, table, chain), {'rules': [], 'policy': '-'})['rules'].append(line)
 
+    def relearn(self):
+        """After a command: legacy tables that were there are read anew."""
+        families = {family for family, _, _ in self.chains}
+        self.chains = {}
+        for family, tool in ((2, 'iptables-legacy-save'), (10, 'ip6tables-legacy-save')):
+            if family in families:
+                self.learn(family, self.run(tool))
+
     def rules_in(self, family, table, chain):
         return len(self.chains.get((family, table, chain), {'rules': ()})['rules'])
 
@@ -485,8 +493,7 @@ def serve(lines, out):
                 namespace = network.namespaces[message['namespace']]
                 with namespace.entered():
                     done = subprocess.run(message['command'], input=message.get('given'), capture_output=True, text=True)
-                    if hasattr(namespace, 'relearn'):
-                        namespace.relearn()
+                    namespace.relearn()
                 namespace.handles = None
                 answer = {'code': done.returncode, 'stdout': done.stdout, 'stderr': done.stderr}
             elif op == 'quit':

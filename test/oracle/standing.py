@@ -33,11 +33,6 @@ TRACED = ''.join('*%s\n%sCOMMIT\n' % table for table in (
 
 
 class Place(network.Namespace):
-    def relearn(self):
-        """After a command: the rules are counted anew."""
-        self.chains = {}
-        self.learn(2, self.run('iptables-legacy-save'))
-
     def __init__(self, name, home):
         self.name, self.home, self.taps, self.macs, self.chains, self.handles, self.balances = name.replace('.', '/', 1), home, {}, {}, {}, {}, False
         self.fd = os.open('/run/netns/' + name, os.O_RDONLY)

@@ -17,7 +17,9 @@ export interface WhyCommandOptions extends Request {
 /** Explains one question; exit code 0 where it is as expected, 1 where not, 3 where nobody can tell. */
 export async function runWhy(path: string, options: WhyCommandOptions): Promise<number> {
   const { world, scenario } = await load(path);
-  const others = (scenario?.questions ?? []).map((q) => ({ name: q.name, request: requestOf(q) }));
+  const others = (scenario?.questions ?? [])
+    .map((q) => ({ name: q.name, request: requestOf(q) }))
+    .filter(({ request }) => request.from !== options.from || request.to !== options.to);
   const expected = readExpectation(options.expect);
   if (!expected) throw new UsageError(`--expect: '${options.expect}' is none of ${EXPECTATIONS}`);
   const budget = options.budget === undefined ? undefined : Number(options.budget);
