@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { applyEdit, isRefused } from '../../src/ask/edit.ts';
 import { readNamespace } from '../../src/capture/namespace.ts';
 import type { Namespace, World } from '../../src/model/host.ts';
-import type { Chain } from '../../src/model/ruleset.ts';
+import type { Chain, Rule } from '../../src/model/ruleset.ts';
 import { BUILT_IN } from '../../src/iptables-parser/save.ts';
 import { describeKernel } from '../oracle/kernel.ts';
 
@@ -42,9 +42,15 @@ function inNamespace(commands: readonly string[], save: string, before: string):
 const asWorld = (ns: Namespace): World => ({ namespaces: [ns], wires: [], findings: [] });
 const read = (text: string, path: string): Namespace => readNamespace([{ path, text }], 'n1', '').namespace;
 
+/** What a rule asks and does; of nft without its words, which nft lists in its own spelling (`0x00000001`). */
+function said(r: Rule): string {
+  const meaning = JSON.stringify([r.match, r.then], (key, value: unknown) => (key === 'text' || key === 'at' ? undefined : value));
+  return `${r.number} ${r.text.startsWith('-A ') ? r.text : ''} ${meaning}`;
+}
+
 /** What of the tables an edit has to get right. */
 function shape(ns: Namespace): unknown {
-  const ofChain = (c: Chain): unknown => [c.base?.policy, c.rules.map((r) => `${r.number} ${r.text}`)];
+  const ofChain = (c: Chain): unknown => [c.base?.policy, c.rules.map(said)];
   const tables = ns.tables.map((t) => {
     const sets = Object.values(t.sets ?? {}).map((s) => [
       s.name,
