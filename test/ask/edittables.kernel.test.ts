@@ -409,6 +409,12 @@ describeKernel('an edit by nft is what nft does', () => {
       'nft-ruleset.txt',
       'nft add table inet first; nft add chain inet first x',
     ));
+  it('jumps as deep as the kernel follows them', () => {
+    const chains = Array.from({ length: 19 }, (_, i) => `nft add chain ip t c${i}`);
+    const jumps = Array.from({ length: 18 }, (_, i) => `nft add rule ip t c${i} jump c${i + 1}`);
+    const before = ['nft add table ip t', ...chains, `nft add chain ip t b '{ type filter hook input priority 0; }'`, 'nft add rule ip t b jump c0'];
+    compare(jumps, save, 'nft-ruleset.txt', before.join('\n'));
+  });
   it('random commands', () => {
     const before = `nft add table inet t; nft add chain inet t in '{ type filter hook input priority 0; }'; nft add chain inet t a`;
     compare(nftDice(200, seed + 2), save, 'nft-ruleset.txt', before);
