@@ -16,7 +16,10 @@ export function hooksOf(rule: Rule, backend: 'x_tables' | 'nft'): readonly Hook[
   return / -m rpfilter /.test(rule.text) ? ['PREROUTING'] : undefined;
 }
 
-/** `circle`: a packet could come back to a chain it is in; `hook`: a rule would act where it cannot; `base`: a jump to a base chain. */
+/** NFT_JUMP_STACK_SIZE, include/net/netfilter/nf_tables.h */
+const STACK = 16;
+
+/** `circle`: a packet could come back to a chain it is in, or jumps too often; `hook`: a rule would act where it cannot; `base`: a jump to a base chain. */
 export type Wrong = 'circle' | 'hook' | 'base';
 
 /** A rule that was just put into a chain. */
@@ -33,12 +36,15 @@ export class Reach {
   readonly #draft: TableDraft;
   readonly #sees: Sees;
   readonly #from = new Map<string, ReadonlySet<string>>();
+  readonly #isNft: boolean;
+  readonly #depths = new Map<string, number>();
   readonly #circles = new Map<string, boolean>();
   #bases: readonly Chain[] | undefined;
 
-  constructor(draft: TableDraft, sees: Sees = (rules) => rules) {
+  constructor(draft: TableDraft, sees?: Sees) {
     this.#draft = draft;
-    this.#sees = sees;
+    this.#isNft = sees === undefined;
+    this.#sees = sees ?? ((rules) => rules);
   }
 
   /** The chains a chain leads to, itself among them. */
@@ -55,6 +61,17 @@ export class Reach {
   basesOf(name: string): Chain[] {
     this.#bases ??= this.#draft.names().flatMap((n) => (this.#draft.chain(n)!.base ? [this.#draft.chain(n)!] : []));
     return this.#bases.filter((b) => this.from(b.name).has(name));
+  }
+
+  /** How many jumps a packet may have behind it below a chain; what goes beyond the kernel's stack is not followed. */
+  #depth(name: string, level = 0): number {
+    const known = this.#depths.get(name);
+    if (known !== undefined) return known;
+    let most = 0;
+    if (level < STACK)
+      for (const r of this.#draft.rules(name)) for (const c of this.#draft.calls(r)) most = Math.max(most, 1 + this.#depth(c, level + 1));
+    this.#depths.set(name, most);
+    return most;
   }
 
   /** Whether a packet could go round below a chain. */
@@ -88,6 +105,7 @@ export class Reach {
     if (calls.some((c) => draft.chain(c)?.base)) return 'base';
     const reached = new Set(calls.flatMap((c) => [...this.from(c)]));
     if ((reached.has(chain) || calls.some((c) => this.#isCircular(c))) && this.basesOf(chain).length > 0) return 'circle';
+    if (this.#isNft && calls.length > 0 && this.basesOf(chain).some((b) => this.#depth(b.name) >= STACK)) return 'circle';
     const acting = [rule, ...[...reached].flatMap((c) => draft.rules(c))].filter((r) => hooksOf(r, backend));
     if (acting.length === 0) return undefined;
     const isWrong = (b: Chain): boolean => acting.some((r) => !canAct(r, b, backend));

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { applyEdit, isRefused } from '../../src/ask/edit.ts';
 import { readNamespace } from '../../src/capture/namespace.ts';
 import type { Namespace, World } from '../../src/model/host.ts';
-import type { Chain } from '../../src/model/ruleset.ts';
+import type { Chain, Rule } from '../../src/model/ruleset.ts';
 import { BUILT_IN } from '../../src/iptables-parser/save.ts';
 import { describeKernel } from '../oracle/kernel.ts';
 
@@ -42,9 +42,15 @@ function inNamespace(commands: readonly string[], save: string, before: string):
 const asWorld = (ns: Namespace): World => ({ namespaces: [ns], wires: [], findings: [] });
 const read = (text: string, path: string): Namespace => readNamespace([{ path, text }], 'n1', '').namespace;
 
+/** What a rule asks and does; of nft without its words, which nft lists in its own spelling (`0x00000001`). */
+function said(r: Rule): string {
+  const meaning = JSON.stringify([r.match, r.then], (key, value: unknown) => (key === 'text' || key === 'at' ? undefined : value));
+  return `${r.number} ${r.text.startsWith('-A ') ? r.text : ''} ${meaning}`;
+}
+
 /** What of the tables an edit has to get right. */
 function shape(ns: Namespace): unknown {
-  const ofChain = (c: Chain): unknown => [c.base?.policy, c.rules.map((r) => `${r.number} ${r.text}`)];
+  const ofChain = (c: Chain): unknown => [c.base?.policy, c.rules.map(said)];
   const tables = ns.tables.map((t) => {
     const sets = Object.values(t.sets ?? {}).map((s) => [
       s.name,
@@ -403,6 +409,12 @@ describeKernel('an edit by nft is what nft does', () => {
       'nft-ruleset.txt',
       'nft add table inet first; nft add chain inet first x',
     ));
+  it('jumps as deep as the kernel follows them', () => {
+    const chains = Array.from({ length: 19 }, (_, i) => `nft add chain ip t c${i}`);
+    const jumps = Array.from({ length: 18 }, (_, i) => `nft add rule ip t c${i} jump c${i + 1}`);
+    const before = ['nft add table ip t', ...chains, `nft add chain ip t b '{ type filter hook input priority 0; }'`, 'nft add rule ip t b jump c0'];
+    compare(jumps, save, 'nft-ruleset.txt', before.join('\n'));
+  });
   it('random commands', () => {
     const before = `nft add table inet t; nft add chain inet t in '{ type filter hook input priority 0; }'; nft add chain inet t a`;
     compare(nftDice(200, seed + 2), save, 'nft-ruleset.txt', before);
