@@ -130,8 +130,8 @@ function create(args: readonly string[], c: Context): Sets | Refusal {
 function withDefaults({ type, options, family }: IpSet): IpSet['options'] {
   if (type === 'list:set') return { ...options, size: String(Math.max(4, Number(options['size'] ?? 8))) }; // IP_SET_LIST_MIN_SIZE
   if (type.startsWith('hash:')) {
-    const mark = options['markmask'];
-    const markmask = mark !== undefined && { markmask: `0x${Number(mark).toString(16).padStart(8, '0')}` };
+    const mark = options['markmask'] ?? 0xffffffff;
+    const markmask = type === 'hash:ip,mark' && { markmask: `0x${Number(mark).toString(16).padStart(8, '0')}` };
     return { ...(family !== undefined && { family: family === 6 ? 'inet6' : 'inet' }), hashsize: '1024', maxelem: '65536', ...options, ...markmask };
   }
   const { from, to, ...rest } = options;

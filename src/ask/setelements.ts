@@ -33,7 +33,7 @@ export function elementsOf(set: IpSet, members: readonly SetMember[]): readonly 
   const counts = members.map((m) => m.parts.reduce((n, part) => n * countOf(set, part), 1));
   const count = counts.reduce((a, b) => a + b, 0);
   const maxelem = Number(set.options['maxelem'] ?? Number.POSITIVE_INFINITY);
-  if (count > maxelem) return FULL;
+  if (count > MOST && count > maxelem) return FULL;
   if (count > MOST) return { refused: `that stands for ${count} elements; netwhy carries out up to ${MOST}` };
   return members.flatMap((m) => {
     let all: readonly (readonly SetPart[])[] = [[]];
@@ -90,10 +90,11 @@ function whyNever(set: IpSet, { parts }: SetMember): string | undefined {
     if (part.kind !== 'net') continue;
     const [lo, hi] = part.ranges[0]!;
     const isLong = part.prefix === undefined && !equal(lo, and(hi, maskOfElement(set, lo)));
-    if (dimension === 'net' && part.prefix?.length === 0 && set.type !== 'hash:net,iface')
+    if (dimension === 'net' && part.prefix?.length === 0 && !/^hash:net,(?:iface|net|port,net)$/.test(set.type))
       return 'The value of the CIDR parameter of the IP address is invalid';
     if (dimension === 'ip' && isLong && (i > 0 || familyOf(lo) === 6)) return 'Syntax error: plain IP address must be supplied';
     if (set.type === 'hash:ip' && equal(lo, and(lo, not(lo)))) return 'Null-valued element, cannot be stored in a hash type of set';
+    if (set.type === 'hash:ip,port' && equal(lo, and(lo, not(lo)))) return 'Kernel error received: Invalid argument';
     if (!isHash && !isInRange(set, lo, hi)) return 'Element is out of the range of the set';
   }
   return undefined;

@@ -24,7 +24,9 @@ const NOT_THERE: Refusal = { refused: "Element cannot be deleted from the set: i
 export function addTo(set: IpSet, element: string, extra: readonly string[], edit: MemberEdit): IpSet | Refusal {
   const [given, beside] = placing(set, extra);
   const why = whyNotWith(set, given);
-  if (why) return why;
+  // bitmap_port_uadt() looks at the range before it looks at the rest
+  const isKernels = why?.refused.includes('cannot be used') ?? false;
+  if (why && !(isKernels && set.type === 'bitmap:port' && isOutside(read(set, element, [], edit)))) return why;
   const list = set.type === 'list:set' ? listEdit('add', set, element, beside, edit) : undefined;
   if (list && isRefused(list)) return list;
   const elements = read(set, element, given, edit);
@@ -46,6 +48,10 @@ export function addTo(set: IpSet, element: string, extra: readonly string[], edi
     else members[place] = member;
   }
   return { ...set, members };
+}
+
+function isOutside(x: object): boolean {
+  return isRefused(x) && x.refused.startsWith('Element is out of');
 }
 
 /** The set with an element less, or with several. */
@@ -129,6 +135,8 @@ function withExtensions(set: IpSet, member: SetMember, old: SetMember | undefine
     ...(set.options['timeout'] !== undefined && { timeout: Number(set.options['timeout']) }),
     ...(set.options['counters'] !== undefined && { ...(packets !== undefined && { packets }), ...(bytes !== undefined && { bytes }) }),
     ...member,
+    // of a wildcard that is there, a name under it changes the rest only
+    ...(old && isUnderWildcard(old, member) && { parts: old.parts, text: old.text }),
   };
 }
 
@@ -147,12 +155,13 @@ function listEdit(
   { sets, areSetsKnown }: MemberEdit,
 ): { readonly place?: number } | Refusal {
   const isMissing = (n: string): boolean => areSetsKnown && !Object.hasOwn(sets, n);
+  if (name.includes(',')) return { refused: 'you must specify elements as setname,[before|after],setname', hint: 'write NAME before OTHER' };
   if (isMissing(name)) return { refused: 'Set to be added/deleted/tested as element does not exist.' };
   if (sets[name]?.type === 'list:set') return { refused: 'Sets with list:set type cannot be added to the set.' };
   if (where === undefined) return {};
   if (isMissing(other)) return { refused: "The set to which you referred with 'before' or 'after' does not exist." };
   const names = list.members.map((m) => (m.parts[0]?.kind === 'set' ? m.parts[0].name : ''));
-  const ref = names.indexOf(other);
+  const ref = other === name ? -1 : names.indexOf(other);
   const own = names.indexOf(name);
   const isBeside = verb === 'add' || ref === (where === 'before' ? own + 1 : own - 1);
   if (ref < 0 || !isBeside) return { refused: "The set to which you referred with 'before' or 'after' is not added to the set." };

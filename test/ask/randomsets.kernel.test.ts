@@ -46,19 +46,18 @@ const RARE: readonly Type[] = [
 ];
 
 function commands(d: Dice, types: readonly Type[], count: number): string[] {
-  const made = new Map<string, Type>();
+  // a name keeps its type, or elements would be of some other one
+  const own = Array.from({ length: 6 }, () => d.pick(types));
   const name = (): string => `s${d.below(6)}`;
-  const create = (n: string): string => {
-    const type = d.pick(types);
-    if (!made.has(n)) made.set(n, type);
-    return `create ${n} ${type[0]}`;
-  };
+  const typeOf = (n: string): Type => own[Number(n.slice(1))]!;
+  const create = (n: string): string => `create ${n} ${typeOf(n)[0]}`;
   const member = (verb: string): string => {
     const n = name();
-    const type = made.get(n) ?? d.pick(types);
     const words =
       verb === 'add' && d.chance(20) ? d.pick([' nomatch', ' timeout 60', ' comment "a b"', ' packets 3', ' wildcard', ' before s1']) : '';
-    return `${verb} ${n} ${type[1].map((p) => ELEMENTS[p]!(d)).join(',')}${words}`;
+    return `${verb} ${n} ${typeOf(n)[1]
+      .map((p) => ELEMENTS[p]!(d))
+      .join(',')}${words}`;
   };
   return Array.from({ length: count }, (_, i) => {
     const roll = d.below(100);
@@ -69,13 +68,8 @@ function commands(d: Dice, types: readonly Type[], count: number): string[] {
     if (roll < 84) return `ipset ${create(name())}${exist}`;
     if (roll < 87) return `ipset flush ${name()}`;
     const [a, b] = [name(), name()];
-    if (roll < 92) {
-      const [x, y] = [made.get(a), made.get(b)];
-      if (x && y && x[1].join() === y[1].join()) [made.set(a, y), made.set(b, x)];
-      return `ipset swap ${a} ${b}`;
-    }
-    if (roll < 96) return `ipset rename ${a} ${b}`;
-    made.delete(a);
+    if (roll < 92) return `ipset swap ${a} ${b}`;
+    if (roll < 96) return `ipset rename ${a} ${d.pick(['other', 'another', a])}`;
     return `ipset destroy ${a}`;
   });
 }
