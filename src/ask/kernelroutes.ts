@@ -189,7 +189,7 @@ export function localTable(ns: Namespace, family: Family, at: Span): Route[] {
             ns.addresses.filter((b) => b.device === a.device),
             true,
           )
-        : madeBy6(ns, a),
+        : madeBy6(ns, a, true),
     );
   const routes = readRoutes(lines.join('\n'), at.file, { family }).routes.filter((r) => r.table === 'local');
   return [...new Map(routes.map((r) => [routeKey(r), { ...r, at }])).values()];
