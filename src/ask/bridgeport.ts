@@ -29,7 +29,8 @@ function describe({ port }: Link): string[] {
   if (!port) return [];
   const onOff = (name: string, on: boolean): string[] => [name, on ? 'on' : 'off'];
   return [
-    ...['state', port.forwarding ? 'forwarding' : 'disabled'],
+    'state',
+    port.forwarding ? 'forwarding' : 'disabled',
     ...onOff('hairpin', port.hairpin),
     ...onOff('isolated', port.isolated),
     ...onOff('learning', port.learning),

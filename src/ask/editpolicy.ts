@@ -27,6 +27,9 @@ const VALUED = new Set(
 );
 const ACTIONS = new Set(['goto', 'nop', 'blackhole', 'unreachable', 'prohibit', 'lookup', 'l3mdev']);
 
+/** Parts of a rule that are compared where they were given; `not` is none of them. */
+const SELECTORS = ['from', 'to', 'iif', 'oif', 'mark', 'tos', 'proto', 'sport', 'dport', 'uid', 'l3mdev', 'suppressPrefixLength', 'opaque'] as const;
+
 /** What the words ask for: a rule, and which of its parts were given. */
 interface Wanted {
   readonly rule: RoutingRule;
@@ -110,12 +113,10 @@ function isMeant(rule: RoutingRule, { rule: asked, given }: Wanted): boolean {
   const same = (key: keyof RoutingRule): boolean => JSON.stringify(rule[key]) === JSON.stringify(asked[key]);
   if (given.has('pref') && rule.priority !== asked.priority) return false;
   if (([...given].some((w) => w !== 'lookup' && ACTIONS.has(w)) && !same('action')) || (given.has('lookup') && !same('table'))) return false;
-  const parts = ['from', 'to', 'iif', 'oif', 'mark', 'tos', 'proto', 'sport', 'dport', 'uid', 'l3mdev', 'suppressPrefixLength', 'opaque'] as const;
-  return parts.every((key) => asked[key] === undefined || same(key));
+  return SELECTORS.every((key) => asked[key] === undefined || same(key));
 }
 
 /** rule_exists(): the same in all but `not`. */
 function sameRule(a: RoutingRule, b: RoutingRule): boolean {
-  const key = ({ not: _not, text: _text, at: _at, ...rest }: RoutingRule): string => JSON.stringify(Object.entries(rest).toSorted());
-  return key(a) === key(b);
+  return ([...SELECTORS, 'priority', 'action', 'table', 'gotoPriority'] as const).every((key) => JSON.stringify(a[key]) === JSON.stringify(b[key]));
 }

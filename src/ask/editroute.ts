@@ -216,7 +216,7 @@ function insert6(ns: Namespace, route: Route, verb: string): Namespace | Refusal
   if (verb === 'add') return answers('File exists');
   const kin = rivals.find((r) => isJoinable(r) === isJoinable(route));
   if (verb === 'change' || verb === 'replace') return altered(ns, { routes: replaced(ns.routes, kin ?? first, route) });
-  const words = (h: NextHop): string => `${h.via === undefined ? '' : `${formatAddr(h.via)}`}%${h.device ?? ''}`;
+  const words = (h: NextHop): string => `${h.via === undefined ? '' : formatAddr(h.via)}%${h.device ?? ''}`;
   const known = new Set(rivals.flatMap((r) => r.nextHops.map(words)));
   if (route.nextHops.some((h) => known.has(words(h)))) return answers('File exists');
   if (!kin || !isJoinable(route)) return altered(ns, { routes: [...ns.routes, route] });

@@ -94,7 +94,10 @@ function comparable(ns: Namespace): object {
 
 /** In an order that depends on the contents alone. */
 function ordered(list: readonly object[]): unknown[] {
-  const key = (x: object): string => JSON.stringify(Object.entries(x).toSorted());
+  const key = (x: unknown): string =>
+    JSON.stringify(x, (_, v: unknown) =>
+      typeof v === 'object' && v !== null && !Array.isArray(v) ? Object.fromEntries(Object.entries(v).toSorted(([a], [b]) => (a < b ? -1 : 1))) : v,
+    );
   return plain(list).toSorted((a, b) => (key(a) < key(b) ? -1 : 1));
 }
 
