@@ -67,7 +67,7 @@ function jumpsAstray(f: Failure): { readonly hop: Hop; readonly rule: RuleStep; 
       if (chain === undefined) return [];
       const there = Object.hasOwn(table.chains, chain) ? table.chains[chain] : undefined;
       const isMissing = there === undefined && (s.kind !== 'opaque' || /^(?:KUBE|cali|CNI|DOCKER)/.test(chain));
-      const isEmpty = there?.rules.length === 0 && step.type === 'nat' && /^KUBE-(?:SERVICES|POSTROUTING|MARK-MASQ|NODEPORTS?|SVC-|SEP-)/.test(chain);
+      const isEmpty = there?.rules.length === 0 && step.type === 'nat' && /^KUBE-(?:SERVICES|POSTROUTING|MARK-MASQ)$/.test(chain);
       return isMissing || isEmpty ? [{ hop, rule: step, chain, isEmpty }] : [];
     });
   });
@@ -120,7 +120,7 @@ function ipvsConnReuse(f: Failure): Sight | undefined {
 
 function orderAmbiguous(f: Failure): Sight | undefined {
   // that the other order works is what makes it matter
-  if (f.answer.courses.length < 2) return undefined;
+  if (f.answer.courses.every((c) => c.verdict === f.course.verdict)) return undefined;
   const bases = new Map<string, string>();
   for (const ns of f.world.namespaces)
     for (const t of ns.tables)

@@ -152,7 +152,7 @@ function replyPasses(f: Failure, node: string): boolean {
 function asymmetricReply(f: Failure): Sight | undefined {
   if (!f.isReply) return undefined;
   const turned = turnedAt(f) ?? f.course.trace.translated.src?.steps[0];
-  const isPassedBy = turned !== undefined && !replyPasses(f, turned.node) && (isUnanswering(f) || ASTRAY.has(f.outcome.kind));
+  const isPassedBy = turned !== undefined && !replyPasses(f, turned.node) && isUnanswering(f);
   if (turned && isPassedBy)
     return {
       message: `The answer does not come back by ${placeName(turned)}, which translated ${turned.from} to ${turned.to}: nobody else knows the connection, so nobody translates it back.`,

@@ -1,5 +1,5 @@
 // Patterns of services: nobody has programmed them, or they lead to a port that nobody listens on.
-import { bitsOf, equal, familyOf, formatAddr, formatEndpoint, maskOf, type Addr } from '../net/addr.ts';
+import { equal, formatAddr, formatEndpoint, type Addr } from '../net/addr.ts';
 import type { Span } from '../model/finding.ts';
 import type { Namespace, World } from '../model/host.ts';
 import type { Pred } from '../model/ruleset.ts';
@@ -27,8 +27,22 @@ function serviceLine(world: World, addr: Addr): Span | undefined {
 /** A rule for one destination address, and that address it is. */
 function isFor(p: Pred, addr: Addr): boolean {
   if (p.kind === 'all') return p.of.some((x) => isFor(x, addr));
-  return p.kind === 'masked' && p.field === 'dst' && equal(p.value, addr) && equal(p.mask, maskOf(familyOf(addr), bitsOf(familyOf(addr))));
+  const [only, ...more] = p.kind === 'in' && p.field === 'dst' ? p.ranges : [];
+  return only !== undefined && more.length === 0 && equal(only[0], addr) && equal(only[1], addr);
 }
+
+/** Ends of a packet that was sent on as if its address were a machine's. */
+const ASTRAY: ReadonlySet<string> = new Set([
+  'no-route',
+  'no-neighbour',
+  'not-for-us',
+  'not-forwarding',
+  'left',
+  'blackhole',
+  'prohibited',
+  'ttl-exceeded',
+  'loop',
+]);
 
 /** kube-proxy, in any of its modes, has written something here. */
 function hasServices(ns: Namespace | undefined): boolean {
@@ -44,8 +58,8 @@ function hasServices(ns: Namespace | undefined): boolean {
 /** The way to a service's address that nobody translated, and the node that should have. */
 function untranslated(f: Failure): { readonly node: string; readonly dst: Addr; readonly line: Span } | undefined {
   const { trace } = f.course;
-  const node = trace.hops[0]?.node;
-  if (f.isReply || trace.translated.dst || node === undefined || rulingOf(f)) return undefined;
+  const node = trace.hops.find((h) => rootOf(f.world, h.node)?.stub !== true)?.node;
+  if (!ASTRAY.has(f.outcome.kind) || f.isReply || trace.translated.dst || node === undefined || rulingOf(f)) return undefined;
   const line = serviceLine(f.world, trace.packet.dst);
   return line && { node, dst: trace.packet.dst, line };
 }
@@ -64,7 +78,7 @@ function kubeProxyAbsent(f: Failure): Sight | undefined {
 /** A service's address is asked for a port that no rule has. */
 export function portUnknown(f: Failure): Sight | undefined {
   const u = untranslated(f);
-  if (!u || !hasServices(rootOf(f.world, u.node)) || f.outcome.kind === 'dropped') return undefined;
+  if (!u || !hasServices(rootOf(f.world, u.node))) return undefined;
   const asked = f.course.trace.packet.dport === undefined ? formatAddr(u.dst) : formatEndpoint(u.dst, f.course.trace.packet.dport);
   return {
     message: `${asked}: the address is a service's, and no rule of ${u.node} has that port or protocol, so it is sent on as if it were a machine's.`,
@@ -103,4 +117,3 @@ export const SERVICE_PATTERNS = {
   failed: { 'kube-proxy-absent': kubeProxyAbsent },
   always: { 'wrong-target-port': wrongTargetPort },
 };
-

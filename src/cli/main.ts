@@ -157,6 +157,15 @@ program
   });
 
 program
+  .command('explain')
+  .description('what a named pattern is: what happens, how to see it on the nodes, what to do; without a code, all of them')
+  .argument('[code]', 'the code of a pattern: forward-policy-drop')
+  .action(async (pattern: string | undefined) => {
+    const { runExplain } = await import('./commands/explain.ts');
+    code = await runExplain(pattern);
+  });
+
+program
   .command('schema')
   .description('JSON Schema of a file format or of the JSON output')
   .addArgument(program.createArgument('<kind>', 'which').choices(['scenario', 'trace', 'whatif', 'diff', 'why']))
