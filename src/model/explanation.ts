@@ -19,6 +19,9 @@ export const WhyAnswer = z
     met: z.boolean().describe('it is as expected already'),
     outcome: z.string(),
     cause: z.array(z.string()).describe('the lines it rests on, most telling first'),
+    patterns: z
+      .array(z.strictObject({ code: z.string(), message: z.string(), at: z.string() }))
+      .describe('faults that have a name, `netwhy explain CODE`, most telling first'),
     cures: z.array(Cure).describe('each simulated: with it the packet fares as expected; best first'),
     nearest: Cure.optional().describe('where nothing cures it: what comes nearest'),
     tried: z.int().describe('simulations that were made'),

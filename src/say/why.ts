@@ -1,14 +1,17 @@
 // The cause of a fate and the proved cures, in words.
+import type { Span } from '../model/finding.ts';
 import type { WhyAnswer } from '../model/explanation.ts';
 import type { Course, Verdict } from '../model/trace.ts';
 import { PLAIN, type Palette } from './palette.ts';
-import { advice, decisive, packet, verdictOf } from './phrase.ts';
+import { advice, decisive, location, packet, verdictOf } from './phrase.ts';
 
 /** What `why` found, as this room needs it. */
 export interface Explained {
   readonly expected: { readonly kind: string; readonly to?: string };
   readonly met: boolean;
   readonly courses: readonly Course[];
+  /** Faults that have a name, most telling first. */
+  readonly patterns: readonly { readonly code: string; readonly message: string; readonly at: Span }[];
   readonly cures: readonly CureSaid[];
   readonly nearest?: CureSaid;
   readonly tried: number;
@@ -21,6 +24,8 @@ export interface CureSaid {
   readonly sideEffects: readonly { readonly name: string; readonly before: Verdict; readonly after: Verdict }[];
 }
 
+/** Names that are told. */
+const MOST_NAMES = 2;
 /** Cures that are told. */
 const MOST = 5;
 
@@ -37,6 +42,7 @@ export function whyText(e: Explained, palette: Palette = PLAIN): string {
   const failing = e.courses.find((c) => c.verdict !== 'yes') ?? first;
   out.push(palette.bad(verdictOf(failing)));
   for (const [i, line] of decisive(failing).entries()) out.push(`${i === 0 ? 'Cause' : '  and'}: ${line}`);
+  for (const p of e.patterns.slice(0, MOST_NAMES)) out.push(`Named ${p.code}: ${p.message} (${location(p.at)}; netwhy explain ${p.code})`);
   out.push('');
   if (e.cures.length > 0) {
     out.push(`Proved cures (each was simulated and gives: ${wanted}):`);
@@ -64,6 +70,7 @@ export function whyJson(e: Explained): WhyAnswer {
     met: e.met,
     outcome: failing ? verdictOf(failing) : '',
     cause: e.met || !failing ? [] : decisive(failing),
+    patterns: e.patterns.map(({ code, message, at }) => ({ code, message, at: location(at) })),
     cures: e.cures.map(bare),
     ...(e.nearest && { nearest: bare(e.nearest) }),
     tried: e.tried,

@@ -1,6 +1,7 @@
 // `netwhy why`: the cause of a packet's fate, and commands that would change it, proved by simulation.
 import { EXPECTATIONS, readExpectation } from '../../ask/expectation.ts';
 import { isMisunderstood, requestOf, type Request } from '../../ask/question.ts';
+import { patternsOf, type PatternHit } from '../../ask/pattern.ts';
 import { why, type Cure, type Explanation } from '../../ask/why.ts';
 import { whyJson, whyText, type CureSaid, type Explained } from '../../say/why.ts';
 import { load } from '../load.ts';
@@ -27,15 +28,25 @@ export async function runWhy(path: string, options: WhyCommandOptions): Promise<
     throw new UsageError(`--budget: '${options.budget}' is not a number of simulations`);
   const found = why(world, options, expected, { others, ...(budget !== undefined && { budget }) });
   if (isMisunderstood(found)) throw new UsageError(`--${found.option}: ${found.error}${found.hint === undefined ? '' : `\n  ${found.hint}`}`);
-  const said = asSaid(found);
+  const said = asSaid(found, patternsOf(world, found.answer));
   if (options.json || options.output === 'json') await print(`${JSON.stringify(whyJson(said), null, 2)}\n`);
   else await print(whyText(said, paletteFor(options.color, process.stdout)));
   return found.met ? 0 : found.answer.verdict === 'cannot-tell' && found.cures.length === 0 ? 3 : 1;
 }
 
-function asSaid(e: Explanation): Explained {
+function asSaid(e: Explanation, patterns: readonly PatternHit[]): Explained {
   const { expected, met, tried, budget } = e;
-  return { expected, met, tried, budget, courses: e.answer.courses, cures: e.cures.map(cure), ...(e.nearest && { nearest: cure(e.nearest) }) };
+  const named = met ? [] : patterns.map(({ code, message, at }) => ({ code, message, at }));
+  return {
+    expected,
+    met,
+    tried,
+    budget,
+    patterns: named,
+    courses: e.answer.courses,
+    cures: e.cures.map(cure),
+    ...(e.nearest && { nearest: cure(e.nearest) }),
+  };
 }
 
 function cure(c: Cure): CureSaid {
