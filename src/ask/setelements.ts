@@ -90,10 +90,11 @@ function whyNever(set: IpSet, { parts }: SetMember): string | undefined {
     if (part.kind !== 'net') continue;
     const [lo, hi] = part.ranges[0]!;
     const isLong = part.prefix === undefined && !equal(lo, and(hi, maskOfElement(set, lo)));
-    if (dimension === 'net' && part.prefix?.length === 0 && !/^hash:net,(?:iface|net|port,net)$/.test(set.type))
+    if (dimension === 'net' && part.prefix?.length === 0 && !/^hash:net,(?:iface|port,net)$/.test(set.type))
       return 'The value of the CIDR parameter of the IP address is invalid';
     if (dimension === 'ip' && isLong && (i > 0 || familyOf(lo) === 6)) return 'Syntax error: plain IP address must be supplied';
     if (set.type === 'hash:ip' && equal(lo, and(lo, not(lo)))) return 'Null-valued element, cannot be stored in a hash type of set';
+    // since some 6.x; Linux 6.1 takes it
     if (set.type === 'hash:ip,port' && equal(lo, and(lo, not(lo)))) return 'Kernel error received: Invalid argument';
     if (!isHash && !isInRange(set, lo, hi)) return 'Element is out of the range of the set';
   }

@@ -135,8 +135,8 @@ function withExtensions(set: IpSet, member: SetMember, old: SetMember | undefine
     ...(set.options['timeout'] !== undefined && { timeout: Number(set.options['timeout']) }),
     ...(set.options['counters'] !== undefined && { ...(packets !== undefined && { packets }), ...(bytes !== undefined && { bytes }) }),
     ...member,
-    // of a wildcard that is there, a name under it changes the rest only
-    ...(old && isUnderWildcard(old, member) && { parts: old.parts, text: old.text }),
+    // a name under a wildcard that is there, and an address without the MAC that is there, change the rest only
+    ...(old && (isUnderWildcard(old, member) || old.parts.length > member.parts.length) && { parts: old.parts, text: old.text }),
   };
 }
 

@@ -142,6 +142,8 @@ ipset add mm 10.0.0.1
 ipset add mm 10.0.0.1,02:00:00:00:00:01
 ipset add mm 10.0.0.1,02:00:00:00:00:02
 ipset add mm 10.0.0.1
+ipset add mm 10.0.0.1 -exist
+ipset add mm 10.0.0.1,02:00:00:00:00:03 -exist
 ipset del mm 10.0.0.1,02:00:00:00:00:02
 ipset add p 5-7
 ipset add p 101

@@ -97,5 +97,5 @@ export function setsOf(ns: Namespace): unknown {
 /** What ipset says, where netwhy says the same: not which part of an element it stumbled upon. */
 export function ipsetReason(said: string): string | undefined {
   const first = /^ipset v[\d.]+: (.*)/.exec(said)?.[1];
-  return first?.startsWith('Syntax error') ? undefined : first;
+  return first !== undefined && /^Syntax error|Unknown error/.test(first) ? undefined : first;
 }
