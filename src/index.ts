@@ -7,6 +7,10 @@ export { readScenarioWorld, type Locate, type WorldReading } from './capture/wor
 export { ask, isMisunderstood, requestOf, type Asked, type Misunderstood, type Request } from './ask/question.ts';
 export { nameOfAddress } from './ask/name.ts';
 export { trace } from './ask/trace.ts';
+export { applyEdits, isRefused, readEdit, type Edit, type Refusal } from './ask/edit.ts';
+export { meets, readExpectation, type Expectation } from './ask/expectation.ts';
+export { patternsOf, type PatternCode, type PatternHit } from './ask/pattern.ts';
+export { why, type Cure, type Explanation, type SideEffect, type WhyOptions } from './ask/why.ts';
 export { answerJson } from './say/json.ts';
 export { COLOURED, PLAIN, type Palette } from './say/palette.ts';
 export { answerText, type Level, type TextOptions } from './say/text.ts';
