@@ -4,7 +4,19 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { load, type Loaded } from '../../src/cli/load.ts';
 import { PATTERN_CODES, PATTERNS, patternsOf, type PatternCode, type PatternHit } from '../../src/ask/pattern.ts';
-import { ask, isMisunderstood, requestOf, trace, type Answer, type Namespace, type Request, type Scenario, type World } from '../../src/index.ts';
+import {
+  ask,
+  isMisunderstood,
+  readBundle,
+  requestOf,
+  trace,
+  worldOf,
+  type Answer,
+  type Namespace,
+  type Request,
+  type Scenario,
+  type World,
+} from '../../src/index.ts';
 import { parsePrefix, isError, type Prefix } from '../../src/net/addr.ts';
 import type { Chain, Rule, Table } from '../../src/model/ruleset.ts';
 
@@ -278,5 +290,45 @@ describe('a fault put into a network', () => {
     const strict = { value: '1', at: { file: 'd/sysctl.txt', line: 9 } };
     const filtered = changed(world, 'd', '', (ns) => ({ sysctls: { ...ns.sysctls, 'net.ipv4.conf.flannel/1.rp_filter': strict } }));
     expect(codes(filtered, request('a pod of a to a pod of d'))).toEqual(['rp-filter-drop']);
+  });
+
+  it('an answer that a notrack rule keeps from connection tracking is not translated back', async () => {
+    const { world, request } = await scenario('kube-proxy-iptables');
+    const at = { file: 'node2/iptables-save.txt', line: 2 };
+    const notrack: Rule = {
+      number: 1,
+      match: { kind: 'in', field: 'sport', ranges: [[9376, 9376]] },
+      then: [{ kind: 'notrack' }],
+      text: '-A PREROUTING --sport 9376 -j NOTRACK',
+      at,
+    };
+    const chain: Chain = { name: 'PREROUTING', base: { hook: 'PREROUTING', policy: 'accept' }, rules: [notrack], at };
+    const backend = world.namespaces.find((n) => n.node === 'node2' && n.name === '')!.tables[0]!.backend;
+    const raw: Table = { backend, family: 4, name: 'raw', chains: { PREROUTING: chain } };
+    const untracked = changed(world, 'node2', '', (ns) => ({ tables: [raw, ...ns.tables] }));
+    expect(codes(untracked, request('a pod without a part in it to the service'))[0]).toBe('reply-not-translated');
+  });
+
+  it('a mark that stays on has the packet of the tunnel masqueraded as well', async () => {
+    const { world, request } = await scenario('flannel-vxlan');
+    const q = request('a node to the service');
+    // its KUBE-POSTROUTING is that of old versions: it leaves the mark on
+    const random = (r: Rule): Rule => ({ ...r, then: r.then.map((s) => (s.kind === 'masquerade' ? { ...s, random: 'fully' } : s)) });
+    const keeping = changed(world, 'a', '', (ns) => withChain(ns, 'nat', 'KUBE-POSTROUTING', (rules) => rules.map((r) => random(r))));
+    expect(codes(world, q)).toEqual([]);
+    expect(codes(keeping, q)).toEqual(['double-masquerade']);
+  });
+
+  it('where one order of two chains lets it through and the other does not, that comes first', () => {
+    const files = [
+      { path: 'n/ip-addr.txt', text: '2: eth0: <BROADCAST,UP,LOWER_UP> mtu 1500\n    inet 10.0.0.1/24 scope global eth0\n' },
+      { path: 'n/ip-route.txt', text: '10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.1\n' },
+      {
+        path: 'n/nft-ruleset.txt',
+        text: 'table ip a {\n\tchain o {\n\t\ttype filter hook output priority filter; policy accept;\n\t\tmeta mark set 0x1\n\t}\n}\ntable ip b {\n\tchain o {\n\t\ttype filter hook output priority filter; policy accept;\n\t\tmeta mark 0x1 drop\n\t}\n}\n',
+      },
+    ];
+    const world = worldOf(readBundle(files, { folder: 'n' }));
+    expect(codes(world, { from: 'n', to: '10.0.0.2:80' })).toEqual(['order-ambiguous']);
   });
 });
