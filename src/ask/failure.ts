@@ -74,10 +74,11 @@ export function rulingOf(f: Failure): RuleStep | undefined {
   return isRuled && f.step?.step === 'rule' ? f.step : undefined;
 }
 
-/** The captured line on which the failure rests best. */
+/** The captured line that decided, or the last one that had a say. */
 export function lineOf(f: Failure): Span {
-  const steps = f.way.hops.flatMap((h) => h.steps);
-  const last = steps.findLast((s) => 'at' in s && s.at !== undefined && s.at.line > 0);
+  const last = [...f.course.trace.hops, ...(f.isReply ? f.way.hops : [])]
+    .flatMap((h) => h.steps)
+    .findLast((s) => 'at' in s && s.at !== undefined && s.at.line > 0);
   return f.outcome.at ?? (last && 'at' in last ? last.at : undefined) ?? { file: '', line: 0 };
 }
 

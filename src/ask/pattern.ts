@@ -93,13 +93,13 @@ export type Watch = (world: World, answer: Answer) => Sight | undefined;
 
 const LOOKS: Readonly<Partial<Record<PatternCode, Look>>> = {
   ...RULE_PATTERNS,
-  ...NAT_PATTERNS,
+  ...NAT_PATTERNS.failed,
   ...SERVICE_PATTERNS.failed,
   ...ROUTE_PATTERNS,
   ...LINK_PATTERNS.failed,
   ...LOG_PATTERNS,
 };
-const WATCHES: Readonly<Partial<Record<PatternCode, Watch>>> = { ...LINK_PATTERNS.always, ...SERVICE_PATTERNS.always };
+const WATCHES: Readonly<Partial<Record<PatternCode, Watch>>> = { ...NAT_PATTERNS.always, ...LINK_PATTERNS.always, ...SERVICE_PATTERNS.always };
 
 /** The catalogue, in the order of how telling its patterns are. */
 export const PATTERNS: readonly Pattern[] = PATTERN_CODES.flatMap((code) => {

@@ -1,9 +1,10 @@
 // Patterns of address translation: a source that is not translated though it had to be, a reply that is not translated back.
 import { and, contains, equal, familyOf, formatAddr, formatPrefix, maskOf, type Addr, type Prefix } from '../net/addr.ts';
+import { UDP } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { InterfaceAddress, Namespace, World } from '../model/host.ts';
-import type { Reason } from '../model/trace.ts';
-import { findingsOf, isSamePlace, lineOf, namespaceAt, placeName, rootOf, rulingOf, type Failure, type RuleStep } from './failure.ts';
+import type { Answer, Reason } from '../model/trace.ts';
+import { findingsOf, isSamePlace, lineOf, namespaceAt, placeName, rootOf, rulingOf, stepsOf, type Failure, type RuleStep } from './failure.ts';
 import type { Sight } from './pattern.ts';
 
 /** Ends of a reply that nobody had a way for. */
@@ -251,30 +252,36 @@ function noClusterCidr(f: Failure): Sight | undefined {
   };
 }
 
-function doubleMasquerade(f: Failure): Sight | undefined {
-  for (const way of [f.course.trace, ...(f.course.trace.reply ? [f.course.trace.reply] : [])])
-    for (const hop of way.hops) {
-      const again = hop.tunnel === undefined ? undefined : hop.steps.find((s) => s.step === 'nat' && s.manip === 'src' && s.because === 'rule');
-      if (again?.step === 'nat')
-        return {
-          message: `${placeName(hop)} masquerades the packet of ${hop.tunnel} that carries it as well (${again.from} to ${again.to}): the mark of the inner packet is still on it.`,
-          at: again.at ?? lineOf(f),
-          evidence: [],
-          durable:
-            'take the mark off before the packet is put into the tunnel (kube-proxy 1.18.6 and later do), or switch off checksum offload of the tunnel device',
-        };
-    }
+/**
+ * Delivered all the same, as far as addresses go: what breaks is the checksum that a network card makes of UDP. A masquerade that
+ * keeps the port does no harm, nor does one of a tunnel without ports (IPIP).
+ */
+function doubleMasquerade(_world: World, { courses }: Answer): Sight | undefined {
+  for (const { hop, step } of courses.flatMap((c) => stepsOf(c))) {
+    if (hop.tunnel === undefined || step.step !== 'rule' || step.truth !== true) continue;
+    const outer = hop.steps.find((s) => s.step === 'encapsulate')?.packet;
+    if (outer?.proto !== UDP || !step.then.some((s) => s.kind === 'masquerade' && s.random !== undefined)) continue;
+    return {
+      message: `${placeName(hop)} also masquerades the packet of ${hop.tunnel} that carries it, and gives it another port: the mark of the inner packet is still on it.`,
+      at: step.at,
+      evidence: [],
+      durable:
+        'take the mark off before the packet is put into the tunnel (kube-proxy 1.18.6 and later do), or switch off checksum offload of the tunnel device',
+    };
+  }
   return undefined;
 }
 
-/** Patterns of address translation. */
+/** Patterns of address translation: those of failed courses, and those that show in what is delivered. */
 export const NAT_PATTERNS = {
-  'nat-skipped-by-set-overlap': natSkipped,
-  'pool-overlaps-network': poolOverlaps,
-  'bridge-nf-off': bridgeNfOff,
-  'asymmetric-reply': asymmetricReply,
-  'reply-not-translated': replyNotTranslated,
-  'nat-ended-early': natEndedEarly,
-  'no-cluster-cidr': noClusterCidr,
-  'double-masquerade': doubleMasquerade,
+  failed: {
+    'nat-skipped-by-set-overlap': natSkipped,
+    'pool-overlaps-network': poolOverlaps,
+    'bridge-nf-off': bridgeNfOff,
+    'asymmetric-reply': asymmetricReply,
+    'reply-not-translated': replyNotTranslated,
+    'nat-ended-early': natEndedEarly,
+    'no-cluster-cidr': noClusterCidr,
+  },
+  always: { 'double-masquerade': doubleMasquerade },
 };

@@ -6,7 +6,7 @@ import type { Sight } from './pattern.ts';
 
 function forwardingOff(f: Failure): Sight | undefined {
   if (f.outcome.kind !== 'not-forwarding') return undefined;
-  const six = f.way.final.dst !== undefined && familyOf(f.way.final.dst) === 6;
+  const six = familyOf(f.way.final.dst) === 6;
   const key = six ? 'net.ipv6.conf.all.forwarding' : 'net.ipv4.ip_forward';
   const all = f.ns?.sysctls[key];
   return {
@@ -18,14 +18,15 @@ function forwardingOff(f: Failure): Sight | undefined {
 }
 
 function rpFilterDrop(f: Failure): Sight | undefined {
-  if (f.outcome.kind !== 'martian' || f.step?.step !== 'route' || f.step.purpose !== 'source' || f.step.result !== 'martian') return undefined;
-  const key = Object.entries(f.ns?.sysctls ?? {}).find(([name, s]) => name.endsWith('.rp_filter') && isSamePlace(s.at, f.outcome.at))?.[0];
-  if (key === undefined) return undefined;
+  const check = f.hop?.steps.findLast((s) => s.step === 'route' && s.purpose === 'source');
+  if (f.outcome.kind !== 'martian' || check?.step !== 'route') return undefined;
+  const [key, filter] = Object.entries(f.ns?.sysctls ?? {}).find(([name, s]) => name.endsWith('.rp_filter') && isSamePlace(s.at, f.outcome.at)) ?? [];
+  if (key === undefined || !filter) return undefined;
   const device = f.hop?.steps.find((s) => s.step === 'enter')?.device ?? 'the interface';
   return {
-    message: `${placeName(f.outcome)} does not believe the source ${formatAddr(f.way.final.src)} of what comes in by ${device}: its route back goes another way, and ${key} is strict.`,
+    message: `${placeName(f.outcome)} does not believe the source ${formatAddr(f.way.final.src)} of what comes in by ${device}: ${check.text}, and ${key} is ${filter.value}.`,
     at: f.outcome.at ?? lineOf(f),
-    evidence: f.step.at ? [f.step.at] : [],
+    evidence: check.at ? [check.at] : [],
     durable: `${key} = 2 (loose) or 0 in /etc/sysctl.d, or a route to that source by ${device}`,
   };
 }

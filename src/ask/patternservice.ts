@@ -55,6 +55,12 @@ function hasServices(ns: Namespace | undefined): boolean {
   );
 }
 
+/** Its rules for services, those of translation, were written. */
+function translates(ns: Namespace | undefined): boolean {
+  const nat = ns?.tables.filter((t) => t.name === 'nat' && Object.hasOwn(t.chains, 'KUBE-SERVICES')) ?? [];
+  return nat.some((t) => t.chains['KUBE-SERVICES']!.rules.length > 0) || (nat.length === 0 && hasServices(ns));
+}
+
 /** The way to a service's address that nobody translated, and the node that should have. */
 function untranslated(f: Failure): { readonly node: string; readonly dst: Addr; readonly line: Span } | undefined {
   const { trace } = f.course;
@@ -78,7 +84,7 @@ function kubeProxyAbsent(f: Failure): Sight | undefined {
 /** A service's address is asked for a port that no rule has. */
 export function portUnknown(f: Failure): Sight | undefined {
   const u = untranslated(f);
-  if (!u || !hasServices(rootOf(f.world, u.node))) return undefined;
+  if (!u || !translates(rootOf(f.world, u.node))) return undefined;
   const asked = f.course.trace.packet.dport === undefined ? formatAddr(u.dst) : formatEndpoint(u.dst, f.course.trace.packet.dport);
   return {
     message: `${asked}: the address is a service's, and no rule of ${u.node} has that port or protocol, so it is sent on as if it were a machine's.`,
