@@ -160,7 +160,10 @@ describe('the table of rooms', () => {
         ['netmask', ['edge.ts']],
       ]),
     });
-    expect(rooms.get('model')).toEqual({ rooms: ['net'], packages: new Map([['zod', ['scenario.ts', 'answer.ts', 'difference.ts', 'explanation.ts']]]) });
+    expect(rooms.get('model')).toEqual({
+      rooms: ['net'],
+      packages: new Map([['zod', ['scenario.ts', 'answer.ts', 'difference.ts', 'explanation.ts']]]),
+    });
     expect(rooms.get('capture')?.rooms).toEqual(['net', 'model', 'iptables-parser', 'nft']);
     expect(rooms.get('engine')?.rooms).toEqual(['net', 'model']);
     expect(rooms.get('cli')?.rooms).toBe('everything');
