@@ -11,7 +11,7 @@ export interface Explained {
   readonly met: boolean;
   readonly courses: readonly Course[];
   /** Faults that have a name, most telling first. */
-  readonly patterns: readonly { readonly code: string; readonly message: string; readonly at: Span }[];
+  readonly patterns: readonly { readonly code: string; readonly message: string; readonly at: Span; readonly durable?: string }[];
   readonly cures: readonly CureSaid[];
   readonly nearest?: CureSaid;
   readonly tried: number;
@@ -52,8 +52,8 @@ export function whyText(e: Explained, palette: Palette = PLAIN): string {
     out.push(`No cure was found: of ${e.tried} changes tried (--budget ${e.budget}) none gives: ${wanted}.`);
     if (e.nearest) out.push('Nearest:', ...cureText(e.nearest, ' '), `  which ends: ${verdictOf(e.nearest.outcome)}`);
   }
-  const durable = advice(failing);
-  if (durable !== undefined) out.push('', `In the long run: ${durable}.`);
+  const durable = e.patterns.find((p) => p.durable !== undefined)?.durable ?? advice(failing);
+  if (durable !== undefined) out.push('', `In the long run: ${durable.replace(/\.$/, '')}.`);
   return `${out.join('\n')}\n`;
 }
 

@@ -36,7 +36,7 @@ export async function runWhy(path: string, options: WhyCommandOptions): Promise<
 
 function asSaid(e: Explanation, patterns: readonly PatternHit[]): Explained {
   const { expected, met, tried, budget } = e;
-  const named = met ? [] : patterns.map(({ code, message, at }) => ({ code, message, at }));
+  const named = met ? [] : patterns.map(({ code, message, at, durable }) => ({ code, message, at, ...(durable !== undefined && { durable }) }));
   return {
     expected,
     met,
