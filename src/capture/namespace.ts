@@ -329,11 +329,14 @@ export function readNamespace(files: readonly CaptureFile[], node: string, name:
   const rules = r.of('iptables-save', 'iptables-list');
   // Rules are by far the most of what a node prints, and a walk through a cluster meets few nodes: they are read when they are asked for.
   const listings = r.of('nft');
+  const unreadable = all
+    .filter((f) => f.as.named === 'nft' && (f.as.kind === 'binary' || f.as.kind === 'unknown'))
+    .map((f) => ({ at: { file: f.path, line: 1 } }));
   const ruleset = later(() => {
     const read = readTables(rules, usual);
     r.findings.push(...read.findings);
     for (const file of rules) for (const family of read.used.get(file.path) ?? []) r.claim(file, family === 6 ? 'rules6' : 'rules4');
-    const native = readNft(listings, read.tables, r.findings);
+    const native = readNft(listings, read.tables, r.findings, unreadable);
     r.findings.push(...backendSplits(native.tables, usual));
     return native;
   });

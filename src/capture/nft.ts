@@ -1,5 +1,5 @@
 // The nft rules of one namespace: of `nft list ruleset` in words or in JSON, beside what iptables-nft saved of its own tables.
-import type { Finding } from '../model/finding.ts';
+import type { Finding, Span } from '../model/finding.ts';
 import type { ForeignChain } from '../model/host.ts';
 import type { Rule, Table } from '../model/ruleset.ts';
 import { readNftJson } from '../nft/json.ts';
@@ -19,13 +19,20 @@ export interface NftTables {
 /**
  * Puts the listings of nft beside the tables that iptables saved. A table of iptables-nft is in both: its words are iptables' where the
  * two agree in chains and rules, else nft's, and only what nft cannot show is taken from the other. Text goes before JSON. What there is to
- * say is added to `findings`, of the elements of sets when they are asked for.
+ * say is added to `findings`, of the elements of sets when they are asked for. Of `unreadable` listings nobody knows anything.
  */
-export function readNft(files: readonly CaptureFile[], saved: readonly Table[], findings: Finding[]): NftTables {
+export function readNft(
+  files: readonly CaptureFile[],
+  saved: readonly Table[],
+  findings: Finding[],
+  unreadable: readonly { readonly at: Span }[] = [],
+): NftTables {
   const listed: TableSyntax[] = [];
+  const lost: { readonly at: Span }[] = [...unreadable];
   for (const file of files) {
     const read = isJson(file.text) ? readNftJson(file.text, file.path) : readNftText(file.text, file.path);
     const fresh = read.tables.filter((t) => !listed.some((l) => l.family === t.family && l.name === t.name));
+    if (read.tables.length === 0) lost.push(...read.findings.filter((f) => LOST.has(f.code)).slice(0, 1));
     // a second listing of what is known says nothing new, its oddities least of all
     if (fresh.length > 0 || listed.length === 0) findings.push(...read.findings);
     listed.push(...fresh);
@@ -44,8 +51,28 @@ export function readNft(files: readonly CaptureFile[], saved: readonly Table[], 
   const replaced = new Set(own.map((t) => twinOf(t.family, t.name)));
   return {
     tables: [...saved.filter((t) => !replaced.has(t)), ...lowered.tables],
-    foreignChains: lowered.unfollowed.map((c) => ({ name: `${c.family} ${c.table} ${c.chain}`, family: c.family, hook: c.hook, at: c.at })),
+    foreignChains: [
+      ...lowered.unfollowed.map((c) => ({
+        name: `${c.family} ${c.table} ${c.chain}`,
+        why: FRAMES.has(c.family) ? `chains of the ${c.family} family are not followed` : 'its type, hook and priority are not understood',
+        family: c.family,
+        hook: c.hook,
+        at: c.at,
+      })),
+      // where another listing can be read, it has what this one lost
+      ...(listed.length === 0 ? lost : []).map(lostWith),
+    ],
   };
+}
+
+const FRAMES: ReadonlySet<string> = new Set(['bridge', 'arp']);
+
+/** What a listing complains of where it shows no table because it could not be captured. */
+const LOST: ReadonlySet<string> = new Set(['truncated', 'bad-json', 'nft-error']);
+
+/** What a listing that cannot be read may hold. */
+function lostWith({ at }: { readonly at: Span }): ForeignChain {
+  return { name: `rules of ${at.file}`, why: 'they cannot be read', family: 'inet', hook: '', at };
 }
 
 /** Whether a listing shows the chains of a saved table, with as many rules in each. */

@@ -314,7 +314,7 @@ export function settle(pred: Pred, rule: Rule, chain: Chain, v: Visitor, suppose
       return { value, what, at: rule.at, ...(probability !== undefined && { probability }) };
     };
     const value = v.choices.choose(open.key, [option(true), option(false)]);
-    supposed.set(open.leaf, value);
+    supposed.set(open.leaf, value !== (open.inverted ?? false));
     if (open.leaf.kind === 'name') v.supposeName(open.leaf.field, open.leaf.glob, value);
   }
 }

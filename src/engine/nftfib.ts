@@ -18,8 +18,8 @@ interface Where {
   readonly router: Router;
 }
 
-/** Values of `fib ... type`: RTN_*, include/uapi/linux/rtnetlink.h. */
-const RTN = { blackhole: 6, unreachable: 7, prohibit: 8 } as const;
+/** What a refusing route is to `fib ... type`. */
+const REFUSED = { blackhole: ADDR_TYPE.BLACKHOLE, unreachable: ADDR_TYPE.UNREACHABLE, prohibit: ADDR_TYPE.PROHIBIT } as const;
 
 export function readFib(asked: Operand & { kind: 'fib' }, w: Where): Reading {
   const { packet } = w;
@@ -43,8 +43,8 @@ function typeOf(addr: Addr, device: string | undefined, { ns, packet, router }: 
   const flow: Flow = { family: 6, dst: addr, iif: 'lo', mark: 0, tos: 0, ...(device !== undefined && { oif: device }) };
   const there = fib.lookup(flow, router);
   if (there.kind === 'unknown') return open(there.why);
-  if (there.kind === 'error') return { kind: 'known', value: RTN[there.error], at: there.at };
-  return { kind: 'known', value: there.kind === 'none' ? RTN.unreachable : Math.log2(ADDR_TYPE.UNICAST) };
+  if (there.kind === 'error') return { kind: 'known', value: Math.log2(REFUSED[there.error]), at: there.at };
+  return { kind: 'known', value: Math.log2(there.kind === 'none' ? ADDR_TYPE.UNREACHABLE : ADDR_TYPE.UNICAST) };
 }
 
 /** The device by which the tables send to the address, '' for none; with a device, that one or none. */

@@ -1,7 +1,7 @@
 // What an operand of a rule comes to, for the packet at hand: the expressions of nft, nft_payload_eval(), nft_meta_get_eval(), ...
 import { formatAddr, type Word } from '../net/addr.ts';
 import type { NftElement, Operand, SetReference, Value, ValueRange } from '../model/operand.ts';
-import { CT_STATE, type Field } from '../model/ruleset.ts';
+import { CT_STATE, CT_STATE_BIT, type Field } from '../model/ruleset.ts';
 import type { Span } from '../model/finding.ts';
 import { formatProtocol } from '../net/proto.ts';
 import { bytesOf } from './bytes.ts';
@@ -26,7 +26,7 @@ export type Reading =
 type Payload = Operand & { kind: 'payload' };
 
 const NONE: Reading = { kind: 'none' };
-const STATE_BIT = { [CT_STATE.INVALID]: 1, [CT_STATE.ESTABLISHED]: 2, [CT_STATE.RELATED]: 4, [CT_STATE.NEW]: 8, [CT_STATE.UNTRACKED]: 64 };
+const STATE_BIT = new Map(Object.entries(CT_STATE).map(([name, state]): [Value, number] => [state, CT_STATE_BIT[name as keyof typeof CT_STATE]]));
 
 const known = (value: Value, at?: Span): Reading => ({ kind: 'known', value, ...(at && { at }) });
 
@@ -40,7 +40,7 @@ export function readOperand(op: Operand, s: Sight, chosen?: Chosen): Reading {
     case 'field': {
       const value = readField(op.field, s);
       if (value.kind !== 'known' || op.field !== 'ctstate') return value;
-      return known(STATE_BIT[value.value as keyof typeof STATE_BIT]);
+      return known(STATE_BIT.get(value.value)!);
     }
     case 'device': {
       const name = s[op.field];

@@ -176,6 +176,8 @@ export interface Open {
   readonly claim: string;
   readonly key?: string;
   readonly probability?: number;
+  /** The leaf asks for the contrary of the claim. */
+  readonly inverted?: boolean;
 }
 
 /** The first leaf that keeps `pred` from being decided. */
@@ -193,14 +195,19 @@ export function undecided(pred: Pred, s: Sight): Open | undefined {
     case 'value': {
       const reading = readOperand(pred.of, s);
       const [why, key] = reading.kind === 'open' ? [reading.why, reading.key] : ['not known', undefined];
-      const text = pred.text ?? pred.of.text;
-      return { leaf: pred, ...(key !== undefined && { key: `${key}:${text}` }), claim: `'${text}' holds (${why})` };
+      const text = positive(pred, pred.of.text);
+      return { leaf: pred, ...inverts(pred), ...(key !== undefined && { key: `${key}:${text}` }), claim: `'${text}' holds (${why})` };
     }
     case 'lookup': {
       const found = lookUp(pred.set, pred.key, s);
-      const text = pred.text ?? pred.key.map((k) => k.text).join(' . ');
+      const text = positive(pred, pred.key.map((k) => k.text).join(' . '));
       if (found.kind === 'found') return { leaf: pred, claim: found.element.gate ?? text };
-      return { leaf: pred, key: `${s.visit}:${text}`, claim: `'${text}' holds (${found.kind === 'open' ? found.why : 'not known'})` };
+      return {
+        leaf: pred,
+        ...inverts(pred),
+        key: `${s.visit}:${text}`,
+        claim: `'${text}' holds (${found.kind === 'open' ? found.why : 'not known'})`,
+      };
     }
     case 'chance':
       return { leaf: pred, probability: pred.probability, claim: pred.as };
@@ -279,6 +286,16 @@ const DEVICES: Readonly<Record<DeviceField, string>> = {
   physin: 'input bridge port',
   physout: 'output bridge port',
 };
+
+/** The words of a comparison without its `!=`: it and its contrary are one claim. */
+function positive(pred: Pred & { kind: 'value' | 'lookup' }, otherwise: string): string {
+  const text = pred.text ?? otherwise;
+  return pred.not ? text.replace(' != ', ' ') : text;
+}
+
+function inverts({ not }: { readonly not?: true }): { readonly inverted?: true } {
+  return not ? { inverted: true } : {};
+}
 
 function sideName(p: Packet, side: 'src' | 'dst'): string {
   return p.undetermined?.[side]?.what ?? formatAddr(p[side]);

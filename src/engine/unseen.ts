@@ -34,27 +34,19 @@ export function bridgeRules(ns: Namespace, bridge: string, router: Router): Refu
   const [first] = chains;
   if (!first) return undefined;
   const names = chains.map((c) => `nft ${c.name}`).join(', ');
-  if (router.decide(`bridge:${place(ns)}`, `${names} let frames on ${bridge} of ${place(ns)} pass (chains of the bridge family are not followed)`))
-    return undefined;
-  const why = `${names} on ${place(ns)} may drop frames that ${bridge} passes on, and chains of the bridge family are not followed`;
+  if (router.decide(`bridge:${place(ns)}`, `on ${place(ns)}, frames on ${bridge} pass ${names} (${first.why})`)) return undefined;
+  const why = `${names} on ${place(ns)} may drop frames that ${bridge} passes on: ${first.why}`;
   return { kind: 'refused', outcome: 'cannot-tell', why, at: first.at };
 }
 
 const FAMILIES: Readonly<Record<string, readonly Family[]>> = { ip: [4], ip6: [6], inet: [4, 6], netdev: [4, 6] };
 
-/** A base chain of which nobody understood where it hangs may do anything at this hook. */
+/** A base chain of which nobody understood where it hangs, or a listing that cannot be read, may do anything at this hook. */
 export function unreadChains(ns: Namespace, hook: Hook, family: Family, router: Router): Refusal | undefined {
   for (const c of ns.foreignChains ?? []) {
     if (!FAMILIES[c.family]?.includes(family) || (c.hook !== '' && c.hook.toUpperCase() !== hook)) continue;
-    const name = `nft ${c.name} on ${place(ns)}`;
-    if (
-      router.decide(
-        `unread:${place(ns)}:${c.name}`,
-        `the chain ${name} lets the packet pass unchanged (its type, hook and priority are not understood)`,
-      )
-    )
-      continue;
-    const why = `the chain ${name} decides, and its type, hook and priority are not understood`;
+    if (router.decide(`unread:${place(ns)}:${c.name}`, `on ${place(ns)}, the packet passes nft ${c.name} unchanged (${c.why})`)) continue;
+    const why = `nft ${c.name} on ${place(ns)} may decide: ${c.why}`;
     return { kind: 'refused', outcome: 'cannot-tell', why, at: c.at };
   }
   return undefined;

@@ -193,10 +193,15 @@ export interface ConntrackEntry {
   readonly at: Span;
 }
 
-/** A base chain of nft that is not followed: for something else than IP packets (bridged frames, ARP), or hanging where nobody understands. */
+/**
+ * A base chain of nft that is not followed: for something else than IP packets (bridged frames, ARP), or hanging where nobody understands;
+ * or all of a listing that cannot be read.
+ */
 export interface ForeignChain {
-  /** `bridge filter forward` */
+  /** `bridge filter forward`; of a listing that cannot be read, `rules of FILE` */
   readonly name: string;
+  /** Why it is not followed. */
+  readonly why: string;
   readonly family: string;
   readonly hook: string;
   readonly at: Span;

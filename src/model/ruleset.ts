@@ -54,6 +54,8 @@ export type Field =
 
 /** Values of the field `ctstate`. */
 export const CT_STATE = { INVALID: 0, NEW: 1, ESTABLISHED: 2, RELATED: 3, UNTRACKED: 4 } as const;
+/** The same as nft shows them: NF_CT_STATE_BIT(), include/uapi/linux/netfilter/nf_conntrack_common.h. */
+export const CT_STATE_BIT: Readonly<Record<keyof typeof CT_STATE, number>> = { INVALID: 1, ESTABLISHED: 2, RELATED: 4, NEW: 8, UNTRACKED: 64 };
 /** Bits of the field `ctstatus`: enum ip_conntrack_status, include/uapi/linux/netfilter/nf_conntrack_common.h. */
 export const CT_STATUS = { EXPECTED: 1, SEEN_REPLY: 2, ASSURED: 4, CONFIRMED: 8, SNAT: 16, DNAT: 32 } as const;
 /** Values of the field `pkttype`: include/uapi/linux/if_packet.h. */

@@ -194,8 +194,6 @@ function lowerAssign(s: Of<'assign'>, as: string, context: Context): Statement[]
 
 const UNTOLD = new Set(['id', 'frag-off', 'flowlabel', 'checksum', 'sequence', 'ackseq', 'window', 'urgptr', 'vtag']);
 
-const NAT_DONE = { dnat: 'dnat', snat: 'snat', masquerade: 'masquerade', redirect: 'redirect' } as const;
-
 function lowerNat(s: Of<'nat'>, as: string, context: Context): Statement[] {
   const guard = guardFamily(s.family, context).map((pred): Statement => ({ kind: 'if', pred, idle: true }));
   const range: NatRange = {
@@ -213,7 +211,7 @@ function lowerNat(s: Of<'nat'>, as: string, context: Context): Statement[] {
       ...(addrs && { addrs: addrs as readonly [Addr, Addr] }),
       ...(ports && { ports: ports as readonly [number, number] }),
     };
-    return [...guard, { kind: NAT_DONE[s.type], ...to }];
+    return [...guard, { kind: s.type, ...to }];
   }
   if (s.form === 'prefix' && s.addr?.kind === 'prefix' && !s.port) {
     const addr = rangeOf(s.addr.addr, addrType)?.[0];

@@ -3,6 +3,7 @@ import { isError, parseAddr, type Word } from '../net/addr.ts';
 import { parseProtocol, parsePort } from '../net/proto.ts';
 import { parseTime } from '../net/time.ts';
 import type { Value } from '../model/operand.ts';
+import { ADDR_TYPE, CT_STATE_BIT, CT_STATUS, PKT_TYPE } from '../model/ruleset.ts';
 
 export type Datatype =
   | 'integer'
@@ -48,21 +49,15 @@ function names(entries: Record<string, number>): Readonly<Record<string, number>
   return Object.assign(Object.create(null) as Record<string, number>, entries);
 }
 
-/** Bits of `ct state`, NF_CT_STATE_BIT(), include/uapi/linux/netfilter/nf_conntrack_common.h. */
-export const CT_STATE_BIT = names({ invalid: 1, established: 2, related: 4, new: 8, untracked: 64 });
+/** Names of the model as nft writes them: `seen-reply`. */
+function spelled(entries: Readonly<Record<string, number>>, more: Readonly<Record<string, number>> = {}): Readonly<Record<string, number>> {
+  return names({ ...Object.fromEntries(Object.entries(entries).map(([name, n]) => [name.toLowerCase().replaceAll('_', '-'), n])), ...more });
+}
 
 const NAMES: Readonly<Partial<Record<Datatype, Readonly<Record<string, number>>>>> = {
   boolean: names({ exists: 1, missing: 0, true: 1, false: 0 }),
-  ct_state: CT_STATE_BIT,
-  ct_status: names({
-    expected: 1,
-    'seen-reply': 2,
-    assured: 4,
-    confirmed: 8,
-    snat: 16,
-    dnat: 32,
-    dying: 512,
-  }),
+  ct_state: spelled(CT_STATE_BIT),
+  ct_status: spelled(CT_STATUS, { dying: 512 }),
   ct_dir: names({ original: 0, reply: 1 }),
   tcp_flag: names({ fin: 1, syn: 2, rst: 4, psh: 8, ack: 16, urg: 32, ecn: 64, cwr: 128 }),
   icmp_type: names({
@@ -115,7 +110,7 @@ const NAMES: Readonly<Partial<Record<Datatype, Readonly<Record<string, number>>>
   }),
   icmpv6_code: names({ 'no-route': 0, 'admin-prohibited': 1, 'addr-unreachable': 3, 'port-unreachable': 4, 'policy-fail': 5, 'reject-route': 6 }),
   icmpx_code: names({ 'no-route': 0, 'port-unreachable': 1, 'host-unreachable': 2, 'admin-prohibited': 3 }),
-  pkt_type: names({ host: 0, unicast: 0, broadcast: 1, multicast: 2, other: 3 }),
+  pkt_type: spelled(PKT_TYPE, { host: PKT_TYPE.unicast, other: 3 }),
   iface_type: names({ ether: 1, ppp: 512, ipip: 768, ipip6: 769, loopback: 772, sit: 776, ipgre: 778 }),
   nf_proto: names({ ipv4: 2, ipv6: 10 }),
   ether_type: names({ ip: 0x0800, arp: 0x0806, ip6: 0x86dd, '8021q': 0x8100, '8021ad': 0x88a8, vlan: 0x8100 }),
@@ -147,17 +142,8 @@ const NAMES: Readonly<Partial<Record<Datatype, Readonly<Record<string, number>>>
     ef: 46,
   }),
   ecn: names({ 'not-ect': 0, ect1: 1, ect0: 2, ce: 3 }),
-  fib_addrtype: names({
-    unspec: 0,
-    unicast: 1,
-    local: 2,
-    broadcast: 3,
-    anycast: 4,
-    multicast: 5,
-    blackhole: 6,
-    unreachable: 7,
-    prohibit: 8,
-  }),
+  // the model has them as bits
+  fib_addrtype: spelled(Object.fromEntries(Object.entries(ADDR_TYPE).map(([name, bit]) => [name, Math.log2(bit)]))),
   day: names({ sunday: 0, monday: 1, tuesday: 2, wednesday: 3, thursday: 4, friday: 5, saturday: 6 }),
   igmp_type: names({
     'membership-query': 0x11,

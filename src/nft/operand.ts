@@ -1,8 +1,8 @@
 // nft's expressions as operands of the model: what a rule computes of a packet, and the conditions that nft adds by itself.
 import type { NftSet, Operand, SetReference, ValueRange } from '../model/operand.ts';
-import type { Field, Pred } from '../model/ruleset.ts';
+import { CT_STATE_BIT, type Field, type Pred } from '../model/ruleset.ts';
 import { fieldIn } from '../iptables-parser/predicate.ts';
-import { CT_STATE_BIT, valueOf, widthOf, type Datatype } from './datatype.ts';
+import { valueOf, widthOf, type Datatype } from './datatype.ts';
 import { HEADERS, ICMP_FIELD_TYPES, type HeaderField } from './header.ts';
 import { printExpression } from './printexpr.ts';
 import type { ExprSyntax, NftFamily, SetSyntax, TypeSyntax } from './syntax.ts';

@@ -1,11 +1,11 @@
 // A comparison of nft as a predicate: in the same words as one of iptables where iptables has them, so that both are decided and
 // explained alike.
 import type { Operand, ValueRange } from '../model/operand.ts';
-import { CT_STATE, type Field, type Pred } from '../model/ruleset.ts';
+import { CT_STATE, CT_STATE_BIT, type Field, type Pred } from '../model/ruleset.ts';
 import { ranges, type Range } from '../net/intervals.ts';
 import type { Word } from '../net/addr.ts';
 import { negate } from '../iptables-parser/predicate.ts';
-import { CT_STATE_BIT, isFlags, widthOf, type Datatype } from './datatype.ts';
+import { isFlags, widthOf, type Datatype } from './datatype.ts';
 import { compute, constantOf, CT_STATES, lowerKey, lowerOperand, ofFamily, rangeOf, referTo, type Context, type Lowered } from './operand.ts';
 import { printStatement } from './print.ts';
 import { printExpression } from './printexpr.ts';
@@ -191,9 +191,7 @@ function acceptedStates(left: ExprSyntax, op: Match['op'], right: ExprSyntax): n
     return op === '!=' ? !within(v) : within(v);
   };
   const names = Object.entries(CT_STATE_BIT);
-  return CT_STATES.filter((bit) => holds(value(left, bit))).map(
-    (bit) => CT_STATE[names.find(([, b]) => b === bit)![0].toUpperCase() as keyof typeof CT_STATE],
-  );
+  return CT_STATES.filter((bit) => holds(value(left, bit))).map((bit) => CT_STATE[names.find(([, b]) => b === bit)![0] as keyof typeof CT_STATE]);
 }
 
 /** `fib saddr . iif oif missing`, `fib daddr oifname "eth0"`: the device, '' for none. */

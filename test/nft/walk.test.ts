@@ -135,6 +135,22 @@ describe('what a listing leaves out', () => {
     expect(first(answer({ 'nft.txt': listing }, '10.0.0.9', '203.0.113.1:80'))).toEqual(['left']);
   });
 
+  it('an element, which cannot be in the set for one rule and out of it for the next', () => {
+    const both = allowed('203.0.113.1, nobody.example }').replace('@allowed accept', '@allowed accept\n\t\tip daddr != @allowed accept');
+    expect(first(answer({ 'nft.txt': both }, '10.0.0.9', '198.51.100.1:80'))).toEqual(['left']);
+  });
+
+  it.each([
+    ['not text', '\u0000\u0001\u0002\u0000\uFFFD'],
+    ['cut within its first table', '{"nftables": [{"metainfo": {"version": "1.0.6"}}, {"tab'],
+    ['the complaint of nft', 'Operation not permitted (you must be root)\n'],
+  ])('everything, because it is %s: any rule may have been there, unless another listing can be read', (_, listing) => {
+    const a = answer({ 'nft.txt': listing }, '10.0.0.9', '198.51.100.1:80');
+    expect(a.verdict).toBe('cannot-tell');
+    expect(a.unknowns.join('\n')).toContain('nft rules of host/nft.txt');
+    expect(fates(answer({ 'nft.txt': listing, 'nft.json': ingress() }, '10.0.0.9', '198.51.100.1:80'))).toEqual(['left as itself']);
+  });
+
   const ingress = (dev?: string, ...expr: object[]): string =>
     JSON.stringify({
       nftables: [
@@ -250,7 +266,7 @@ describe('a device that nobody knows', () => {
 describe('chains that are not followed', () => {
   it('of the bridge family show in answers about frames that a bridge passes on, and in no others', async () => {
     const { world } = await load(join(import.meta.dirname, '../../scenarios/bridge-nf-off'));
-    const chains = [{ name: 'bridge filter forward', family: 'bridge', hook: 'forward', at: { file: 'nft.txt', line: 3 } }];
+    const chains = [{ name: 'bridge filter forward', why: 'not followed', family: 'bridge', hook: 'forward', at: { file: 'nft.txt', line: 3 } }];
     const bridged = { ...world, namespaces: world.namespaces.map((n) => (n.name === '' ? { ...n, tables: n.tables, foreignChains: chains } : n)) };
     const verdict = (w: World, from: string, to: string): string => {
       const asked = ask(w, { from, to });
