@@ -14,6 +14,7 @@ import { editSysctl } from './editsysctl.ts';
 
 /** `NODE[/NAMESPACE]# COMMAND` */
 export interface Edit {
+  /** Of a wire, `wire:NAME`. */
   readonly node: string;
   /** '' for the node's root namespace. */
   readonly namespace: string;
@@ -56,16 +57,23 @@ const TOOLS: readonly (readonly [RegExp, Tool])[] = [
   [/^conntrack$/, editConntrack],
 ];
 
-/** Reads `NODE[/NAMESPACE]# COMMAND`; of a world with one node, `# COMMAND` and the command alone are enough. */
+const WIRE = /^wire:(.+)$/;
+
+/** Reads `NODE[/NAMESPACE]# COMMAND`, or `wire:NAME# del DENIAL`; of a world with one node, `# COMMAND` and the command alone are enough. */
 export function readEdit(text: string, at: Span, world: World): Edit | Refusal {
   const m = /^\s*([^\s#]*)#\s*(.*?)\s*$/s.exec(text);
   const where = m?.[1] ?? '';
   const command = (m?.[2] ?? text.trim()).replace(/^(?:sudo|ip netns exec \S+)\s+/, '');
   if (command === '')
     return { refused: `'${text.trim()}' has no command`, hint: "write 'NODE# COMMAND', for example 'worker1# iptables -P FORWARD ACCEPT'" };
-  const hosts = world.namespaces.filter((n) => !n.stub);
+  const hosts = world.namespaces;
+  const wire = WIRE.exec(where)?.[1];
+  if (wire !== undefined)
+    return world.wires.some((w) => w.name === wire)
+      ? { node: where, namespace: '', command, at }
+      : { refused: `there is no wire ${wire} in the scenario`, hint: `one of ${world.wires.map((w) => w.name).join(', ')}` };
   if (where === '') {
-    const roots = hosts.filter((n) => n.name === '');
+    const roots = hosts.filter((n) => n.name === '' && !n.stub);
     if (roots.length === 1) return { node: roots[0]!.node, namespace: '', command, at };
     return {
       refused: `'${text.trim()}' does not say on which node`,
@@ -83,6 +91,8 @@ export function readEdit(text: string, at: Span, world: World): Edit | Refusal {
 
 /** The world after a command; of what it does not touch, the same objects. */
 export function applyEdit(world: World, edit: Edit): World | Refusal {
+  const wire = WIRE.exec(edit.node)?.[1];
+  if (wire !== undefined) return editWire(world, wire, edit.command);
   const ns = world.namespaces.find((n) => n.node === edit.node && n.name === edit.namespace);
   if (!ns) return { refused: `there is no ${edit.node}${edit.namespace && `/${edit.namespace}`} in the capture` };
   // what follows the first line is a tool's input: iptables-restore, nft -f -
@@ -95,12 +105,27 @@ export function applyEdit(world: World, edit: Edit): World | Refusal {
       refused: `'${name}' is no command that netwhy can carry out`,
       hint: 'iptables, ip6tables, iptables-restore, nft, ipset, ipvsadm, ip, bridge, sysctl, conntrack',
     };
+  if (ns.stub && found[1] !== editIp)
+    return {
+      refused: `${ns.node} is not captured: the scenario says which addresses and routes it has`,
+      hint: 'ip addr, ip route and ip link can be carried out there',
+    };
   const edited = found[1](ns, { words: words.slice(1), text: edit.command, at: edit.at }, name);
   if (isRefused(edited)) return edited;
-  return withNamespaces(
-    world,
-    world.namespaces.map((n) => (n === ns ? edited : n)),
-  );
+  return withParts(world, { namespaces: world.namespaces.map((n) => (n === ns ? edited : n)) });
+}
+
+/** `del deny proto udp`: somebody has the wire carry what it did not. */
+function editWire(world: World, name: string, command: string): World | Refusal {
+  const said = /^del (.+)$/.exec(command)?.[1];
+  const wire = world.wires.find((w) => w.name === name);
+  const gone = wire?.deny?.find((d) => d.text === said);
+  if (!wire || !gone)
+    return {
+      refused: `the wire ${name} has no '${said ?? command}'`,
+      hint: wire?.deny?.map((d) => `del ${d.text}`).join('; ') ?? 'it carries everything',
+    };
+  return withParts(world, { wires: world.wires.map((w) => (w === wire ? { ...w, deny: w.deny!.filter((d) => d !== gone) } : w)) });
 }
 
 /** Several edits one after the other; the first that is refused ends it. */
@@ -114,12 +139,12 @@ export function applyEdits(world: World, edits: readonly Edit[]): World | (Refus
   return now;
 }
 
-/** The world with other namespaces; findings are read when asked for, as before. */
-function withNamespaces(world: World, namespaces: readonly Namespace[]): World {
+/** The world with other namespaces or wires; findings are read when asked for, as before. */
+function withParts(world: World, { namespaces = world.namespaces, wires = world.wires }: Partial<Pick<World, 'namespaces' | 'wires'>>): World {
   return {
     ...(world.witness && { witness: world.witness }),
     ...(world.evidence && { evidence: world.evidence }),
-    wires: world.wires,
+    wires,
     namespaces,
     get findings() {
       return world.findings;

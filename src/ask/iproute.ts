@@ -31,7 +31,8 @@ export function findLink(ns: Namespace, name: string): Link | Refusal | undefine
 
 /** A refusal where it is not known what there is: what was not captured cannot be taken away. */
 export function uncaptured(ns: Namespace, kind: CaptureKind, what: string, capture: string): Refusal | undefined {
-  if (ns.captured[kind]) return undefined;
+  // what a scenario says of a node is all there is of it
+  if (ns.captured[kind] || ns.stub) return undefined;
   return { refused: `${what} of ${ns.name ? `${ns.node}/${ns.name}` : ns.node} were not captured`, hint: `capture \`${capture}\`` };
 }
 

@@ -3,6 +3,7 @@
 import type { Span } from '../model/finding.ts';
 import type { World } from '../model/host.ts';
 import type { Answer, Course } from '../model/trace.ts';
+import { keyOf, type Candidate } from './candidate.ts';
 import { candidates } from './cure.ts';
 import { applyEdit, isRefused, readEdit, type Edit } from './edit.ts';
 import { meets, type Expectation } from './expectation.ts';
@@ -19,6 +20,8 @@ export interface SideEffect {
 /** Commands that a simulation has shown to give what is expected. */
 export interface Cure {
   readonly edits: readonly Edit[];
+  /** What it supposes that no command on a node can bring about: `the wire lan carries ...`. */
+  readonly supposes?: string;
   readonly answer: Answer;
   readonly sideEffects: readonly SideEffect[];
 }
@@ -49,6 +52,7 @@ interface State {
   readonly world: World;
   readonly edits: readonly Edit[];
   readonly width: number;
+  readonly supposes?: string;
   readonly answer: Answer;
 }
 
@@ -76,18 +80,20 @@ export function why(world: World, request: Request, expected: Expectation, optio
   for (let depth = 1; depth <= MOST_EDITS && found.length === 0; depth++) {
     const next: State[] = [];
     for (const state of states) {
-      for (const { edit: text, width } of candidatesOf(state, expected)) {
-        const edit = readEdit(text, NOWHERE, state.world);
-        if (isRefused(edit) || tried >= budget) continue;
-        const key = [...state.edits.map((e) => `${e.node}/${e.namespace}#${e.command}`), text].toSorted((a, b) => (a < b ? -1 : 1)).join('\n');
+      for (const c of candidatesOf(state, expected)) {
+        if (tried >= budget) continue;
+        const made = attempt(state, c);
+        if (!made) continue;
+        const key = made.edits
+          .map((e) => `${e.node}/${e.namespace}#${e.command}`)
+          .toSorted((a, b) => (a < b ? -1 : 1))
+          .join('\n');
         if (seen.has(key)) continue;
         seen.add(key);
-        const edited = applyEdit(state.world, edit);
-        if (isRefused(edited)) continue;
         tried++;
-        const after = answerIn(edited);
+        const after = answerIn(made.world);
         if (isMisunderstood(after)) continue;
-        const reached: State = { world: edited, edits: [...state.edits, edit], width: state.width + width, answer: after };
+        const reached: State = { ...made, answer: after };
         if (meets(after, expected)) found.push(reached);
         else if (fateOf(after) !== fateOf(state.answer)) next.push(reached);
       }
@@ -95,7 +101,12 @@ export function why(world: World, request: Request, expected: Expectation, optio
     nearest = [...next, ...(nearest ? [nearest] : [])].toSorted((a, b) => reachOf(b.answer) - reachOf(a.answer))[0];
     states = next.toSorted((a, b) => reachOf(b.answer) - reachOf(a.answer) || a.width - b.width).slice(0, MOST_BEGINNINGS);
   }
-  const asCure = (s: State): Cure => ({ edits: s.edits, answer: s.answer, sideEffects: sideEffects(world, s.world, others, answerIn) });
+  const asCure = (s: State): Cure => ({
+    edits: s.edits,
+    ...(s.supposes !== undefined && { supposes: s.supposes }),
+    answer: s.answer,
+    sideEffects: sideEffects(world, s.world, others, answerIn),
+  });
   const cures = found.toSorted((a, b) => a.width - b.width).map(asCure);
   return {
     expected,
@@ -108,6 +119,20 @@ export function why(world: World, request: Request, expected: Expectation, optio
   };
 }
 
+/** A world some commands on; undefined where one of them would be refused. */
+function attempt(state: State, { edit, more = [], width, supposes = state.supposes }: Candidate): Omit<State, 'answer'> | undefined {
+  let { world } = state;
+  const edits = [...state.edits];
+  for (const text of [edit, ...more]) {
+    const read = readEdit(text, NOWHERE, world);
+    const edited = isRefused(read) ? read : applyEdit(world, read);
+    if (isRefused(read) || isRefused(edited)) return undefined;
+    edits.push(read);
+    world = edited;
+  }
+  return { world, edits, width: state.width + width, ...(supposes !== undefined && { supposes }) };
+}
+
 /** How many questions a cure makes worse. */
 function harm(c: Cure): number {
   return c.sideEffects.filter((s) => s.after !== 'yes').length;
@@ -117,10 +142,10 @@ function harm(c: Cure): number {
 const NOWHERE: Span = { file: '', line: 1 };
 
 /** What to try, of the courses that are not as expected. */
-function candidatesOf(state: State, expected: Expectation): { edit: string; width: number }[] {
+function candidatesOf(state: State, expected: Expectation): Candidate[] {
   const failing = state.answer.courses.filter((c) => !meets({ ...state.answer, courses: [c] }, expected));
-  const seen = new Map<string, { edit: string; width: number }>();
-  for (const c of failing) for (const x of candidates(state.world, c)) if (!seen.has(x.edit)) seen.set(x.edit, x);
+  const seen = new Map<string, Candidate>();
+  for (const c of failing) for (const x of candidates(state.world, c)) if (!seen.has(keyOf(x))) seen.set(keyOf(x), x);
   return [...seen.values()].toSorted((a, b) => a.width - b.width);
 }
 
