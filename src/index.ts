@@ -20,6 +20,7 @@ export type { LogEvidence } from './model/evidence.ts';
 export type { Finding, Severity, Span } from './model/finding.ts';
 export type { Namespace, World } from './model/host.ts';
 export type { Witness } from './model/witness.ts';
+export { originOfChain, originOfRoute, originOfRule, originOfSet, type Origin } from './model/origin.ts';
 export type { Packet } from './model/packet.ts';
 export type { Chain, IpSet, Pred, Rule, Statement, Table, Truth } from './model/ruleset.ts';
 export type { Answer, Course, Hop, NearMiss, Outcome, OutcomeKind, Question, Reason, Step, Trace, Verdict } from './model/trace.ts';

@@ -45,6 +45,13 @@ const Reason = z
   .strictObject({ truth: Truth, parts: z.array(z.strictObject({ truth: Truth, text: z.string(), saw: z.string(), at: z.string() })) })
   .meta({ id: 'reason', description: 'each condition of the rule, in the order in which the kernel tries them, with the value seen' });
 
+const Origin = z
+  .strictObject({
+    by: z.string().describe('kube-proxy, Calico, Docker, kernel, ...'),
+    of: z.string().optional().describe('which of its things it serves: Service default/web:http'),
+  })
+  .meta({ id: 'origin', description: 'who made it, where its own shape says so' });
+
 const inChain = { hook: HookName, backend: BackendName, family: z.union([z.literal(4), z.literal(6)]), table: z.string(), chain: z.string() };
 
 const Step = z.discriminatedUnion('step', [
@@ -54,6 +61,7 @@ const Step = z.discriminatedUnion('step', [
     ...inChain,
     number: z.int(),
     text: z.string(),
+    origin: Origin.optional(),
     at: Place.optional(),
     truth: Truth,
     reason: Reason,
@@ -99,6 +107,7 @@ const Step = z.discriminatedUnion('step', [
     purpose: z.enum(['input', 'output', 'reroute', 'source']),
     result: z.string(),
     text: z.string(),
+    origin: Origin.optional(),
     at: Place.optional(),
     rule: z.strictObject({ text: z.string(), at: Place.optional() }).optional(),
   }),
@@ -159,6 +168,7 @@ const NearMissAnswer = z.strictObject({
   ...inChain,
   number: z.int(),
   text: z.string(),
+  origin: Origin.optional(),
   at: Place.optional(),
   reason: Reason,
   why: z.string(),

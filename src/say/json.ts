@@ -4,6 +4,7 @@ import { formatBytes } from '../net/bytes.ts';
 import { formatTime } from '../net/time.ts';
 import { formatProtocol, formatTcpFlags } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
+import { originOfRoute, originOfStep, type Origin } from '../model/origin.ts';
 import type { Packet } from '../model/packet.ts';
 import type { Answer, Course, Reason, Step, Trace, Translation } from '../model/trace.ts';
 import { conditions, decisive, nearMiss, verdictOf } from './phrase.ts';
@@ -59,6 +60,7 @@ function courseJson(c: Course, all: boolean): Json {
       chain: m.chain,
       number: m.number,
       text: m.text,
+      origin: originJson(originOfStep(m)),
       at: spanJson(m.at),
       reason: reasonJson(m.reason),
       why: nearMiss(m),
@@ -121,6 +123,7 @@ function stepJson(s: Step): Json {
         chain: s.chain,
         number: s.number,
         text: s.text,
+        origin: originJson(originOfStep(s)),
         at: spanJson(s.at),
         truth: s.truth,
         reason: reasonJson(s.reason),
@@ -177,6 +180,8 @@ function stepJson(s: Step): Json {
         purpose: s.purpose,
         result: s.result,
         text: s.text,
+        // what is at no captured place is netwhy's own sentence
+        origin: s.at && originJson(originOfRoute(s)),
         at: spanJson(s.at),
         rule: s.rule && { text: s.rule.text, at: spanJson(s.rule.at) },
       };
@@ -229,6 +234,10 @@ function packetJson(p: Packet): Json {
       mark: p.undetermined.mark,
     },
   };
+}
+
+function originJson(origin: Origin | undefined): Json | undefined {
+  return origin && { by: origin.by, of: origin.of };
 }
 
 function spanJson(at: Span | undefined): Json | undefined {

@@ -2,6 +2,7 @@
 import { formatAddr, formatEndpoint } from '../net/addr.ts';
 import { formatProtocol, formatTcpFlags } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
+import { originOfRoute, originOfStep, type Origin } from '../model/origin.ts';
 import type { Packet } from '../model/packet.ts';
 import type { Course, Hop, MissKind, NearMiss, Outcome, Reason, Step, Trace, Translation } from '../model/trace.ts';
 
@@ -31,6 +32,16 @@ export function place(at: { readonly node: string; readonly namespace: string })
 /** `worker1/iptables-save.txt:88`; empty for a place that is in no file. */
 export function location(at: Span | undefined): string {
   return at && at.file !== '' ? `${at.file}:${at.line}` : '';
+}
+
+/** `kube-proxy, Service default/web:http` */
+export function maker({ by, of }: Origin): string {
+  return of === undefined ? by : `${by}, ${of}`;
+}
+
+/** Where a rule is and who made it: `worker1/iptables-save.txt:88; Calico, IP pools`. */
+function source(at: Span, origin: Origin | undefined): string {
+  return `${location(at)}${origin ? `; ${maker(origin)}` : ''}`;
 }
 
 /** `1/3` where that is what it is, else a percentage. */
@@ -86,7 +97,7 @@ function deepest(r: Reason): Reason {
 /** What a near miss would have done, and the condition that kept it from it. */
 export function nearMiss(m: NearMiss): string {
   const missed = conditions(m.reason).find((c) => c.truth === 'NO');
-  const rule = `${m.chain} ${m.number} (${location(m.at)}) did not ${effect(m)}`;
+  const rule = `${m.chain} ${m.number} (${source(m.at, originOfStep(m))}) did not ${effect(m)}`;
   if (!missed) return rule;
   return `${rule}: '${missed.text}' is false${missed.saw === '' ? '' : `, ${missed.saw}`}${missed.at ? ` (${missed.at})` : ''}`;
 }
@@ -166,7 +177,8 @@ export function translations(t: Trace): string[] {
   const { src, dst } = t.translated;
   const told = (side: string, x: Translation | undefined): string[] =>
     (x?.steps ?? []).map(
-      (s) => `${place(s)}: ${side} ${s.from} -> ${s.to}${s.by === undefined ? '' : ` by ${s.by}`}${s.at ? ` (${location(s.at)})` : ''}`,
+      (s) =>
+        `${place(s)}: ${side} ${s.from} -> ${s.to}${s.by === undefined ? '' : ` by ${s.by}`}${s.at ? ` (${source(s.at, originAt(t, s.at))})` : ''}`,
     );
   return [...told('destination', dst), ...told('source', src)];
 }
@@ -180,13 +192,16 @@ export function decisive(c: Course): string[] {
   if (c.verdict === 'yes') return lines;
   for (const s of c.trace.hops.flatMap((h) => h.steps))
     if (s.step === 'ipvs' && s.did === 'passed') lines.unshift(`${s.why}${s.at ? ` (${location(s.at)})` : ''}`);
-  for (const { step } of emptyChains(c.trace)) lines.push(`${step.chain} ${step.number} leads nowhere: ${step.did.slice(5)} (${location(step.at)})`);
+  for (const { step } of emptyChains(c.trace))
+    lines.push(`${step.chain} ${step.number} leads nowhere: ${step.did.slice(5)} (${source(step.at, originOfStep(step))})`);
   const ended = c.trace.reply ?? c.trace;
   const { at } = ended.outcome;
-  if (at && at.file !== '')
-    lines.push(
-      `${ended === c.trace ? '' : 'reply: '}${ended.outcome.why.includes(location(at)) ? '' : `${location(at)}: `}${ruleText(ended, at) ?? ended.outcome.why}`,
-    );
+  if (at && at.file !== '') {
+    const origin = originAt(ended, at);
+    const by = origin ? ` (${maker(origin)})` : '';
+    const said = ruleText(ended, at) ?? ended.outcome.why;
+    lines.push(`${ended === c.trace ? '' : 'reply: '}${ended.outcome.why.includes(location(at)) ? `${said}${by}` : `${location(at)}${by}: ${said}`}`);
+  }
   // what the deciding rule saw in other captured lines: a set's member, a route
   const ruling = ended.hops.flatMap((h) => h.steps).find((s) => s.step === 'rule' && s.at.file === at?.file && s.at.line === at.line);
   if (ruling?.step === 'rule')
@@ -213,6 +228,14 @@ function ruleText(t: Trace, at: Span): string | undefined {
         (s.step === 'rule' || s.step === 'ipvs') && s.at?.file === at.file && s.at.line === at.line,
     );
   return step?.text;
+}
+
+/** Who made the rule or the route of a captured line. */
+function originAt(t: Trace, at: Span): Origin | undefined {
+  for (const s of t.hops.flatMap((h) => h.steps))
+    if ((s.step === 'rule' || s.step === 'route') && s.at?.file === at.file && s.at.line === at.line)
+      return s.step === 'rule' ? originOfStep(s) : originOfRoute(s);
+  return undefined;
 }
 
 /** What to look at or change, for an ending that is no success. */

@@ -1,22 +1,9 @@
 // An answer as text, in three levels: detailed (what every hook did), summary (a line a hop), minimal (the fate alone).
 import type { Packet } from '../model/packet.ts';
-import type { Answer, Course, Hop, Step, Trace } from '../model/trace.ts';
+import type { Answer, Course, Hop, Trace } from '../model/trace.ts';
 import { PLAIN, type Palette } from './palette.ts';
-import {
-  advice,
-  balanced,
-  conditions,
-  decisive,
-  location,
-  misses,
-  packet,
-  path,
-  place,
-  probability,
-  translations,
-  verdictOf,
-  endpoint,
-} from './phrase.ts';
+import { advice, balanced, conditions, decisive, location, packet, path, place, probability, translations, verdictOf, endpoint } from './phrase.ts';
+import { tableBlock, tableRows, type Row } from './tablerow.ts';
 
 export type Level = 'detailed' | 'summary' | 'minimal';
 
@@ -202,13 +189,6 @@ function summary(t: Trace): string[] {
   return [...there, ...(t.reply ? [`reply ${packet(t.reply.packet)}`, ...back] : [])];
 }
 
-interface Row {
-  readonly where: string;
-  readonly what: string;
-  readonly text: string;
-  readonly at: string;
-}
-
 function detailed(t: Trace, wide: boolean): string[] {
   const rows: (Row | string)[] = [];
   let n = 1;
@@ -306,95 +286,4 @@ function changed(hop: Hop, out: Packet): string {
   const [was, is] = [endpoint(first.packet, 'src'), endpoint(out, 'src')];
   const from = was !== is ? `, now from ${is}` : first.local ? '' : `, still from ${is}`;
   return `${from}${endpoint(first.packet, 'dst') === endpoint(out, 'dst') ? '' : `, now to ${endpoint(out, 'dst')}`}`;
-}
-
-type TableStep = Extract<Step, { step: 'rule' | 'skipped' | 'return' | 'policy' }>;
-
-function isTableStep(s: Step): s is TableStep {
-  return s.step === 'rule' || s.step === 'skipped' || s.step === 'return' || s.step === 'policy';
-}
-
-/** The consecutive steps of one table at one hook. */
-function tableBlock(steps: readonly Step[], from: number): TableStep[] {
-  const first = steps[from] as TableStep;
-  const block: TableStep[] = [];
-  for (let i = from; i < steps.length; i++) {
-    const s = steps[i]!;
-    if (!isTableStep(s) || s.table !== first.table || s.backend !== first.backend || s.hook !== first.hook) break;
-    block.push(s);
-  }
-  return block;
-}
-
-function tableRows(block: readonly TableStep[], wide: boolean): Omit<Row, 'where'>[] {
-  const rows: Omit<Row, 'where'>[] = [];
-  const table = block[0]!.table;
-  let count = 0;
-  const counts: Record<string, number> = {};
-  let silent = 0;
-  for (const s of block) {
-    if (s.step === 'skipped') {
-      count += s.count;
-      for (const [kind, n] of Object.entries(s.misses)) counts[kind] = (counts[kind] ?? 0) + n;
-    } else if (s.step === 'policy' && s.verdict === 'drop') {
-      rows.push({ what: table, text: `${s.chain} policy DROP`, at: location(s.at) });
-    } else if (s.step === 'rule') {
-      if (s.truth === false) rows.push(...nearMissRows(s));
-      else if (wide || hasEffect(s))
-        rows.push({
-          what: table,
-          text: `${s.chain} ${s.number}  ${s.did ?? ''}${byElement(s)}${s.truth === 'unknown' ? '  (supposed to match)' : ''}${wide ? `  ${s.text}` : s.comment ? `  "${s.comment}"` : ''}`,
-          at: location(s.at),
-        });
-      else silent++;
-    }
-  }
-  const skipped = count === 0 ? '' : `${count} ${count === 1 ? 'rule' : 'rules'} did not match: ${misses(counts)}`;
-  if (rows.length === 0) {
-    if (!wide && table !== 'nat' && table !== 'filter') return [];
-    if (count === 0 && silent === 0) return [];
-    return [
-      {
-        what: table,
-        text:
-          silent === 0
-            ? `no rule matched (${skipped.replace(' did not match', '').replace(/^(\d+) rules?: /, '$1: ')})`
-            : `passes, no matching rule decides anything${skipped && ` (${skipped})`}`,
-        at: '',
-      },
-    ];
-  }
-  if (skipped !== '') rows.push({ what: '', text: `(${skipped})`, at: '' });
-  return rows.map((r, i) => (i > 0 ? { ...r, what: '' } : r));
-}
-
-/** The element of a map that said what to do. */
-function byElement({ reason: { parts = [] } }: Extract<Step, { step: 'rule' }>): string {
-  const last = parts.at(-1);
-  return last?.pred.kind === 'lookup' && last.truth === true && last.at && last.saw?.startsWith(ELEMENT)
-    ? ` (by the element at ${location(last.at)})`
-    : '';
-}
-
-const ELEMENT = 'it is in it: ';
-
-/** Jumps, and marks that change nothing, are steps on the way rather than events. */
-function hasEffect(s: Extract<Step, { step: 'rule' }>): boolean {
-  if (s.truth === 'unknown' && s.then.some((x) => x.kind !== 'note')) return true;
-  return (
-    s.then.some((x) => x.kind !== 'jump' && x.kind !== 'goto' && x.kind !== 'note' && !(x.kind === 'verdict' && x.verdict === 'return')) &&
-    !/^(ct)?mark (\S+) -> \2$/.test(s.did ?? '')
-  );
-}
-
-function nearMissRows(s: Extract<Step, { step: 'rule' }>): Omit<Row, 'where'>[] {
-  const target =
-    s.text
-      .match(/ -[jg] .*$/)?.[0]
-      .trim()
-      .replace(/^-[jg] /, '') ?? '';
-  const head = { what: s.table, text: `${s.chain} ${s.number} ${target} did not match`, at: location(s.at) };
-  const parts = conditions(s.reason);
-  const width = Math.max(...parts.map((c) => c.text.length));
-  return [head, ...parts.map((c) => ({ what: '', text: `  ${c.truth.padEnd(3)}  ${c.text.padEnd(width)}  ${c.saw}`.trimEnd(), at: c.at }))];
 }

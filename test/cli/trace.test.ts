@@ -37,7 +37,7 @@ describe('the emblem case', () => {
     expect(run.code).toBe(1);
     expect(run.err).toBe('');
     expect(run.out).toMatch(/^REPLY LOST at gateway/m);
-    expect(run.out).toMatch(/cali-nat-outgoing 1 MASQUERADE --random-fully did not match +worker1\/iptables-save\.txt:205$/m);
+    expect(run.out).toMatch(/cali-nat-outgoing 1 MASQUERADE --random-fully did not match {2}\[Calico, IP pools\] +worker1\/iptables-save\.txt:205$/m);
     expect(run.out).toMatch(/yes +-m set --match-set cali40masq-ipam-pools src +192\.168\.236\.10 is in it: 192\.168\.0\.0\/16/);
     expect(run.out).toMatch(
       /NO +-m set ! --match-set cali40all-ipam-pools dst +192\.168\.21\.11 is in it: 192\.168\.0\.0\/16 +worker1\/ipset-save\.txt:2$/m,
@@ -50,7 +50,7 @@ describe('the emblem case', () => {
     expect(run).toMatchObject({ code: 0, err: '' });
     expect(run.out).toMatch(/^DELIVERED to internet, and the reply arrives$/m);
     expect(run.out).toMatch(
-      /^Translated: worker1: source 192\.168\.236\.10:40000 -> 192\.168\.21\.20:\S+ by .*cali-nat-outgoing 1 \(worker1\/iptables-save\.txt:205\)$/m,
+      /^Translated: worker1: source 192\.168\.236\.10:40000 -> 192\.168\.21\.20:\S+ by .*cali-nat-outgoing 1 \(worker1\/iptables-save\.txt:205; Calico, IP pools\)$/m,
     );
   });
 
@@ -94,7 +94,7 @@ describe('with the capture of worker1 alone', () => {
       /^LEFT worker1 by ens192 towards 192\.168\.21\.11 as 192\.168\.236\.10:40000 -> 192\.168\.21\.11:6443, source not translated$/m,
     );
     expect(out).toMatch(
-      /^Not translated: cali-nat-outgoing 1 \(iptables-save\.txt:205\).*cali40all-ipam-pools.*192\.168\.21\.11 is in it: 192\.168\.0\.0\/16 \(ipset-save\.txt:2\)/m,
+      /^Not translated: cali-nat-outgoing 1 \(iptables-save\.txt:205; Calico, IP pools\).*cali40all-ipam-pools.*192\.168\.21\.11 is in it: 192\.168\.0\.0\/16 \(ipset-save\.txt:2\)/m,
     );
     expect(out).toMatch(/the network beyond ens192 routes 192\.168\.236\.10 back to worker1: the reply arrives only if it does/);
   });
@@ -227,6 +227,17 @@ describe('what is captured but not modelled, or not captured at all, is no yes',
 });
 
 describe('JSON', () => {
+  it('says who made a rule and a route, where their shape tells', () => {
+    const { outcomes } = TraceAnswer.parse(JSON.parse(trace(EMBLEM, ...QUESTION, '-j').out));
+    const told = outcomes[0]!.hops.flatMap((h) =>
+      h.steps.flatMap((s) => (s.step === 'rule' || s.step === 'route' ? [[s.text.slice(0, 30), s.origin?.by, s.origin?.of]] : [])),
+    );
+    expect(outcomes[0]!.nearMisses[0]!.origin).toEqual({ by: 'Calico', of: 'IP pools' });
+    expect(told).toContainEqual(['-A cali-pro-kns.calico-system ', 'Calico', 'profile kns.calico-system']);
+    expect(told).toContainEqual(['192.168.21.0/24 dev ens192 pro', 'kernel', undefined]);
+    expect(told).toContainEqual(['default via 169.254.1.1 dev et', undefined, undefined]);
+  });
+
   it.each([['-o', 'json'], ['-j'], ['--output', 'json'], ['-o', 'json', '--all']])(
     '%s %s fits its schema and gives the exit code of the text',
     (...form) => {
