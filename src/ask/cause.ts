@@ -24,8 +24,13 @@ export interface Causes {
   readonly notes: readonly PatternHit[];
 }
 
-export function causesOf(world: World, { cures }: Pick<Explanation, 'cures'>, hits: readonly PatternHit[]): Causes {
-  const changed = cures.map((cure) => ({ cure, things: cure.edits.flatMap((e) => thingOf(e) ?? []) }));
+export function causesOf(world: World, { answer, cures }: Pick<Explanation, 'answer' | 'cures'>, hits: readonly PatternHit[]): Causes {
+  const decided = answer.courses.flatMap(({ trace: t }) => t.outcome.at ?? []).flatMap((at) => thingAt(world, at) ?? []);
+  // what is supposed undoes what decided, whatever stands for it in the model
+  const changed = cures.map((cure) => ({
+    cure,
+    things: [...cure.edits.flatMap((e) => thingOf(e) ?? []), ...(cure.supposes === undefined ? [] : decided)],
+  }));
   const causes: Cause[] = [];
   const notes: PatternHit[] = [];
   for (const hit of hits) {

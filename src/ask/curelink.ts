@@ -33,7 +33,9 @@ function isWired(world: World, a: Namespace, b: Namespace): boolean {
 /** Somebody has the wire carry it. */
 export function againstWire(world: World, { at }: Outcome): Candidate[] {
   return world.wires.flatMap((w) =>
-    (w.deny ?? []).filter((d) => isSamePlace(d.at, at)).map((d) => ({ edit: `wire:${w.name}# del ${d.text}`, width: 1 })),
+    (w.deny ?? [])
+      .filter((d) => isSamePlace(d.at, at))
+      .map((d) => ({ edit: `wire:${w.name}# del ${d.text}`, width: 1, supposes: `the wire ${w.name} carried it (without '${d.text}')` })),
   );
 }
 

@@ -88,7 +88,7 @@ export function withEndpoint(world: World, way: Trace): Candidate[] {
   });
   return pods.slice(0, MOST_STANDINS).flatMap((pod) => {
     const end = pod.includes(':') ? `[${pod}]:${dport}` : `${pod}:${dport}`;
-    const supposes = `${to} had an endpoint (here ${end})`;
+    const supposes = `${to} had an endpoint`;
     if (step?.step === 'ipvs') {
       const service = serverNameOf(world, outcome);
       const option = proto === UDP ? '-u' : '-t';

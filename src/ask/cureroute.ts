@@ -1,6 +1,6 @@
 // Routes that might bring a packet on: through whoever has the network, through a tunnel, to a container, by default.
 import { and, asPrefix, bitsOf, contains, equal, familyOf, formatAddr, formatPrefix, maskOf, type Addr, type Prefix } from '../net/addr.ts';
-import type { Namespace, World } from '../model/host.ts';
+import type { Namespace, Route, World } from '../model/host.ts';
 import type { Trace } from '../model/trace.ts';
 import type { Candidate } from './candidate.ts';
 import { namespaceAt, placeName } from './failure.ts';
@@ -13,11 +13,12 @@ export function routesTo(world: World, at: { readonly node: string; readonly nam
     n.addresses
       .filter((a) => familyOf(a.addr) === familyOf(to) && a.length < bitsOf(familyOf(to)))
       .map((a) => ({ addr: a.addr, network: { addr: and(a.addr, maskOf(familyOf(a.addr), a.length)), length: a.length } }));
-  const isNear = (a: Addr): boolean => networks(ns).some((own) => formatAddr(own.addr) !== formatAddr(a) && contains(own.network, a));
   const passed = way.hops.map((h) => namespaceAt(world, h)).filter((n) => n !== undefined);
   const owners = new Set(world.namespaces.filter((n) => n.addresses.some((a) => equal(a.addr, to))).map((n) => n.node));
   const having = world.namespaces.filter((n) => networks(n).some(({ network }) => contains(network, to)) || (n.name === '' && owners.has(n.node)));
-  const hops = [...new Set([...having, ...passed])].filter((n) => n !== ns).flatMap((n) => networks(n).filter(({ addr }) => isNear(addr)));
+  const hops = [...new Set([...having, ...passed])]
+    .filter((n) => n !== ns)
+    .flatMap((n) => n.addresses.filter(({ addr }) => familyOf(addr) === familyOf(to) && isNear(ns, addr)));
   const whole = having.flatMap((n) => networks(n)).find(({ network }) => contains(network, to))?.network ?? blockOf(having, to);
   const vias = [...new Set(hops.map(({ addr }) => formatAddr(addr)))];
   return [...directly(world, ns, to), ...byTunnel(world, ns, to), ...byDefault(world, ns, to)].concat(
@@ -36,12 +37,14 @@ function blockOf(having: readonly Namespace[], to: Addr): Prefix | undefined {
 /** Routes without a next hop: to a network of the host's own, to a container of its own. */
 function directly(world: World, ns: Namespace, to: Addr): Candidate[] {
   const at = placeName(ns);
-  const own = ns.addresses.flatMap((a) => {
+  const own = ns.addresses.flatMap((a): Candidate[] => {
     const network = { addr: and(a.addr, maskOf(familyOf(a.addr), a.length)), length: a.length };
     const isListed = ns.routes.some(
       (r) => r.to.length === a.length && equal(r.to.addr, network.addr) && r.nextHops.some((h) => h.device === a.device),
     );
-    if (familyOf(a.addr) !== familyOf(to) || !contains(network, to) || isListed) return [];
+    if (familyOf(a.addr) !== familyOf(to) || a.length === bitsOf(familyOf(to)) || !contains(network, to)) return [];
+    // another network of the same addresses took the way
+    if (isListed) return [{ edit: `${at}# ip route add ${formatPrefix(asPrefix(to))} dev ${a.device} src ${formatAddr(a.addr)}`, width: 1.1 }];
     return [{ edit: `${at}# ip route add ${formatPrefix(network)} dev ${a.device} src ${formatAddr(a.addr)}`, width: 0.9 }];
   });
   const owner = world.namespaces.find((n) => n.node === ns.node && n !== ns && n.addresses.some((a) => equal(a.addr, to)));
@@ -49,6 +52,17 @@ function directly(world: World, ns: Namespace, to: Addr): Candidate[] {
   const end = owner?.links.find((l) => l.name === device)?.peerIndex;
   const veth = ns.links.find((l) => l.index === end && l.kind === 'veth' && l.master === undefined);
   return [...own, ...(veth ? [{ edit: `${at}# ip route add ${formatPrefix(asPrefix(to))} dev ${veth.name}`, width: 0.9 }] : [])];
+}
+
+/** Reports whether a host takes an address for a neighbour's: it is in a network of its own, or has a route without a next hop. */
+function isNear(ns: Namespace, a: Addr): boolean {
+  const isOwn = ns.addresses.some((own) => equal(own.addr, a));
+  const inNetwork = ns.addresses.some(
+    (own) => familyOf(own.addr) === familyOf(a) && contains({ addr: and(own.addr, maskOf(familyOf(a), own.length)), length: own.length }, a),
+  );
+  const isOnLink = (r: Route): boolean =>
+    r.type === 'unicast' && r.to.length === bitsOf(familyOf(a)) && equal(r.to.addr, a) && r.nextHops.every((h) => h.via === undefined);
+  return !isOwn && (inNetwork || ns.routes.some(isOnLink));
 }
 
 /** Routes through the tunnel device that both this host and the node of an address have. */
@@ -74,22 +88,9 @@ function byTunnel(world: World, ns: Namespace, to: Addr): Candidate[] {
 /** A default route, by any host near that forwards. */
 function byDefault(world: World, ns: Namespace, to: Addr): Candidate[] {
   const six = familyOf(to) === 6;
-  if (ns.routes.some((r) => r.table === 'main' && r.family === familyOf(to) && r.to.length === 0)) return [];
+  if (ns.stub || ns.routes.some((r) => r.table === 'main' && r.family === familyOf(to) && r.to.length === 0)) return [];
   const gateways = world.namespaces.filter((n) => n !== ns && n.sysctls[six ? 'net.ipv6.conf.all.forwarding' : 'net.ipv4.ip_forward']?.value === '1');
-  const isNear = (a: Addr): boolean =>
-    ns.addresses.some(
-      (own) =>
-        familyOf(own.addr) === familyOf(a) &&
-        !equal(own.addr, a) &&
-        contains({ addr: and(own.addr, maskOf(familyOf(a), own.length)), length: own.length }, a),
-    );
-  const isOnLink = (a: Addr): boolean =>
-    ns.routes.some(
-      (r) => r.type === 'unicast' && r.to.length === bitsOf(familyOf(a)) && equal(r.to.addr, a) && r.nextHops.every((h) => h.via === undefined),
-    );
-  const vias = gateways.flatMap((n) =>
-    n.addresses.filter((a) => familyOf(a.addr) === familyOf(to) && a.scope === 'global' && (isNear(a.addr) || isOnLink(a.addr))),
-  );
+  const vias = gateways.flatMap((n) => n.addresses.filter((a) => familyOf(a.addr) === familyOf(to) && a.scope === 'global' && isNear(ns, a.addr)));
   return [...new Set(vias.map((a) => formatAddr(a.addr)))].map((via) => ({
     edit: `${placeName(ns)}# ip ${six ? '-6 ' : ''}route add default via ${via}`,
     // a container that goes nowhere else has none

@@ -94,8 +94,10 @@ export function why(world: World, request: Request, expected: Expectation, optio
         const after = answerIn(made.world);
         if (isMisunderstood(after)) continue;
         const reached: State = { ...made, answer: after };
-        if (meets(after, expected)) found.push(reached);
-        else if (fateOf(after) !== fateOf(state.answer)) next.push(reached);
+        if (meets(after, expected)) {
+          // one container that stands for an endpoint is as good as another
+          if (made.supposes === undefined || found.every((f) => f.supposes !== made.supposes)) found.push(reached);
+        } else if (fateOf(after) !== fateOf(state.answer) && !circles(after)) next.push(reached);
       }
     }
     nearest = [...next, ...(nearest ? [nearest] : [])].toSorted((a, b) => reachOf(b.answer) - reachOf(a.answer))[0];
@@ -156,6 +158,13 @@ function fateOf(a: Answer): string {
     )
     .join('\n');
 }
+
+/** Where a packet goes in circles nothing was gained. */
+function circles(a: Answer): boolean {
+  return a.courses.some(({ trace: t }) => ENDLESS.has((t.reply ?? t).outcome.kind));
+}
+
+const ENDLESS: ReadonlySet<string> = new Set(['ttl-exceeded', 'loop']);
 
 /** How far packet and reply come. */
 function reachOf(a: Answer): number {

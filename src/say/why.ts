@@ -10,8 +10,16 @@ export interface Explained {
   readonly expected: { readonly kind: string; readonly to?: string };
   readonly met: boolean;
   readonly courses: readonly Course[];
-  /** Faults that have a name, most telling first. */
-  readonly patterns: readonly { readonly code: string; readonly message: string; readonly at: Span; readonly durable?: string }[];
+  /** Faults that have a name, most telling first; `proof` is the place among the cures of the one that undoes it. */
+  readonly patterns: readonly {
+    readonly code: string;
+    readonly message: string;
+    readonly at: Span;
+    readonly durable?: string;
+    readonly proof?: number;
+  }[];
+  /** What would have to be otherwise, most likely first: what it is, and the place of the cure that proves it. */
+  readonly causes: readonly { readonly things: readonly string[]; readonly code?: string; readonly proof: number }[];
   readonly cures: readonly CureSaid[];
   readonly nearest?: CureSaid;
   readonly tried: number;
@@ -20,6 +28,8 @@ export interface Explained {
 
 export interface CureSaid {
   readonly commands: readonly string[];
+  /** What it supposes instead of commands. */
+  readonly supposes?: string;
   readonly outcome: Course;
   readonly sideEffects: readonly { readonly name: string; readonly before: Verdict; readonly after: Verdict }[];
 }
@@ -36,13 +46,20 @@ export function whyText(e: Explained, palette: Palette = PLAIN): string {
   if (!first) return '';
   out.push(palette.strong(packet(first.trace.packet)), '');
   if (e.met) {
-    out.push(palette.good(verdictOf(first)), `Nothing is wrong: it is ${wanted}, as expected.`);
+    const [shown] = e.patterns;
+    out.push(palette.good(verdictOf(first)), `Nothing is wrong${shown ? ' with the way' : ''}: it is ${wanted}, as expected.`);
+    // what may be wrong all the same: nobody listens there, two machines have the address
+    if (shown) out.push(named(shown, ''), ...(shown.durable === undefined ? [] : ['', `In the long run: ${shown.durable.replace(/\.$/, '')}.`]));
     return `${out.join('\n')}\n`;
   }
   const failing = e.courses.find((c) => c.verdict !== 'yes') ?? first;
   out.push(palette.bad(verdictOf(failing)));
   for (const [i, line] of decisive(failing).entries()) out.push(`${i === 0 ? 'Cause' : '  and'}: ${line}`);
-  for (const p of e.patterns.slice(0, MOST_NAMES)) out.push(`Named ${p.code}: ${p.message} (${location(p.at)}; netwhy explain ${p.code})`);
+  const proved = e.patterns.filter((p) => p.proof !== undefined);
+  for (const p of proved.slice(0, MOST_NAMES)) out.push(named(p, ` (cure ${p.proof! + 1} undoes it)`));
+  // what shows without a proof is told where nothing better is, and as what it is
+  for (const p of e.patterns.filter((x) => x.proof === undefined).slice(0, MOST_NAMES - proved.length))
+    out.push(named(p, ' (it shows; that it is the cause is not proved)'));
   out.push('');
   if (e.cures.length > 0) {
     out.push(`Proved cures (each was simulated and gives: ${wanted}):`);
@@ -57,11 +74,16 @@ export function whyText(e: Explained, palette: Palette = PLAIN): string {
   return `${out.join('\n')}\n`;
 }
 
+function named(p: Explained['patterns'][number], proof: string): string {
+  return `Named ${p.code}${proof}: ${p.message} (${[location(p.at), `netwhy explain ${p.code}`].filter((x) => x !== '').join('; ')})`;
+}
+
 /** The same for programs: `netwhy schema why`. */
 export function whyJson(e: Explained): WhyAnswer {
   const failing = e.courses.find((c) => c.verdict !== 'yes') ?? e.courses[0];
-  const bare = ({ commands, sideEffects, outcome }: CureSaid): WhyAnswer['cures'][number] => ({
+  const bare = ({ commands, supposes, sideEffects, outcome }: CureSaid): WhyAnswer['cures'][number] => ({
     commands: [...commands],
+    ...(supposes !== undefined && { supposes }),
     outcome: verdictOf(outcome),
     sideEffects: sideEffects.map((s) => ({ ...s })),
   });
@@ -70,7 +92,8 @@ export function whyJson(e: Explained): WhyAnswer {
     met: e.met,
     outcome: failing ? verdictOf(failing) : '',
     cause: e.met || !failing ? [] : decisive(failing),
-    patterns: e.patterns.map(({ code, message, at }) => ({ code, message, at: location(at) })),
+    causes: e.causes.map(({ things, code, proof }) => ({ things: [...things], ...(code !== undefined && { code }), cure: proof })),
+    patterns: e.patterns.map(({ code, message, at, proof }) => ({ code, message, at: location(at), proved: proof !== undefined })),
     cures: e.cures.map(bare),
     ...(e.nearest && { nearest: bare(e.nearest) }),
     tried: e.tried,
@@ -81,7 +104,9 @@ export function whyJson(e: Explained): WhyAnswer {
 function cureText(c: CureSaid, head: string): string[] {
   const better = c.sideEffects.filter((s) => s.after === 'yes');
   return [
-    ...c.commands.map((command, i) => `  ${i === 0 ? head : ' '.repeat(head.length)} ${command}`),
+    ...(c.supposes === undefined
+      ? c.commands.map((command, i) => `  ${i === 0 ? head : ' '.repeat(head.length)} ${command}`)
+      : [`  ${head} no command on a node: suppose that ${c.supposes}`]),
     ...(better.length > 0 ? [`     also cures: ${better.map((s) => `'${s.name}'`).join(', ')}`] : []),
     ...c.sideEffects.filter((s) => s.after !== 'yes').map((s) => `     but '${s.name}' goes from ${s.before} to ${s.after}`),
   ];

@@ -1,7 +1,10 @@
 // `netwhy why`: the cause of a packet's fate, and commands that would change it, proved by simulation.
 import { EXPECTATIONS, readExpectation } from '../../ask/expectation.ts';
+import { causesOf } from '../../ask/cause.ts';
+import { placeName } from '../../ask/failure.ts';
 import { isMisunderstood, requestOf, type Request } from '../../ask/question.ts';
 import { patternsOf, type PatternHit } from '../../ask/pattern.ts';
+import type { World } from '../../model/host.ts';
 import { why, type Cure, type Explanation } from '../../ask/why.ts';
 import { whyJson, whyText, type CureSaid, type Explained } from '../../say/why.ts';
 import { load } from '../load.ts';
@@ -28,21 +31,34 @@ export async function runWhy(path: string, options: WhyCommandOptions): Promise<
     throw new UsageError(`--budget: '${options.budget}' is not a number of simulations`);
   const found = why(world, options, expected, { others, ...(budget !== undefined && { budget }) });
   if (isMisunderstood(found)) throw new UsageError(`--${found.option}: ${found.error}${found.hint === undefined ? '' : `\n  ${found.hint}`}`);
-  const said = asSaid(found, patternsOf(world, found.answer));
+  const said = asSaid(world, found, patternsOf(world, found.answer));
   if (options.json || options.output === 'json') await print(`${JSON.stringify(whyJson(said), null, 2)}\n`);
   else await print(whyText(said, paletteFor(options.color, process.stdout)));
   return found.met ? 0 : found.answer.verdict === 'cannot-tell' && found.cures.length === 0 ? 3 : 1;
 }
 
-function asSaid(e: Explanation, patterns: readonly PatternHit[]): Explained {
+function asSaid(world: World, e: Explanation, patterns: readonly PatternHit[]): Explained {
   const { expected, met, tried, budget } = e;
-  const named = met ? [] : patterns.map(({ code, message, at, durable }) => ({ code, message, at, ...(durable !== undefined && { durable }) }));
+  const { causes } = causesOf(world, e, patterns);
+  const proofOf = (p: PatternHit): number | undefined => {
+    const cause = causes.find((c) => c.named === p);
+    return cause && e.cures.indexOf(cause.proof);
+  };
   return {
     expected,
     met,
     tried,
     budget,
-    patterns: named,
+    patterns: patterns.map((p) => {
+      const proof = proofOf(p);
+      const { code, message, at, durable } = p;
+      return { code, message, at, ...(durable !== undefined && { durable }), ...(proof !== undefined && { proof }) };
+    }),
+    causes: causes.map((c) => ({
+      things: c.things.map((t) => `${placeName(t)}: ${t.kind} ${t.name}`),
+      ...(c.code !== undefined && { code: c.code }),
+      proof: e.cures.indexOf(c.proof),
+    })),
     courses: e.answer.courses,
     cures: e.cures.map(cure),
     ...(e.nearest && { nearest: cure(e.nearest) }),
@@ -51,7 +67,8 @@ function asSaid(e: Explanation, patterns: readonly PatternHit[]): Explained {
 
 function cure(c: Cure): CureSaid {
   return {
-    commands: c.edits.map((x) => `${x.namespace === '' ? x.node : `${x.node}/${x.namespace}`}# ${x.command}`),
+    commands: c.edits.map((x) => `${placeName(x)}# ${x.command}`),
+    ...(c.supposes !== undefined && { supposes: c.supposes }),
     outcome: c.answer.courses.find((x) => x.verdict !== 'yes') ?? c.answer.courses[0]!,
     sideEffects: c.sideEffects,
   };
