@@ -7,7 +7,7 @@ import { keyOf, type Candidate } from './candidate.ts';
 import { againstWire, neighbours, onBridges, onDevices, owners } from './curelink.ts';
 import { asElsewhere, balancing, forReply, withEndpoint } from './curenat.ts';
 import { routesTo } from './cureroute.ts';
-import { againstNft, againstPolicy, againstRule, forgottenJumps, forgottenMark, forNearMiss } from './curerule.ts';
+import { againstNft, againstPolicy, againstRule, forgottenJumps, forgottenMark, forgottenMembers, forNearMiss } from './curerule.ts';
 import { isSamePlace, namespaceAt, placeName } from './failure.ts';
 import { fromPeers } from './peer.ts';
 
@@ -20,7 +20,13 @@ export function candidates(world: World, course: Course): readonly Candidate[] {
   for (const m of course.nearMisses) out.push(...forNearMiss(world, m, t));
   if (t.reply && t.outcome.kind !== 'reply-lost') out.push(...onBridges(world, t.reply));
   if (t.outcome.kind === 'reply-lost' || t.outcome.kind === 'martian') out.push(...forReply(world, t));
-  out.push(...asElsewhere(world, t), ...withEndpoint(world, t), ...forgottenJumps(world, t), ...forgottenMark(world, t));
+  out.push(
+    ...asElsewhere(world, t),
+    ...withEndpoint(world, t),
+    ...forgottenJumps(world, t),
+    ...forgottenMark(world, t),
+    ...forgottenMembers(world, t.reply ?? t),
+  );
   for (const c of fromPeers(world, course)) out.push({ ...c, width: 0.1 });
   const seen = new Set<string>();
   return out.filter((c) => !seen.has(keyOf(c)) && seen.add(keyOf(c)));

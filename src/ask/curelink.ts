@@ -14,8 +14,7 @@ export function onDevices(world: World, way: Trace, course: Course): Candidate[]
   return [...near].flatMap((ns) =>
     ns.links.flatMap((l) => {
       const on = (command: string): Candidate => ({ edit: `${placeName(ns)}# ip link set ${l.name} ${command}`, width: 1 });
-      const isUsed =
-        l.kind === 'veth' || l.kind === 'bridge' || l.kind === 'vxlan' || l.kind === 'ipip' || ns.addresses.some((a) => a.device === l.name);
+      const isUsed = l.kind === 'veth' || l.kind === 'bridge' || l.kind === 'vxlan' || ns.addresses.some((a) => a.device === l.name);
       if (!l.up) return isUsed && l.kind !== 'dummy' ? [on('up')] : [];
       return isTooBig && l.mtu < way.final.length ? [on(`mtu ${Math.max(way.final.length, ETHERNET)}`)] : [];
     }),

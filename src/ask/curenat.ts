@@ -22,11 +22,13 @@ export function forReply(world: World, t: Trace): Candidate[] {
     const isBridged = hop.steps.some((s) => s.step === 'bridge' && s.out !== undefined);
     if ((!left && !isBridged) || last || hop.tunnel !== undefined || (i === 0 && hop.namespace !== '') || t.translated.src) continue;
     const p = left?.packet ?? t.final;
-    for (const chain of natChains(world, hop, 'POSTROUTING', p))
-      out.push({
-        edit: `${placeName(hop)}# ${chain.nft === undefined ? `${chain.append} ${specOf(p)} -j MASQUERADE` : `${chain.append} ${nftSpecOf(p)} masquerade`}`,
-        width: 0.7,
-      });
+    const from = formatAddr(p.src);
+    for (const { append, nft } of natChains(world, hop, 'POSTROUTING', p)) {
+      const one = nft === undefined ? `${specOf(p)} -j MASQUERADE` : `${nftSpecOf(p)} masquerade`;
+      // a service has several endpoints, and each of them wants it
+      const all = nft === undefined ? `-s ${from} -j MASQUERADE` : `${p.family === 6 ? 'ip6' : 'ip'} saddr ${from} masquerade`;
+      out.push({ edit: `${placeName(hop)}# ${append} ${one}`, width: 0.7 }, { edit: `${placeName(hop)}# ${append} ${all}`, width: 1.5 });
+    }
     const balanced = hop.steps.some((s) => s.step === 'ipvs');
     if (balanced && namespaceAt(world, hop)?.sysctls['net.ipv4.vs.conntrack']?.value === '0')
       out.push({ edit: `${placeName(hop)}# sysctl -w net.ipv4.vs.conntrack=1`, width: 0.6 });

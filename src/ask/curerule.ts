@@ -45,7 +45,13 @@ export function forNearMiss(world: World, m: NearMiss, t: Trace): Candidate[] {
   return out;
 }
 
-function forSet(world: World, m: NearMiss, asked: Pred & { kind: 'member' }, isNegated: boolean, p: Packet): Candidate[] {
+function forSet(
+  world: World,
+  m: { readonly node: string; readonly namespace: string },
+  asked: Pred & { kind: 'member' },
+  isNegated: boolean,
+  p: Packet,
+): Candidate[] {
   const set = namespaceAt(world, m)?.sets[asked.set];
   if (set && set.dimensions.length !== asked.by.length) return [];
   const on = `${placeName(m)}# ipset add ${asked.set}`;
@@ -95,6 +101,22 @@ function packetAt(t: Trace, m: NearMiss): Packet | undefined {
     return left?.packet ?? way.hops[i]!.steps.find((s) => s.step === 'enter')?.packet;
   }
   return undefined;
+}
+
+/** Sets that rules before the refusing one ask, in its chain: with the packet in one of them it would not have come so far. */
+export function forgottenMembers(world: World, way: Trace): Candidate[] {
+  const hop = way.hops.at(-1);
+  const end = hop?.steps.at(-1);
+  if (!hop || end?.step !== 'rule' || (way.outcome.kind !== 'dropped' && way.outcome.kind !== 'rejected')) return [];
+  const table = namespaceAt(world, hop)?.tables.find((t) => t.family === end.family && (t.nft ?? t.name) === end.table && t.backend === end.backend);
+  const rules = table && Object.hasOwn(table.chains, end.chain) ? table.chains[end.chain]!.rules.slice(0, end.number - 1) : [];
+  const asked = rules.filter((r) => r.then.some((s) => s.kind === 'verdict' && s.verdict !== 'drop')).flatMap((r) => setsAsked(r.match));
+  return asked.flatMap((pred) => forSet(world, hop, pred, false, way.final));
+}
+
+function setsAsked(p: Pred): (Pred & { kind: 'member' })[] {
+  if (p.kind === 'member') return [p];
+  return p.kind === 'all' ? p.of.flatMap((x) => setsAsked(x)) : [];
 }
 
 /** Jumps that are missing: to chains that another hook of the table has, or that nobody leads to. */

@@ -51,7 +51,7 @@ function differences(ns: Namespace, peer: Namespace, hops: readonly Hop[]): Peer
 }
 
 const SETTINGS =
-  /^net\.(?:ipv4\.ip_forward|ipv6\.conf\.(?:all|default)\.forwarding|bridge\.|ipv4\.vs\.|ipv4\.conf\..*\.(?:rp_filter|route_localnet|forwarding))/;
+  /^net\.(?:ipv4\.ip_forward|ipv6\.conf\.(?:all|default)\.forwarding|bridge\.|ipv4\.vs\.|ipv4\.conf\..*\.(?:rp_filter|route_localnet))/;
 
 function settings(ns: Namespace, peer: Namespace): string[] {
   return Object.entries(peer.sysctls).flatMap(([key, { value }]) => {

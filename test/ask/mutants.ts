@@ -51,13 +51,13 @@ export function* mutantsOf(world: World): Generator<Mutant> {
       for (const set of Object.values(table.sets ?? {}))
         for (const [i, e] of set.elements.entries()) {
           const sets = { ...table.sets, [set.name]: { ...set, elements: set.elements.toSpliced(i, 1) } };
-          yield mutate('set member', `${label} @${set.name} ${e.text}`, [`${label} @${set.name}`], replaced({ ...table, sets }));
+          yield mutate('set member', `${label} @${set.name} ${e.text}`, [`${label} ${set.name}`], replaced({ ...table, sets }));
         }
     }
     for (const set of Object.values(ns.sets))
       for (const [i, m] of set.members.entries()) {
         const sets = { ...ns.sets, [set.name]: { ...set, members: set.members.toSpliced(i, 1) } };
-        yield mutate('set member', `${set.name} ${m.text}`, [`@${set.name}`], { sets });
+        yield mutate('set member', `${set.name} ${m.text}`, [set.name], { sets });
       }
     for (const [key, { value, at }] of Object.entries(ns.sysctls)) {
       const other = otherSetting(key, value);

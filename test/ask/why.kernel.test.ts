@@ -8,15 +8,18 @@ import { folderOf, scenariosOf } from '../oracle/agreement.ts';
 import { describeKernel, kernelMissing } from '../oracle/kernel.ts';
 import { loadScenario, openScenario, placeName, type Replay } from '../oracle/scenario.ts';
 
-/** Cures of one question that are tried. */
-const TRIED = 2;
+/** Cures of one question that are tried: those that are printed. */
+const TRIED = 5;
 
 /** The first question of a scenario that fails and can be cured. */
 function curable(name: string): { question: ScenarioQuestion; cures: readonly Cure[] } | undefined {
   const { world, scenario } = loadScenario(folderOf(name));
   for (const question of scenario.questions ?? []) {
     const found = why(world, requestOf(question), { kind: 'reply-delivered' });
-    if (!isMisunderstood(found) && found.answer.verdict === 'no' && found.cures.length > 0) return { question, cures: found.cures.slice(0, TRIED) };
+    if (isMisunderstood(found) || found.answer.verdict !== 'no') continue;
+    // what is only supposed nobody can carry out
+    const cures = found.cures.slice(0, TRIED).filter((c) => c.supposes === undefined);
+    if (cures.length > 0) return { question, cures };
   }
   return undefined;
 }
