@@ -44,7 +44,7 @@ function againstEnding(world: World, way: Trace): Candidate[] {
 
 /** A setting that decided, the other way round. */
 function againstSetting([key, { value }]: readonly [string, Sysctl], on: (command: string, width: number) => Candidate): Candidate[] {
-  const others = /\.rp_filter$/.test(key) ? ['0', '2'] : ['0', '1'];
+  const others = key.endsWith('.rp_filter') ? ['0', '2'] : ['0', '1'];
   return others.filter((v) => v !== value).map((v) => on(`sysctl -w ${key}=${v}`, 2));
 }
 

@@ -9,9 +9,9 @@ import { isSamePlace, namespaceAt, placeName } from './failure.ts';
 export function onDevices(world: World, way: Trace, course: Course): Candidate[] {
   const near = new Set(way.hops.flatMap((h) => namespaceAt(world, h) ?? []));
   for (const n of world.namespaces) if (n.addresses.some((a) => equal(a.addr, way.final.dst) || equal(a.addr, course.trace.packet.src))) near.add(n);
-  for (const ns of [...near]) for (const n of world.namespaces) if (n.node === ns.node || isWired(world, ns, n)) near.add(n);
+  const beside = world.namespaces.filter((n) => [...near].some((ns) => n.node === ns.node || isWired(world, ns, n)));
   const isTooBig = way.outcome.kind === 'too-big';
-  return [...near].flatMap((ns) =>
+  return [...near, ...beside.filter((n) => !near.has(n))].flatMap((ns) =>
     ns.links.flatMap((l) => {
       const on = (command: string): Candidate => ({ edit: `${placeName(ns)}# ip link set ${l.name} ${command}`, width: 1 });
       const isUsed = l.kind === 'veth' || l.kind === 'bridge' || l.kind === 'vxlan' || ns.addresses.some((a) => a.device === l.name);

@@ -4,7 +4,7 @@ import { contains, equal, familyOf, formatAddr, formatEndpoint, formatPrefix } f
 import { TCP, UDP } from '../net/proto.ts';
 import type { Namespace, World } from '../model/host.ts';
 import type { VirtualServer } from '../model/ipvs.ts';
-import type { Chain, Rule, Table } from '../model/ruleset.ts';
+import type { Chain, Table } from '../model/ruleset.ts';
 import type { Course, Hop } from '../model/trace.ts';
 import { serverName } from './thing.ts';
 
@@ -56,7 +56,9 @@ const SETTINGS =
 function settings(ns: Namespace, peer: Namespace): string[] {
   return Object.entries(peer.sysctls).flatMap(([key, { value }]) => {
     const own = ns.sysctls[key];
-    return own && own.value !== value && SETTINGS.test(key) ? [`sysctl -w ${key}=${value}`] : [];
+    // what is on elsewhere may be wanted here; that something is off elsewhere is no reason to switch it off
+    const lets = key.endsWith('.rp_filter') ? value !== '1' : value === '1';
+    return own && own.value !== value && lets && SETTINGS.test(key) ? [`sysctl -w ${key}=${value}`] : [];
   });
 }
 

@@ -5,6 +5,7 @@ import type { World } from '../model/host.ts';
 import type { Answer, Course } from '../model/trace.ts';
 import { keyOf, type Candidate } from './candidate.ts';
 import { candidates } from './cure.ts';
+import { wantedOf } from './curewanted.ts';
 import { applyEdit, isRefused, readEdit, type Edit } from './edit.ts';
 import { meets, type Expectation } from './expectation.ts';
 import { ask, isMisunderstood, type Misunderstood, type Request } from './question.ts';
@@ -147,7 +148,9 @@ const NOWHERE: Span = { file: '', line: 1 };
 function candidatesOf(state: State, expected: Expectation): Candidate[] {
   const failing = state.answer.courses.filter((c) => !meets({ ...state.answer, courses: [c] }, expected));
   const seen = new Map<string, Candidate>();
-  for (const c of failing) for (const x of candidates(state.world, c)) if (!seen.has(keyOf(x))) seen.set(keyOf(x), x);
+  for (const c of failing)
+    for (const x of [...(c.verdict === 'yes' ? [] : candidates(state.world, c)), ...wantedOf(state.world, c, expected)])
+      if (!seen.has(keyOf(x))) seen.set(keyOf(x), x);
   return [...seen.values()].toSorted((a, b) => a.width - b.width);
 }
 

@@ -67,7 +67,8 @@ export function whyText(e: Explained, palette: Palette = PLAIN): string {
     if (e.cures.length > MOST) out.push(`  ... and ${e.cures.length - MOST} more (-o json lists them all)`);
   } else {
     out.push(`No cure was found: of ${e.tried} changes tried (--budget ${e.budget}) none gives: ${wanted}.`);
-    if (e.nearest) out.push('Nearest:', ...cureText(e.nearest, ' '), `  which ends: ${verdictOf(e.nearest.outcome)}`);
+    if (!e.nearest) out.push('None of them changes how it ends.');
+    else out.push('Nearest:', ...cureText(e.nearest, ' '), `  which ends: ${verdictOf(e.nearest.outcome)}`);
   }
   const durable = e.patterns.find((p) => p.durable !== undefined)?.durable ?? advice(failing);
   if (durable !== undefined) out.push('', `In the long run: ${durable.replace(/\.$/, '')}.`);
