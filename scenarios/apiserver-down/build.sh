@@ -9,6 +9,19 @@
 oracle=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../test/oracle" && pwd)
 . "$oracle/nodes.sh"
 fault=${fault:-}
+if [ -z "$fault" ]; then
+  listeners() {
+    cat <<'SOCKETS'
+master sshd tcp/0.0.0.0:22
+master kubelet tcp/127.0.0.1:10248 tcp/[::]:10250
+master kube-proxy tcp/127.0.0.1:10249 tcp/[::]:10256
+master etcd tcp/127.0.0.1:2379 tcp/172.17.0.62:2379 tcp/172.17.0.62:2380
+worker sshd tcp/0.0.0.0:22
+worker kubelet tcp/127.0.0.1:10248 tcp/[::]:10250
+worker kube-proxy tcp/127.0.0.1:10249 tcp/[::]:10256
+SOCKETS
+  }
+fi
 
 node master worker
 plug lan master eth0 02:42:ac:11:00:3e 172.17.0.62/16

@@ -1,10 +1,12 @@
 // Patterns of services: nobody has programmed them, or they lead to a port that nobody listens on.
-import { equal, formatAddr, formatEndpoint, type Addr } from '../net/addr.ts';
+import { ANY4, ANY6, equal, formatAddr, formatEndpoint, type Addr } from '../net/addr.ts';
 import type { Span } from '../model/finding.ts';
 import type { Namespace, World } from '../model/host.ts';
 import type { Pred } from '../model/ruleset.ts';
-import type { Answer } from '../model/trace.ts';
-import { lineOf, placeName, rootOf, rulingOf, type Failure } from './failure.ts';
+import type { Answer, Trace } from '../model/trace.ts';
+import { formatProtocol } from '../net/proto.ts';
+import { isSamePlace, lineOf, placeName, rootOf, rulingOf, type Failure } from './failure.ts';
+import { earOf } from './listening.ts';
 import type { Sight } from './pattern.ts';
 
 /** Where a namespace, or the cluster's records, know an address as a service's. */
@@ -94,26 +96,69 @@ export function portUnknown(f: Failure): Sight | undefined {
   };
 }
 
-/** Somebody who heard the endpoint refuse: a connection that it reset. */
+/** What a Service of kube-proxy's rules is called that leads to kube-apiserver. */
+const API_SERVICE = /\bdefault\/kubernetes\b/;
+
+/** Whoever a packet was sent to does not listen there, as its own listing of sockets says. */
+function unheard(world: World, trace: Trace): Sight | undefined {
+  const ear = earOf(world, trace);
+  if (!ear || ear.takes) return undefined;
+  const { dst, dport } = trace.final;
+  const proto = formatProtocol(ear.proto);
+  const end = formatEndpoint(dst, dport);
+  const place = placeName(ear.place);
+  const turned = trace.translated.dst?.steps.findLast((s) => s.at);
+  const [deaf] = ear.elsewhere;
+  const others = ear.others.slice(0, 4).map((l) => `${l.port}${l.process === undefined ? '' : ` (${l.process})`}`);
+  const more = ear.others.length > others.length ? ' and more' : '';
+  const instead = deaf
+    ? `${deaf.process ?? 'somebody'} does on ${formatEndpoint(deaf.addr ?? (deaf.family === 6 ? ANY6 : ANY4), deaf.port)} only`
+    : others.length > 0
+      ? `what does listen there is on port ${others.join(', ')}${more}`
+      : `and on no other port of ${proto}, either`;
+  const rule = turned && trace.hops.flatMap((h) => h.steps).find((s) => s.step === 'rule' && isSamePlace(s.at, turned.at));
+  const isApi = dport === 6443 || (rule?.step === 'rule' && API_SERVICE.test(rule.comment ?? rule.text));
+  return {
+    message: `Nobody listens on ${proto} port ${dport} of ${place}, so ${end} refuses whoever asks; ${instead}.`,
+    at: turned?.at ?? deaf?.at ?? ear.at,
+    evidence: [ear.at, ...ear.elsewhere.map((l) => l.at), ...ear.others.map((l) => l.at)].slice(0, 3),
+    durable: deaf
+      ? `have ${deaf.process ?? 'the program'} listen on ${formatAddr(dst)}, or on any address`
+      : isApi
+        ? `start what should listen there, kube-apiserver: on ${ear.place.node}, crictl ps -a --name kube-apiserver and its log, journalctl -u kubelet`
+        : turned
+          ? "correct the Service's targetPort: the port that the container listens on (ss -ltn in the pod); or start what should listen there"
+          : `start what should listen on port ${dport} of ${place}, or ask a port that somebody listens on`,
+  };
+}
+
+/** Somebody who heard the endpoint refuse: a connection that it reset; or no endpoint of the records has that port. */
+function refused(world: World, trace: Trace): Sight | undefined {
+  const { dst, dport } = trace.final;
+  if (trace.outcome.kind === 'dropped' || !trace.translated.dst || dport === undefined) return undefined;
+  const turned = trace.translated.dst.steps.find((s) => s.at)?.at;
+  const records = world.witness?.endpoints.filter((r) => r.endpoints.some((e) => equal(e.addr, dst))) ?? [];
+  const listed = records.flatMap((r) => r.ports.flatMap((p) => (p.port === undefined ? [] : [p.port])));
+  const closed = world.namespaces
+    .flatMap((n) => n.conntrack)
+    .filter((c) => equal(c.reply.src, dst) && c.reply.sport === dport && c.reply.proto === trace.final.proto);
+  const isRefused = closed.length > 0 && closed.every((c) => c.state === 'CLOSE') && earOf(world, trace)?.takes !== true;
+  if ((records.length === 0 || listed.includes(dport)) && !isRefused) return undefined;
+  const others = listed.length > 0 && !listed.includes(dport) ? `; its endpoints are on port ${[...new Set(listed)].join(', ')}` : '';
+  return {
+    message: `The service sends to ${formatEndpoint(dst, dport)}, ${isRefused ? 'and whoever asked there was reset' : 'and no endpoint of it has that port'}${others}.`,
+    at: turned ?? closed[0]?.at ?? records[0]!.at,
+    evidence: [...closed.map((c) => c.at), ...records.map((r) => r.at)].slice(0, 3),
+    durable: "correct the Service's targetPort: the port that the container listens on (ss -ltn in the pod)",
+  };
+}
+
+/** The first course that leads where nobody listens: who listens says more than who was refused. */
 function wrongTargetPort(world: World, answer: Answer): Sight | undefined {
-  for (const { trace } of answer.courses) {
-    const { dst, dport } = trace.final;
-    if (trace.outcome.kind === 'dropped' || !trace.translated.dst || dport === undefined) continue;
-    const turned = trace.translated.dst.steps.find((s) => s.at)?.at;
-    const records = world.witness?.endpoints.filter((r) => r.endpoints.some((e) => equal(e.addr, dst))) ?? [];
-    const listed = records.flatMap((r) => r.ports.flatMap((p) => (p.port === undefined ? [] : [p.port])));
-    const refused = world.namespaces
-      .flatMap((n) => n.conntrack)
-      .filter((c) => equal(c.reply.src, dst) && c.reply.sport === dport && c.reply.proto === trace.final.proto);
-    const isRefused = refused.length > 0 && refused.every((c) => c.state === 'CLOSE');
-    if ((records.length === 0 || listed.includes(dport)) && !isRefused) continue;
-    const others = listed.length > 0 && !listed.includes(dport) ? `; its endpoints are on port ${[...new Set(listed)].join(', ')}` : '';
-    return {
-      message: `The service sends to ${formatEndpoint(dst, dport)}, ${isRefused ? 'and whoever asked there was reset' : 'and no endpoint of it has that port'}${others}.`,
-      at: turned ?? refused[0]?.at ?? records[0]!.at,
-      evidence: [...refused.map((c) => c.at), ...records.map((r) => r.at)].slice(0, 3),
-      durable: "correct the Service's targetPort: the port that the container listens on (ss -ltn in the pod)",
-    };
+  const traces = answer.courses.map((c) => c.trace);
+  for (const look of [unheard, refused]) {
+    const seen = traces.map((t) => look(world, t)).find((s) => s !== undefined);
+    if (seen) return seen;
   }
   return undefined;
 }

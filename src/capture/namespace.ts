@@ -1,6 +1,7 @@
 // One network namespace from the files that were captured in it. Text goes before JSON (its lines can be quoted), and what
 // only the other form of the same listing holds is taken from there.
 import { formatAddr, type Family } from '../net/addr.ts';
+import { TCP } from '../net/proto.ts';
 import type { Finding } from '../model/finding.ts';
 import type {
   CaptureKind,
@@ -8,6 +9,7 @@ import type {
   FdbEntry,
   InterfaceAddress,
   Link,
+  Listener,
   Namespace,
   Neighbour,
   Route,
@@ -23,6 +25,7 @@ import { readIpset } from './ipset.ts';
 import { readIpvs } from './ipvs.ts';
 import { later } from './later.ts';
 import { readLinks } from './links.ts';
+import { readListeners } from './listeners.ts';
 import { readNeighbours } from './neighbours.ts';
 import { readNft } from './nft.ts';
 import { recognise, type FileKind, type Recognised } from './recognise.ts';
@@ -80,6 +83,7 @@ class Reader {
   readonly fdb: FdbEntry[] = [];
   readonly sysctls = new Map<string, Sysctl>();
   readonly conntrack: ConntrackEntry[] = [];
+  readonly listeners: Listener[] = [];
   readonly sets = new Map<string, IpSet>();
   ipvs: Ipvs | undefined;
   setsRefused: Namespace['setsRefused'];
@@ -280,6 +284,19 @@ class Reader {
       }
     }
   }
+
+  /** Of two listings of a protocol the first one counts. */
+  readListeners(): void {
+    for (const file of this.of('ss')) {
+      const { listeners, whole, findings } = readListeners(file.text, file.path);
+      this.findings.push(...findings);
+      for (const proto of whole) {
+        const kind = proto === TCP ? 'tcpListeners' : 'udpListeners';
+        if (!this.captured.has(kind)) this.listeners.push(...listeners.filter((l) => l.proto === proto));
+        this.claim(file, kind);
+      }
+    }
+  }
 }
 
 function kindOf(f: Read): FileKind {
@@ -362,6 +379,7 @@ export function readNamespace(files: readonly CaptureFile[], node: string, name:
   r.readBridges();
   r.readSysctls();
   r.readConntrack();
+  r.readListeners();
   r.readIpvs();
   for (const file of all) {
     r.findings.push(...unreadOf(file));
@@ -386,6 +404,7 @@ export function readNamespace(files: readonly CaptureFile[], node: string, name:
     fdb: r.fdb,
     sysctls: Object.fromEntries(r.sysctls),
     conntrack: r.conntrack,
+    ...((r.captured.has('tcpListeners') || r.captured.has('udpListeners')) && { listeners: r.listeners }),
     ...(r.ipvs && { ipvs: r.ipvs }),
     ...(r.setsRefused && { setsRefused: r.setsRefused }),
     ...(kernel === undefined ? {} : { kernel }),

@@ -5,7 +5,7 @@ import type { Backend } from '../model/ruleset.ts';
 import { isJson } from './json.ts';
 import { linesOf } from './source.ts';
 
-/** What a file holds: the command that printed it, or what else it is. `iptables-list` is iptables -S, `iptables-table` is iptables -L; `ipvsadm` are virtual servers and all else of IPVS but `ipvs-connections`; `missing` is the list of what `netwhy capture` could not get. */
+/** What a file holds: the command that printed it, or what else it is. `iptables-list` is iptables -S, `iptables-table` is iptables -L; `ipvsadm` are virtual servers and all else of IPVS but `ipvs-connections`; `ss` may be netstat; `missing` is the list of what `netwhy capture` could not get. */
 export type FileKind =
   | 'iptables-save'
   | 'iptables-list'
@@ -23,6 +23,7 @@ export type FileKind =
   | 'bridge'
   | 'sysctl'
   | 'conntrack'
+  | 'ss'
   | 'uname'
   | 'version'
   | 'kubernetes'
@@ -84,6 +85,8 @@ const SIGNS: readonly (readonly [FileKind, RegExp])[] = [
   ['route', new RegExp(String.raw`^(?:${ROUTE_TYPE}) (?:default|${ADDRESS}(?:/\d+)?)(?:\s|$)`)],
   ['conntrack', /^(?:ipv[46]\s+\d+\s+)?\w+\s+\d+ (?:\d+ )?.*\bsrc=\S+ dst=|^conntrack v\S+ \(conntrack-tools\): \d+ flow/],
   ['sysctl', /^(?:net|kernel|vm|fs|dev|abi|user|sunrpc|debug|crypto)\.[\w.\-/@:+*]+ ?= ?|^\/proc\/sys\/\S+\s*[=:]/],
+  ['ss', /^(?:Netid +)?State +Recv-Q +Send-Q |^Active Internet connections |^Proto +Recv-Q +Send-Q /],
+  ['ss', /^(?:(?:tcp|udp)\s+)?(?:LISTEN|UNCONN)\s+\d+\s+\d+\s+\S+:\S+\s+\S+:\S|^(?:tcp|udp)6?\s+\d+\s+\d+\s+[^\s=]+:\S+\s+[^\s=]+:[*\w]/],
   ['uname', /^Linux \S+ \d+\.\d+\S* /],
   ['kubernetes', /^(?:- )?apiVersion: *\S+\s*$|^kind: *[A-Z]\w+\s*$|^(?:NAMESPACE +)?NAME +(?:READY|STATUS|TYPE|ENDPOINTS|ADDRESSTYPE) /],
   [
@@ -129,6 +132,7 @@ const NAMES: readonly (readonly [FileKind, RegExp])[] = [
   ['link', /link/],
   ['sysctl', /sysctl/],
   ['conntrack', /conntrack/],
+  ['ss', /^(?:ss|netstat)(?![a-z\d])/],
   ['uname', /uname/],
   ['log', /\.log$|journal|dmesg/],
 ];

@@ -240,6 +240,19 @@ ipvs() {
   fi
 }
 
+# ss would load the modules through which it asks where they are not there; told a place of /proc, it reads that instead.
+loaded tcp_diag tcp_diag_dump && loaded udp_diag udp_diag_dump && proc= || proc='env PROC_ROOT=/proc'
+
+# Who listens. Its header tells a namespace where nobody does from an ss that failed.
+listeners() {
+  if have ss; then
+    # shellcheck disable=SC2086
+    keep ss.txt $proc ss -ltunp
+  elif have netstat; then
+    keep netstat.txt netstat -ltnu
+  fi
+}
+
 # Everything of one network namespace.
 collect() {
   iptables_of ip
@@ -267,6 +280,7 @@ collect() {
   keep bridge-link.txt bridge -d link show || keep bridge-link.txt bridge link show
   sysctls
   conntracks
+  listeners
 }
 
 # inode PATH: the number by which namespaces are told apart. PATH is /proc/PID/ns/net or a mount of it.

@@ -193,6 +193,20 @@ export interface ConntrackEntry {
   readonly at: Span;
 }
 
+/** A socket that takes what begins a connection, or a datagram. */
+export interface Listener {
+  /** TCP or UDP. */
+  readonly proto: number;
+  /** Absent of one for any address. */
+  readonly addr?: Addr;
+  /** Absent of an IPv6 socket that takes IPv4, too. */
+  readonly family?: Family;
+  readonly port: number;
+  /** The program, where the listing tells it. */
+  readonly process?: string;
+  readonly at: Span;
+}
+
 /**
  * A base chain of nft that is not followed: for something else than IP packets (bridged frames, ARP), or hanging where nobody understands;
  * or all of a listing that cannot be read.
@@ -221,6 +235,8 @@ export type CaptureKind =
   | 'fdb'
   | 'sysctls'
   | 'conntrack'
+  | 'tcpListeners'
+  | 'udpListeners'
   | 'ipvs'
   | 'ipvsConnections';
 
@@ -243,6 +259,8 @@ export interface Namespace {
   /** Keys with dots: `net.ipv4.conf.eth0.100.rp_filter` is stored as the kernel prints it. */
   readonly sysctls: Readonly<Record<string, Sysctl>>;
   readonly conntrack: readonly ConntrackEntry[];
+  /** Who listens; of a protocol that is not captured nobody knows. No walk depends on it. Absent where nothing about it was captured. */
+  readonly listeners?: readonly Listener[];
   /** Virtual servers and their connections, where something about them was captured. */
   readonly ipvs?: Ipvs;
   readonly foreignChains?: readonly ForeignChain[];

@@ -36,6 +36,8 @@ export interface Coverage {
   readonly neighbours: number;
   readonly sysctls: number;
   readonly connections: number;
+  /** Sockets, where they were captured. */
+  readonly listeners?: number;
   readonly virtualServers: number;
   readonly realServers: number;
   /** Connections that IPVS holds. */
@@ -64,6 +66,8 @@ const KINDS: Readonly<Record<CaptureKind, string>> = {
   fdb: 'bridge and VXLAN forwarding entries (bridge fdb)',
   sysctls: 'sysctls (sysctl -a)',
   conntrack: 'connections (conntrack -L)',
+  tcpListeners: 'sockets of TCP (ss -ltunp)',
+  udpListeners: 'sockets of UDP (ss -ltunp)',
   ipvs: 'virtual servers (ipvsadm -Sn)',
   ipvsConnections: 'connections of virtual servers (ipvsadm -Lnc)',
 };
@@ -84,6 +88,7 @@ export function coverage(ns: Namespace): Coverage {
     neighbours: ns.neighbours.length,
     sysctls: Object.keys(ns.sysctls).length,
     connections: ns.conntrack.length,
+    ...(ns.listeners && { listeners: ns.listeners.length }),
     virtualServers: ns.ipvs?.services.length ?? 0,
     realServers: ns.ipvs?.services.reduce((n, s) => n + s.servers.length, 0) ?? 0,
     balanced: ns.ipvs?.connections?.length ?? 0,
@@ -112,9 +117,9 @@ function tableCoverage(t: Table): Coverage['tables'][number] {
   };
 }
 
-/** IPVS is at home on nodes, not in containers, and has connections where it has virtual servers. */
+/** IPVS is at home on nodes, not in containers, and has connections where it has virtual servers. No answer waits for who listens. */
 function isMissed(ns: Namespace, kind: CaptureKind): boolean {
-  if (ns.captured[kind]) return false;
+  if (ns.captured[kind] || kind === 'tcpListeners' || kind === 'udpListeners') return false;
   return kind === 'ipvs' ? ns.name === '' : kind !== 'ipvsConnections' || (ns.ipvs?.services.length ?? 0) > 0;
 }
 
@@ -162,7 +167,8 @@ export function coverageText(world: World): string {
     out.push(
       `  ${[count(c.sets, 'ipset'), count(c.members, 'member'), count(c.links, 'interface'), count(c.addresses, 'address', 'addresses'), count(c.routes, 'route'), count(c.routingRules, 'policy rule')].join(', ')}`,
     );
-    out.push(`  ${[count(c.neighbours, 'neighbour'), count(c.sysctls, 'sysctl'), count(c.connections, 'connection')].join(', ')}`);
+    const listeners = c.listeners === undefined ? [] : [count(c.listeners, 'listening socket')];
+    out.push(`  ${[count(c.neighbours, 'neighbour'), count(c.sysctls, 'sysctl'), count(c.connections, 'connection'), ...listeners].join(', ')}`);
     if (c.virtualServers > 0 || c.balanced > 0)
       out.push(
         `  ${[count(c.virtualServers, 'virtual server'), count(c.realServers, 'real server'), count(c.balanced, 'connection')].join(', ')} of IPVS`,

@@ -103,15 +103,15 @@ export const NAT_PAGES: Readonly<Record<string, Page>> = {
     cure: "Correct the selector or the pods' labels, or make the pods ready (their readiness probe says why they are not); or ask a port that the service has.",
   },
   'wrong-target-port': {
-    title: 'the service leads to a port that nobody listens on',
+    title: 'the packet is delivered to a port that nobody listens on',
     happens:
-      "The packet is translated and delivered, and the pod refuses it: nothing listens on targetPort. To the client that looks like a service without endpoints ('connection refused'), but the network has done its part: asking the pod directly on its own port works.",
+      "The packet is delivered, and whom it is for refuses it: nothing listens on the service's targetPort, the program was not started (kube-apiserver on 6443), or it listens on 127.0.0.1 only. To the client that looks like a service without endpoints ('connection refused'), but the network has done its part: asking the pod directly on its own port works. Who listens is known where `ss -ltunp` was captured.",
     see: [
       'kubectl get service NAME -o jsonpath={.spec.ports}    # targetPort',
       'nsenter -t PID-IN-THE-POD -n ss -ltn                  # what does listen',
       'conntrack -L -d SERVICE                               # CLOSE: it was reset',
     ],
-    cure: "Set the service's targetPort to the port that the container listens on, or name the port in the pod and use the name. Also: the program must not listen on 127.0.0.1 only.",
+    cure: "Set the service's targetPort to the port that the container listens on, or name the port in the pod and use the name; the program must not listen on 127.0.0.1 only. Of the API server: start it (crictl ps -a --name kube-apiserver, journalctl -u kubelet).",
   },
   'etp-local-no-endpoint': {
     title: 'externalTrafficPolicy Local, and no endpoint on this node',

@@ -28,6 +28,7 @@ const names = readdirSync(folder, { withFileTypes: true })
 /** What comes first for every question of a scenario that does not work: of all of them (`*`), or by name. */
 const FIRST: Readonly<Record<string, Readonly<Record<string, PatternCode>>>> = {
   'agent-not-authorised': { '*': 'agent-not-authorised' },
+  'apiserver-down': { '*': 'wrong-target-port' },
   'apiserver-firewall': { '*': 'foreign-reject' },
   'backend-split': { '*': 'restore-refused', 'a pod of the new node to a service without endpoints': 'no-endpoints' },
   'backend-split-forward-drop': { '*': 'backend-split', 'a pod of the new node to a service without endpoints': 'no-endpoints' },
@@ -56,6 +57,7 @@ const FIRST: Readonly<Record<string, Readonly<Record<string, PatternCode>>>> = {
   'service-no-endpoints': { '*': 'no-endpoints' },
   'vip-on-no-node': { '*': 'vip-unowned' },
   'vip-on-two-nodes': { '*': 'vip-split' },
+  'wrong-target-port': { 'a pod to the service': 'wrong-target-port', 'a node to the service': 'wrong-target-port' },
 };
 
 /** Networks where some things are refused on purpose: only what is named here shows a pattern first. */
@@ -118,8 +120,8 @@ describe.each(names)('%s', (name) => {
     for (const { q, answer, hits } of told) {
       const guarded = GUARDED[name];
       const first = guarded ? guarded[q.name] : (FIRST[name]?.[q.name] ?? FIRST[name]?.['*']);
-      // two machines with one address are a fault where packets happen to arrive, too
-      const isQuiet = answer.verdict === 'yes' && hits.every((h) => h.code !== 'vip-split');
+      // two machines with one address are a fault where packets happen to arrive, too, and so is a port that nobody listens on
+      const isQuiet = answer.verdict === 'yes' && hits.every((h) => h.code !== 'vip-split' && h.code !== 'wrong-target-port');
       expect(hits[0]?.code, q.name).toBe(isQuiet ? undefined : first);
     }
   });
@@ -135,8 +137,7 @@ describe.each(names)('%s', (name) => {
 });
 
 it('every scenario with a fault that captures can show is in the table', () => {
-  const quiet = ['apiserver-down', 'wrong-target-port'];
-  const healthy = names.filter((n) => FIRST[n] === undefined && GUARDED[n] === undefined && !quiet.includes(n));
+  const healthy = names.filter((n) => FIRST[n] === undefined && GUARDED[n] === undefined);
   expect(healthy).toEqual([
     'calico-ipip',
     'docker-bridge',
@@ -164,6 +165,11 @@ function changed(world: World, node: string, name: string, change: (ns: Namespac
       return world.findings;
     },
   };
+}
+
+/** The scenario's world with something else about each of its namespaces. */
+function everywhere(world: World, change: (ns: Namespace) => Partial<Namespace>): World {
+  return world.namespaces.reduce((w, { node, name }) => changed(w, node, name, change), world);
 }
 
 function withChain(ns: Namespace, table: string, chain: string, change: (rules: readonly Rule[]) => readonly Rule[]): Partial<Namespace> {
@@ -241,7 +247,7 @@ describe('a fault put into a network', () => {
     expect(codes(plain, request("the worker to the API servers' address"))).toEqual(['duplicate-address']);
   });
 
-  it('a connection that the endpoint has reset shows that nobody listens there', async () => {
+  it('a connection that the endpoint has reset shows that nobody listens there, unless its sockets say otherwise', async () => {
     const { world, request } = await scenario('wrong-target-port');
     const q = request('a pod to the service');
     const { final } = answerIn(world, q).courses[0]!.trace;
@@ -249,12 +255,51 @@ describe('a fault put into a network', () => {
     const back = { src: final.dst, dst: final.src, proto: 6, sport: final.dport!, dport: 41000 };
     const at = { file: 'node2/conntrack.txt', line: 3 };
     const entry = { orig: tuple, reply: back, state: 'CLOSE', status: 2, mark: 0, zone: 0, text: '', at };
-    expect(
-      codes(
-        changed(world, 'node2', '', (ns) => ({ conntrack: [...ns.conntrack, entry] })),
-        q,
-      ),
-    ).toEqual(['wrong-target-port']);
+    const reset = changed(world, 'node2', '', (ns) => ({ conntrack: [...ns.conntrack, entry] }));
+    const unheard = everywhere(reset, (ns) => ({ captured: { ...ns.captured, tcpListeners: [] } }));
+    expect(patternsOf(unheard, answerIn(unheard, q))).toMatchObject([
+      { code: 'wrong-target-port', message: expect.stringContaining('was reset'), evidence: [at] },
+    ]);
+    const open = everywhere(reset, () => ({ listeners: [{ proto: 6, port: final.dport!, at }] }));
+    expect(codes(open, q)).toEqual([]);
+  });
+
+  it('a port that nobody listens on is told with the rule that leads there, and with what does listen', async () => {
+    const { world, request } = await scenario('wrong-target-port');
+    const [hit] = patternsOf(world, answerIn(world, request('a pod to the service')));
+    expect(hit).toMatchObject({
+      message:
+        'Nobody listens on tcp port 8080 of node1/web, so 10.244.1.7:8080 refuses whoever asks; what does listen there is on port 9376 (serve_hostname).',
+      at: { file: 'node2/iptables-save.txt' },
+      evidence: [{ file: 'node1/namespaces/web/ss.txt', line: 1 }, { line: 2 }],
+    });
+    expect(hit!.durable).toContain('targetPort');
+  });
+
+  it("what the API server's service leads to is to be started, not the Service to be changed", async () => {
+    const { world, request } = await scenario('apiserver-down');
+    for (const [question, file] of [
+      ["a pod to the API server's service", 'worker/iptables-save.txt'],
+      ['a pod to the API server', 'master/ss.txt'],
+    ] as const) {
+      const [hit] = patternsOf(world, answerIn(world, request(question)));
+      expect(hit).toMatchObject({ at: { file } });
+      expect(hit!.durable).toContain('kube-apiserver: on master');
+    }
+  });
+
+  it.each([
+    ['another port of the pod', { from: 'node2/app', to: '10.244.3.6:81' }, 'start what should listen on port 81 of node3/web'],
+    ['what listens on 127.0.0.1 alone', { from: 'node2/app', to: '10.240.0.4:10248' }, 'have kubelet listen on 10.240.0.4'],
+    ['UDP, where it is TCP that listens', { from: 'node2/app', to: '10.244.1.2:9153', proto: 'udp' }, 'port 9153 of node1/dns'],
+    ['the DNS service', { from: 'node2/app', to: '10.0.0.10:53', proto: 'udp' }, undefined],
+    ['the API server', { from: 'node2/app', to: '10.0.0.1:443' }, undefined],
+    ['a ping', { from: 'node2/app', to: '10.244.3.6' }, undefined],
+    ['a segment of no new connection', { from: 'node2/app', to: '10.244.3.6:81', flags: 'SYN,ACK' }, undefined],
+  ])('who listens is asked about what begins there: %s', async (_, q, durable) => {
+    const { world } = await scenario('wrong-target-port');
+    const hits = patternsOf(world, answerIn(world, q)).filter((h) => h.code === 'wrong-target-port');
+    expect(hits.map((h) => h.durable)).toEqual(durable === undefined ? [] : [expect.stringContaining(durable)]);
   });
 
   it('without a rule for what comes from outside of the cluster CIDR the answer goes past the node', async () => {

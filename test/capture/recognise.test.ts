@@ -73,6 +73,8 @@ const KINDS: Readonly<Record<string, string>> = {
   'pod-a-ip-addr.txt': 'addr',
   'pod-a-ip-route.json': 'route',
   'pod-a-ip-route.txt': 'route',
+  'netstat-busybox.txt': 'ss',
+  'netstat-ltnup.txt': 'ss',
   'proc-net-ip_vs.txt': 'ipvsadm',
   'proc-net-ip_vs_app.txt': 'ipvsadm',
   'proc-net-ip_vs_conn.txt': 'ipvs-connections',
@@ -80,6 +82,14 @@ const KINDS: Readonly<Record<string, string>> = {
   'proc-net-ip_vs_stats.txt': 'ipvsadm',
   'proc-net-ip_vs_stats_percpu.txt': 'ipvsadm',
   'proc-sys.txt': 'sysctl',
+  'ss-Hltn.txt': 'ss',
+  'ss-Hltunp.txt': 'ss',
+  'ss-ltn.txt': 'ss',
+  'ss-ltu.txt': 'ss',
+  'ss-ltun.txt': 'ss',
+  'ss-ltunpi.txt': 'ss',
+  'ss-lun.txt': 'ss',
+  'ss-proc.txt': 'ss',
   'sysctl.txt': 'sysctl',
   'uname.txt': 'uname',
 };
@@ -132,6 +142,7 @@ describe('a capture is recognised', () => {
     expect(recognise('ipvsadm-connections.txt', '')).toMatchObject({ kind: 'empty', named: 'ipvs-connections' });
     expect(recognise('proc-net-ip_vs_conn.txt', '')).toMatchObject({ kind: 'empty', named: 'ipvs-connections' });
     expect(recognise('conntrack.txt', '\n')).toMatchObject({ kind: 'empty', named: 'conntrack' });
+    expect(recognise('ss-ltn.txt', '')).toMatchObject({ kind: 'empty', named: 'ss' });
     expect(recognise('ip-neigh.json', '[]\n')).toMatchObject({ kind: 'neigh' });
     expect(recognise('ip6-route.txt', '')).toMatchObject({ kind: 'empty', named: 'route', family: 6 });
   });

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { readConntrack } from '../../src/capture/conntrack.ts';
 import { readIpset } from '../../src/capture/ipset.ts';
 import { readIpvs, type IpvsReading } from '../../src/capture/ipvs.ts';
+import { readListeners } from '../../src/capture/listeners.ts';
 import { readLinks } from '../../src/capture/links.ts';
 import { readNamespace } from '../../src/capture/namespace.ts';
 import { readNeighbours } from '../../src/capture/neighbours.ts';
@@ -21,7 +22,7 @@ function readIpvsText(text: string, path: string): IpvsReading {
 }
 
 function readAll(text: string): readonly Finding[] {
-  const readers = [readIpset, readLinks, readRoutes, readRules, readNeighbours, readSysctls, readConntrack, readIpvsText];
+  const readers = [readIpset, readLinks, readRoutes, readRules, readNeighbours, readSysctls, readConntrack, readIpvsText, readListeners];
   return readers.flatMap((read): readonly Finding[] => read(text, 'f').findings);
 }
 

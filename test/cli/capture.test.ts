@@ -97,6 +97,7 @@ describe('the capture script', () => {
       expect(files).toEqual(expect.arrayContaining(['uname.txt', 'ip-addr.txt', 'ip-link.txt', 'ip-route.txt', 'ip-rule.txt', 'sysctl.txt']));
       expect(readFileSync(join(folder, 'node-under-test/uname.txt'), 'utf8')).toContain('node-under-test');
       expect(readFileSync(join(folder, 'node-under-test/ip-link.txt'), 'utf8')).toContain('veth0@if');
+      expect(readFileSync(join(folder, 'node-under-test/namespaces/pod-a/ss.txt'), 'utf8')).toMatch(/^Netid +State /);
       expect(readdirSync(join(folder, 'node-under-test/namespaces'))).toEqual(['pod-a']);
       expect(readFileSync(join(folder, 'node-under-test/namespaces/pod-a/ip-link.txt'), 'utf8')).toContain('veth1@if');
       expect(readdirSync(temporary)).toEqual([]);
@@ -112,7 +113,20 @@ describe('the capture script', () => {
         ['node-under-test', 'pod-a'],
       ]);
       expect(Object.keys(bundle.namespaces[0]?.captured ?? {})).toEqual(
-        expect.arrayContaining(['rules4', 'rules6', 'sets', 'links', 'addresses', 'routes4', 'routes6', 'rules', 'sysctls', 'conntrack']),
+        expect.arrayContaining([
+          'rules4',
+          'rules6',
+          'sets',
+          'links',
+          'addresses',
+          'routes4',
+          'routes6',
+          'rules',
+          'sysctls',
+          'conntrack',
+          'tcpListeners',
+          'udpListeners',
+        ]),
       );
     } finally {
       rmSync(folder, { recursive: true });

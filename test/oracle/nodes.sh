@@ -7,7 +7,8 @@
 #   build.sh --capture    ... and writes what `netwhy capture` collects on each node into the scenario's folder
 #
 # A node is the named namespace NODE, its pod POD the named namespace NODE.POD. All is private to the script and gone when it ends.
-# With --capture a build.sh's own function `beside` puts more files there, `captured` names the nodes (all, if it does not).
+# With --capture a build.sh's own function `beside` puts more files there, `captured` names the nodes (all, if it does not), and
+# `listeners` prints who listens meanwhile, a line a program: NODE[.POD] PROGRAM PROTO/ADDR:PORT...
 # With NETWHY_INSIDE=1 the caller has made the private place itself (network.py does) and keeps what was built.
 set -euo pipefail
 scenario=$(cd "$(dirname "$0")" && pwd)
@@ -131,6 +132,8 @@ capture() { # NODE: `netwhy capture` on the node as if it were alone on its mach
   if [[ " ${nft_nodes:-} " = *" $n "* ]]; then path=/run/nft:$PATH; fi
   rm -rf "${folder:?}"
   mkdir -p /run/beside/"$n"
+  : >/run/listeners
+  if declare -F listeners >/dev/null; then listeners >/run/listeners; fi
   # shellcheck disable=SC2016
   PATH=$path on "$n" unshare --mount --uts --pid --fork --mount-proc bash -c '
     hostname "$1"
@@ -140,18 +143,29 @@ capture() { # NODE: `netwhy capture` on the node as if it were alone on its mach
       mount --bind "$pod" /run/beside/"$1"/"${pod##*/"$1".}"
     done
     mount --rbind /run/beside/"$1" /run/netns
-    sh "$2" --dir "$3"' bash "$n" "$project/src/cli/capture-script.sh" "$scenario" >/dev/null
+    # One after the other, so that PIDs are the same the next time. They end with this bash, which is their init.
+    while read -r place program sockets; do
+      case $place in
+        "$1") python3 -B "$4" "$program" $sockets ;;
+        "$1".*) nsenter --net=/run/netns/"${place#*.}" python3 -B "$4" "$program" $sockets ;;
+      esac
+    done <"$5"
+    sh "$2" --dir "$3"' bash "$n" "$project/src/cli/capture-script.sh" "$scenario" "$project/test/oracle/listen.py" /run/listeners >/dev/null
   # Only the building made connections.
   find "$folder" -name conntrack.txt -exec truncate -s 0 {} +
   # Without what IPv6 would decide, what differs from run to run, and what nothing reads.
   if [ -z "${six:-}" ]; then find "$folder" -name 'ip6*' -delete; fi
   find "$folder" \( -name namespaces.txt -o -name tool-missing.txt \) -delete
+  # Nothing runs in these networks unless a build.sh says so, and that would read as if nobody listened.
+  if ! declare -F listeners >/dev/null; then find "$folder" -name ss.txt -delete; fi
   # A pod has no bridge of its own, no sets and no virtual servers.
   find "$folder" -path '*/namespaces/*' \( -name "bridge-*" -o -name ipset-save.txt -o -name nft-ruleset.txt -o -name '*ip_vs*' -o -name 'ipvs*' \) -delete
   find "$folder" -path '*/namespaces/*' -name sysctl.txt -exec sed -i '/^net\.ipv4\.vs\./d' {} +
   find "$folder" -name sysctl.txt -exec sed -i -E "/$settings/!d" {} +
   find "$folder" -name ip-link.txt -exec sed -i -E 's/(_timer) +[0-9.]+/\1    0.00/g; s/[[:space:]]+$//' {} +
   find "$folder" -name 'ip*-neigh.txt' -exec sed -i -E 's/(REACHABLE|DELAY|PROBE|STALE) *$/STALE/; /FAILED|INCOMPLETE/d' {} +
+  # Sockets stand in the order of a hash, below their header.
+  find "$folder" -name ss.txt -exec sh -c 'for f; do { head -n 1 "$f" && tail -n +2 "$f" | sort; } | sed "s/ *$//" >/run/sorted && cat /run/sorted >"$f"; done' sh {} +
   find "$folder" \( -name 'ip*-neigh.txt' -o -name bridge-fdb.txt \) -exec sh -c 'for f; do sort -o "$f" "$f"; done' sh {} +
   find "$folder" -name '*-save.txt' -exec sed -i -E '/^# (Generated|Completed)/d; s/ \[[0-9]+:[0-9]+\]$/ [0:0]/' {} +
   find "$folder" -name nft-ruleset.txt -exec sed -i -E 's/counter packets [0-9]+ bytes [0-9]+/counter packets 0 bytes 0/' {} +
