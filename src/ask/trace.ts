@@ -12,7 +12,7 @@ import { nameOfAddress } from './name.ts';
 import type { Asked } from './question.ts';
 
 /** Walks the question's packet and its reply in every way that the captures leave open. */
-export function trace(world: World, asked: Asked, options: Pick<WalkOptions, 'all' | 'limit'> = {}): Answer {
+export function trace(world: World, asked: Asked, options: Pick<WalkOptions, 'all' | 'limit' | 'watch'> = {}): Answer {
   const walked = walkQuestion(world, asked.question, { ...options, ...(asked.state !== undefined && { state: asked.state }) });
   const merged = merge(walked.traces);
   const courses = merged.map((t): Course => {

@@ -11,7 +11,7 @@ import { evaluate, explain, undecided } from './pred.ts';
 import { chainType } from './hooks.ts';
 import { settleStatement } from './nftstatement.ts';
 import { changeSet, leaveTraces, mapPacket } from './setchange.ts';
-import type { DeviceField, Sight } from './sight.ts';
+import { quiet, type DeviceField, type Sight } from './sight.ts';
 import type { Passing } from './statement.ts';
 
 export type ChainVerdict =
@@ -77,13 +77,13 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
     const supposed = new Map<Pred, boolean>();
     // what only counts or logs may be met or not: nothing hangs on it
     const onlyTells = !v.all && rule.then.every((s) => s.kind === 'note');
-    const truth = onlyTells ? glance(rule.match, v.sight(supposed)) : settle(rule.match, rule, chain, v, supposed);
+    const truth = onlyTells ? glance(rule.match, quiet(v.sight(supposed))) : settle(rule.match, rule, chain, v, supposed);
     if (!truth.matched) {
       skipped.add(chain, rule, supposed);
       askedSets(rule, v, supposed);
       continue;
     }
-    let step = ruleStep(table, chain, rule, truth.forked ? 'unknown' : true, explain(rule.match, v.sight(supposed)), v);
+    let step = ruleStep(table, chain, rule, truth.forked ? 'unknown' : true, explain(rule.match, quiet(v.sight(supposed))), v);
     askedSets(rule, v, supposed);
     const did: string[] = [];
     let acted = false;
@@ -370,7 +370,7 @@ class Skipped {
 
   /** `ended` is the condition behind the others that was false, where one was. */
   add(chain: Chain, rule: Rule, supposed: ReadonlyMap<Pred, boolean>, ended?: Reason): void {
-    const sight = this.v.sight(supposed);
+    const sight = quiet(this.v.sight(supposed));
     const parts = rule.match.kind === 'all' ? rule.match.of : [rule.match];
     const first = parts.findIndex((p) => evaluate(p, sight) === false);
     const near = !ended && isNearMiss(this.v.type, rule, parts, first, sight);

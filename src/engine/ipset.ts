@@ -1,13 +1,14 @@
 // Membership in an ipset, with the member that decided: ip_set_test(), net/netfilter/ipset/ip_set_core.c and the
 // *_kadt functions of the set types.
 import { and, contains, formatAddr, isMulticast } from '../net/addr.ts';
-import { has } from '../net/intervals.ts';
+import { has, type Range } from '../net/intervals.ts';
 import { ICMP, ICMPV6, isExtended, SCTP, TCP, UDP, UDPLITE } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { CounterTest, IpSet, SetDimension, SetKey, SetMember, SetPart, SetQuestion, Truth } from '../model/ruleset.ts';
 import type { LiveSet } from './liveset.ts';
 import type { Sight } from './sight.ts';
 import type { SetValue } from './setindex.ts';
+import { rangesOf, watchElements, type Watch } from './watch.ts';
 
 /** An element that a question came upon, and whether it answered. A question counts, unless the rule spares the counters. */
 export interface SetHit {
@@ -54,6 +55,7 @@ function test(name: string, q: SetQuestion, s: Sight, within: readonly string[])
   const seen = set.dimensions.map((d, i) => describe(d, values[i], s)).join(',');
   const search: Search = { q, s, hits: [], failed: [] };
   const { hits, failed } = search;
+  if (s.watch) watchMembers(set, values, s.watch);
   if (isWhole(values)) {
     const best = find(live, values, search);
     if (best === 'unknown') return { truth: 'unknown', saw: `the counters of ${seen} in ${name} were not captured`, at: set.at, hits };
@@ -65,6 +67,24 @@ function test(name: string, q: SetQuestion, s: Sight, within: readonly string[])
   }
   if (set.incomplete) return { truth: 'unknown', saw: `${set.incomplete}; whether ${seen} is in ${name} is not known`, at: set.at, hits };
   return { truth: false, saw: failed[0] ?? `${seen} is in none of its ${live.size} members`, at: set.at, hits };
+}
+
+const RANGES = new WeakMap<IpSet, readonly (readonly (Range | undefined)[])[]>();
+
+function watchMembers(set: IpSet, values: readonly (SetValue | 'none' | undefined)[], watch: Watch): void {
+  if (set.members.some((m) => m.parts.some((p) => p.kind === 'net' && p.masked !== undefined)))
+    watch.inexact(`${set.name} compares some bits of its addresses`);
+  let ranges = RANGES.get(set);
+  if (!ranges) RANGES.set(set, (ranges = rangesOf(set)));
+  const parts = values.map((v) => {
+    if (v === undefined || v === 'none') return { kind: undefined, value: undefined };
+    return 'addr' in v
+      ? ({ kind: 'addr', value: v.addr } as const)
+      : 'port' in v
+        ? ({ kind: 'port', value: v.port } as const)
+        : { kind: undefined, value: undefined };
+  });
+  watchElements(watch, parts, ranges);
 }
 
 /** list_set_ktest(): the member sets are tried in order, each with the same directions and without a look at their counters. */

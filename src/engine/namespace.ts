@@ -498,7 +498,11 @@ export class Visit implements Visitor, Router {
   sight(supposed: ReadonlyMap<Pred, boolean>): Sight {
     const { ns, visit, packet, hook, iif, oif, physin, physout, connection, balanced, devices, choices, table } = this;
     const of = { ns, visit, packet, hook, iif, oif, physin, physout, connection, balanced, devices, choices, table };
-    return sightOf(of, { sets: this.walk.sets(ns), nftSets: this.walk.nftSets, servers: this.walk.ipvs(ns), router: this }, supposed);
+    return sightOf(
+      of,
+      { sets: this.walk.sets(ns), nftSets: this.walk.nftSets, servers: this.walk.ipvs(ns), router: this, watch: this.walk.watch },
+      supposed,
+    );
   }
 
   assign(to: AssignedField, value: Word): string | undefined {

@@ -16,6 +16,7 @@ import type { Walk } from './walk.ts';
 import type { Carried } from './tunnel.ts';
 import { endpoint } from './nat.ts';
 import { place } from './routing.ts';
+import type { Watch } from './watch.ts';
 
 export interface WalkOptions {
   /** Tell every rule that did not match as well. */
@@ -24,6 +25,8 @@ export interface WalkOptions {
   readonly state?: number;
   /** How many courses may be followed (default 256). */
   readonly limit?: number;
+  /** Hears which packets would have been decided alike, on all courses. */
+  readonly watch?: Watch;
 }
 
 /** Walks the question's packet and its answer in every way the captures leave possible. */
@@ -41,6 +44,7 @@ function roundTrip(world: World, question: Question, choices: Choices, options: 
   const walk: Walk = {
     choices,
     all: options.all ?? false,
+    watch: options.watch,
     learned: new Learned(),
     connections: (ns) => {
       let table = tables.get(ns);

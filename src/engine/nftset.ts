@@ -1,6 +1,8 @@
 // Sets and maps of nft as one walk finds them: what was captured, and what rules on the way changed. nft_lookup_eval(), nft_dynset_eval()
 import { compare, equal, formatAddr } from '../net/addr.ts';
 import type { NftElement, NftSet, SetReference, Value, ValueRange } from '../model/operand.ts';
+import type { Range } from '../net/intervals.ts';
+import { rangeOf } from './watch.ts';
 import type { Table } from '../model/ruleset.ts';
 
 /** Elements by their keys: single values by a hash, intervals in order, the rest one by one. */
@@ -73,6 +75,7 @@ export function hasValue([lo, hi]: ValueRange, value: Value): boolean {
 
 /** One set during one walk. */
 export class LiveNftSet {
+  private static readonly keys = new WeakMap<NftSet, readonly (readonly (Range | undefined)[])[]>();
   readonly captured: NftSet;
   private readonly added = new Map<string, NftElement>();
   private readonly gone = new Set<string>();
@@ -86,6 +89,16 @@ export class LiveNftSet {
     if (added) return added;
     const found = NftIndex.of(this.captured).find(values);
     return found && this.gone.has(found.text) ? undefined : found;
+  }
+
+  /** The keys of its elements as ranges, for what is told of a lookup. */
+  rangesOfKeys(): readonly (readonly (Range | undefined)[])[] {
+    const isAsCaptured = this.added.size === 0 && this.gone.size === 0;
+    const known = isAsCaptured ? LiveNftSet.keys.get(this.captured) : undefined;
+    if (known) return known;
+    const keys = this.elements.map((e) => (e.key ?? []).map((r) => rangeOf(r)));
+    if (isAsCaptured) LiveNftSet.keys.set(this.captured, keys);
+    return keys;
   }
 
   get elements(): readonly NftElement[] {

@@ -8,6 +8,7 @@ import { bytesOf } from './bytes.ts';
 import { formatValue, hasValue, type LiveNftSet } from './nftset.ts';
 import { ABSENT, formatMark, HIDDEN, read, undetermined } from './field.ts';
 import type { Sight } from './sight.ts';
+import { kindOf, rangeOf, watchElements, watchMasked, type ValueKind, type Watch } from './watch.ts';
 
 export type Reading =
   | { readonly kind: 'known'; readonly value: Value; /** Of an interval: its end. */ readonly to?: Value; readonly at?: Span }
@@ -47,8 +48,10 @@ export function readOperand(op: Operand, s: Sight, chosen?: Chosen): Reading {
       return name === undefined ? { kind: 'open', why: 'the interface is not known', key: `${s.visit}:${op.field}` } : known(name);
     }
     case 'payload':
+      if (portOf(op, s) === undefined && op.base !== 'link') s.watch?.inexact(`'${op.text}' reads bytes of the packet`);
       return readPayload(op, s);
     case 'bits':
+      watchBits(op, s);
       return readBits(op, s, chosen);
     case 'map':
       return readMap(op, s, chosen);
@@ -117,8 +120,8 @@ function readPayload(op: Payload, s: Sight, needed = 0xffffffff): Reading {
   const { packet: p } = s;
   if (op.base === 'link') return readLink(op, s);
   const header = p.family === 4 ? 20 : 40;
-  if (op.base === 'transport' && (op.offset === 0 || op.offset === 16) && op.length === 16 && (p.sport !== undefined || p.undetermined?.sport))
-    return readField(op.offset === 0 ? 'sport' : 'dport', s);
+  const ported = portOf(op, s);
+  if (ported) return readField(ported, s);
   const from = op.offset + (op.base === 'transport' ? header * 8 : 0);
   const bytes = bytesOf(p);
   if (Math.ceil((from + op.length) / 8) > bytes.length) return NONE;
@@ -132,6 +135,47 @@ function readPayload(op: Payload, s: Sight, needed = 0xffffffff): Reading {
     value = (value << 1n) | (b.value & mask ? 1n : 0n);
   }
   return known(wordOf(value, op.length));
+}
+
+/** The port that bytes of a transport header are. */
+function portOf(op: Payload, { packet: p }: Sight): 'sport' | 'dport' | undefined {
+  const isPort = op.base === 'transport' && (op.offset === 0 || op.offset === 16) && op.length === 16;
+  return isPort && (p.sport !== undefined || p.undetermined?.sport) ? (op.offset === 0 ? 'sport' : 'dport') : undefined;
+}
+
+/** The kind of value that an operand is as it stands in the packet. */
+function kindOfOperand(op: Operand): ValueKind | undefined {
+  if (op.kind === 'field') return kindOf(op.field);
+  return op.kind === 'payload' && op.base === 'transport' ? 'port' : undefined;
+}
+
+/** Tells how far a value may move that was compared with ranges. */
+export function watchValue(op: Operand, value: Value, among: readonly ValueRange[], s: Sight): void {
+  const kind = s.watch && kindOfOperand(op);
+  if (kind && typeof value !== 'string')
+    watchElements(
+      s.watch!,
+      [{ kind, value }],
+      among.map((r) => [rangeOf(r)]),
+    );
+}
+
+function watchKey(key: readonly Operand[], values: readonly Value[], live: LiveNftSet, watch: Watch): void {
+  const parts = key.map((op, i) => {
+    const value = values[i]!;
+    return { kind: kindOfOperand(op), value: typeof value === 'string' ? undefined : value };
+  });
+  watchElements(watch, parts, live.rangesOfKeys());
+}
+
+/** Bits of a value: what only loses its end may move within it. */
+function watchBits(op: Operand & { kind: 'bits' }, s: Sight): void {
+  const kind = s.watch && kindOfOperand(op.of);
+  if (!kind) return;
+  const value = readOperand(op.of, s);
+  if (value.kind !== 'known' || typeof value.value === 'string') return;
+  if (op.op === '&' && op.by.kind === 'constant' && typeof op.by.value !== 'string') watchMasked(s.watch!, kind, value.value, op.by.value);
+  else s.watch!.inexact(`'${op.text}' computes with the packet`);
 }
 
 function wordOf(value: bigint, length: number): Word {
@@ -178,6 +222,7 @@ export function lookUp(set: SetReference, key: readonly Operand[], s: Sight, cho
   if (open?.kind === 'open') return { kind: 'open', why: open.why, readings, set: live };
   const values = readings.map((r) => (r as Reading & { kind: 'known' }).value);
   if (!live) return { kind: 'open', why: `the set ${typeof set === 'string' ? set : ''} was not captured`, readings, set: undefined };
+  if (s.watch) watchKey(key, values, live, s.watch);
   const element = live.find(values);
   if (element && (element.key || live.captured.incomplete === undefined)) return { kind: 'found', element, values };
   return live.captured.incomplete === undefined ? { kind: 'missing', values } : { kind: 'open', why: live.captured.incomplete, readings, set: live };

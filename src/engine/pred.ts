@@ -13,7 +13,8 @@ import { isWithin } from './clock.ts';
 import { ABSENT, HIDDEN, ipvsSays, NO_IPVS, read, sayField, typeName, undetermined } from './field.ts';
 import { testSet } from './ipset.ts';
 import { hasValue } from './nftset.ts';
-import { lookUp, readOperand, sayMissing, sayValue } from './operand.ts';
+import { lookUp, readOperand, sayMissing, sayValue, watchValue } from './operand.ts';
+import { kindOf, watchMasked, watchRanges } from './watch.ts';
 import type { DeviceField, Say, Sight, SupposedName } from './sight.ts';
 
 /** Decides `pred`. `say` hears the value seen, for leaves. */
@@ -34,6 +35,8 @@ export function evaluate(pred: Pred, s: Sight, say?: Say): Truth {
       const range = undetermined(pred.field, s);
       if (value === HIDDEN) return s.supposed.get(pred) ?? 'unknown';
       if (range) return s.supposed.get(pred) ?? within(pred.ranges, range);
+      const kind = s.watch && kindOf(pred.field);
+      if (kind) watchRanges(s.watch!, kind, value, pred.ranges);
       return has(pred.ranges, value);
     }
     case 'masked': {
@@ -41,6 +44,8 @@ export function evaluate(pred: Pred, s: Sight, say?: Say): Truth {
       if (say) sayField(pred.field, value, s, say);
       if (value === ABSENT) return false;
       if (value === HIDDEN) return s.supposed.get(pred) ?? 'unknown';
+      const kind = s.watch && kindOf(pred.field);
+      if (kind) watchMasked(s.watch!, kind, value, pred.mask);
       return typeof value === typeof pred.mask && equal(and(value, pred.mask), pred.value);
     }
     case 'name':
@@ -86,11 +91,13 @@ export function evaluate(pred: Pred, s: Sight, say?: Say): Truth {
       const src = read('src', s);
       if (say) sayField('macsrc', mac, s, say);
       if (mac === ABSENT) return false;
+      s.watch?.inexact(`'${pred.text ?? pred.kind}' reads the source address`);
       if (typeof mac !== 'object' || typeof src !== 'object') return s.supposed.get(pred) ?? 'unknown';
       return holdsMac(src, mac);
     }
     case 'search':
     case 'u32': {
+      s.watch?.inexact(`'${pred.text ?? pred.kind}' reads bytes of the packet`);
       const bytes = bytesOf(s.packet);
       const truth = pred.kind === 'u32' ? testU32(pred.tests, bytes) : findPattern(pred, bytes);
       say?.(s.packet.payload ? `a packet of ${bytes.length} bytes` : `a packet of ${bytes.length} bytes, of which the headers are known`);
@@ -109,6 +116,7 @@ export function evaluate(pred: Pred, s: Sight, say?: Say): Truth {
       if (reading.kind === 'none') return (say?.(`the packet has no ${pred.of.text}`), false);
       if (reading.kind === 'open') return (say?.(reading.why), s.supposed.get(pred) ?? 'unknown');
       say?.(sayValue(pred.of, reading.value), reading.at);
+      watchValue(pred.of, reading.value, pred.among, s);
       return pred.among.some((range) => hasValue(range, reading.value)) !== (pred.not ?? false);
     }
     case 'lookup': {

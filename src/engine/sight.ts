@@ -15,6 +15,7 @@ import type { LiveSet, LiveSets } from './liveset.ts';
 import type { LiveNftSet, LiveNftSets } from './nftset.ts';
 import { readFib } from './nftfib.ts';
 import type { Reading } from './operand.ts';
+import type { Watch } from './watch.ts';
 import { place, rpfilterMatch, type Router } from './routing.ts';
 
 /** What conntrack knows of the packet at this hook (struct nf_conn as the matches see it). */
@@ -65,8 +66,15 @@ export interface Sight {
   addressType(side: 'src' | 'dst', device: string | undefined): { readonly type: number; readonly at?: Span } | undefined;
   /** The reverse-path question of xt_rpfilter. */
   reversePath(pred: Pred & { kind: 'rpfilter' }): { readonly ok: Truth; readonly saw: string; readonly at?: Span };
+  /** Hears which packets would have been decided alike; absent where something is only looked at again to be told. */
+  readonly watch?: Watch | undefined;
   /** Truths already supposed for undecidable predicates of this evaluation. */
   readonly supposed: ReadonlyMap<Pred, boolean>;
+}
+
+/** The same, for a second look that decides nothing. */
+export function quiet(s: Sight): Sight {
+  return s.watch ? { ...s, watch: undefined } : s;
 }
 
 /** What was supposed of a device that nobody knows: that its name matches a glob, or does not. */
@@ -105,10 +113,11 @@ interface Kept {
   readonly nftSets: LiveNftSets;
   readonly servers: IpvsTable;
   readonly router: Router;
+  readonly watch: Watch | undefined;
 }
 
 /** Everything that a rule may ask about the packet now. */
-export function sightOf(of: Seen, { sets, nftSets, servers, router }: Kept, supposed: ReadonlyMap<Pred, boolean>): Sight {
+export function sightOf(of: Seen, { sets, nftSets, servers, router, watch }: Kept, supposed: ReadonlyMap<Pred, boolean>): Sight {
   const { ns, visit, packet, hook, iif, oif, physin, physout, connection, balanced, devices, choices, table } = of;
   return {
     visit,
@@ -130,6 +139,7 @@ export function sightOf(of: Seen, { sets, nftSets, servers, router }: Kept, supp
     supposedNames: (field) => devices[field],
     addressType: (side, device) => addressType(ns, packet, side, device, choices),
     reversePath: (pred) => rpfilterMatch(ns, packet, iif, pred, router),
+    watch,
   };
 }
 

@@ -7,6 +7,7 @@ import type { Learned } from './learned.ts';
 import type { LiveSets } from './liveset.ts';
 import type { LiveNftSets } from './nftset.ts';
 import type { DeviceField, SupposedName } from './sight.ts';
+import type { Watch } from './watch.ts';
 
 /** What a walk has supposed of devices that nobody knows; shared by all packets that pass them. */
 export type UnknownDevices = Readonly<Record<DeviceField, SupposedName[]>>;
@@ -15,6 +16,8 @@ export type UnknownDevices = Readonly<Record<DeviceField, SupposedName[]>>;
 export interface Walk {
   readonly choices: Choices;
   readonly all: boolean;
+  /** Hears which packets would have been decided alike. */
+  readonly watch?: Watch | undefined;
   readonly learned: Learned;
   connections(ns: Namespace): ConntrackTable;
   sets(ns: Namespace): LiveSets;

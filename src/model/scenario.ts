@@ -1,5 +1,6 @@
 // The scenario file: a claim about a network. `netwhy schema scenario` prints it as JSON Schema.
 import * as z from 'zod';
+import { Property } from './property.ts';
 import { OUTCOMES } from './trace.ts';
 
 const Proto = z.union([z.string(), z.int().min(0).max(255)]).describe('protocol: tcp, udp, sctp, icmp, ... or its number');
@@ -83,6 +84,7 @@ export const Scenario = z
       .optional()
       .describe('link-layer segments: NODE/IFACE or NODE/NAMESPACE/IFACE'),
     questions: z.array(ScenarioQuestion).optional(),
+    properties: z.array(Property).optional().describe('claims about all packets of a space: `netwhy check`'),
     edits: z
       .array(z.string())
       .optional()

@@ -1,0 +1,179 @@
+// Whether packets of a class fare as a property claims.
+import { formatAddr, formatEndpoint } from '../net/addr.ts';
+import { originOfStep } from '../model/origin.ts';
+import type { Claims } from '../model/property.ts';
+import type { Answer, Course, Step, Trace } from '../model/trace.ts';
+import { placeName } from './failure.ts';
+
+/** A claim that does not hold, or of which nobody can tell. */
+export interface Broken {
+  readonly claim: keyof Claims;
+  readonly truth: false | 'unknown';
+  /** How it is instead, in a sentence. */
+  readonly instead: string;
+}
+
+/** The first claim that the answer does not bear out; `other` is the answer to what `same-as` names. */
+export function brokenBy(answer: Answer, claims: Claims, other?: Answer): Broken | undefined {
+  let doubt: Broken | undefined;
+  for (const [claim, wanted] of Object.entries(claims) as [keyof Claims, unknown][]) {
+    if (wanted === undefined) continue;
+    const found = testClaim(claim, answer, claims, other);
+    if (found?.truth === false) return found;
+    doubt ??= found;
+  }
+  return doubt;
+}
+
+function testClaim(claim: keyof Claims, answer: Answer, claims: Claims, other: Answer | undefined): Broken | undefined {
+  if (claim === 'endpoints') return testEndpoints(answer, claims.endpoints!);
+  if (claim === 'same-as') return testSame(answer, other);
+  if (answer.courses.length === 0 || answer.bounded) return { claim, truth: 'unknown', instead: 'it may fare in more ways than are followed' };
+  let doubt: Broken | undefined;
+  for (const course of answer.courses) {
+    const truth = holds(claim, course, claims);
+    if (truth === true) continue;
+    const broken = { claim, truth, instead: insteadOf(course) };
+    if (truth === false) return broken;
+    doubt ??= broken;
+  }
+  return doubt;
+}
+
+/** How a course ended, in short. */
+function insteadOf({ trace: t }: Course): string {
+  const end = t.reply && t.outcome.kind === 'reply-lost' ? t.reply.outcome : t.outcome;
+  return `${t.outcome.kind} at ${placeName(end)}: ${end.why}`;
+}
+
+type Truth = boolean | 'unknown';
+
+const ENDED_BADLY: ReadonlySet<string> = new Set([
+  'dropped',
+  'no-neighbour',
+  'no-route',
+  'blackhole',
+  'martian',
+  'not-forwarding',
+  'not-for-us',
+  'no-server',
+]);
+
+function holds(claim: keyof Claims, course: Course, claims: Claims): Truth {
+  const { trace: t } = course;
+  const { kind } = t.outcome;
+  const arrived = kind === 'delivered' || kind === 'left' || kind === 'reply-lost';
+  const open = kind === 'cannot-tell' || t.reply?.outcome.kind === 'cannot-tell';
+  const is = (now: boolean, wanted: boolean | undefined): Truth => (kind === 'cannot-tell' ? 'unknown' : now === wanted);
+  switch (claim) {
+    case 'delivered':
+      return is(arrived, claims.delivered);
+    case 'reply-delivered':
+      return open ? 'unknown' : (kind === 'delivered' || kind === 'left') === claims['reply-delivered'];
+    case 'dropped':
+      return is(ENDED_BADLY.has(kind), claims.dropped);
+    case 'rejected':
+      return is(kind === 'rejected' || kind === 'prohibited', claims.rejected);
+    case 'masqueraded':
+      return arrived && isAway(t) ? (t.translated.src !== undefined) === claims.masqueraded : kind === 'cannot-tell' ? 'unknown' : true;
+    case 'snat':
+      return !arrived || !isAway(t) ? (kind === 'cannot-tell' ? 'unknown' : true) : sourceOf(t) === claims.snat;
+    case 'dnat':
+      return kind === 'cannot-tell' && !t.translated.dst ? 'unknown' : goesTo(t, claims.dnat!);
+    case 'own-endpoints':
+      return ownEndpoint(t) === claims['own-endpoints'];
+    case 'passes':
+      return listOf(claims.passes!).every((name) => passes(t, name)) || (kind === 'cannot-tell' ? 'unknown' : false);
+    case 'avoids':
+      return !listOf(claims.avoids!).some((name) => passes(t, name)) && (kind === 'cannot-tell' ? 'unknown' : true);
+    case 'certain':
+      return !open === claims.certain;
+    case 'loop':
+      return is(kind === 'loop' || kind === 'ttl-exceeded', claims.loop);
+    case 'endpoints':
+    case 'same-as':
+      return true;
+  }
+}
+
+function listOf(x: string | readonly string[]): readonly string[] {
+  return typeof x === 'string' ? [x] : x;
+}
+
+/** It left its sender's namespace, and does not stay in its node. */
+function isAway(t: Trace): boolean {
+  const [first] = t.hops;
+  return first !== undefined && (t.outcome.kind === 'left' || t.hops.some((h) => h.node !== first.node) || t.outcome.node !== first.node);
+}
+
+function sourceOf(t: Trace): string {
+  return t.final.undetermined?.src?.what ?? formatAddr(t.final.src);
+}
+
+function endOf(t: Trace): string {
+  return formatEndpoint(t.final.dst, t.final.dport);
+}
+
+function goesTo(t: Trace, wanted: string): boolean {
+  const to = t.translated.dst?.to;
+  return to !== undefined && (to === wanted || to.startsWith(`${wanted}:`) || endOf(t) === wanted);
+}
+
+function testEndpoints(answer: Answer, wanted: readonly string[]): Broken | undefined {
+  const met = new Set(answer.courses.map(({ trace: t }) => (t.translated.dst ? endOf(t) : 'none')));
+  const fits = (end: string, w: string): boolean => end === w || end.startsWith(`${w}:`);
+  const strange = [...met].find((end) => !wanted.some((w) => fits(end, w)));
+  if (answer.courses.some((c) => c.trace.outcome.kind === 'cannot-tell'))
+    return { claim: 'endpoints', truth: 'unknown', instead: 'what decides is not known' };
+  if (strange !== undefined)
+    return { claim: 'endpoints', truth: false, instead: strange === 'none' ? 'it is not translated' : `it goes to ${strange}` };
+  const missing = wanted.find((w) => ![...met].some((end) => fits(end, w)));
+  return missing === undefined ? undefined : { claim: 'endpoints', truth: false, instead: `it never goes to ${missing}` };
+}
+
+const SERVICE = /^Service (\S+)/;
+
+/** The Services that rules which matched name: of the address that was asked, and of the endpoint that it became. */
+function ownEndpoint(t: Trace): boolean {
+  if (!t.translated.dst) return true;
+  const steps = t.hops.flatMap((h) => h.steps).filter((s): s is Extract<Step, { step: 'rule' }> => s.step === 'rule' && s.truth !== false);
+  const turned = t.translated.dst.steps.find((s) => s.at)?.at;
+  const names = steps.flatMap((s) => SERVICE.exec(originOfStep(s)?.of ?? '')?.[1] ?? []);
+  const last = steps.find((s) => s.at.file === turned?.file && s.at.line === turned.line);
+  const own = last && SERVICE.exec(originOfStep(last)?.of ?? '')?.[1];
+  return own === undefined ? names.length > 0 : names.every((n) => n === own);
+}
+
+function passes(t: Trace, name: string): boolean {
+  const [node, table, chain, number] = name.split(':');
+  return t.hops.some((h) => {
+    if (placeName(h) === name) return true;
+    return h.steps.some((s) => {
+      if (!('chain' in s) || s.step === 'skipped') return false;
+      if (s.chain === name) return true;
+      return (
+        chain !== undefined &&
+        placeName(h) === node &&
+        s.table === table &&
+        s.chain === chain &&
+        (number === undefined || (s.step === 'rule' && s.number === Number(number)))
+      );
+    });
+  });
+}
+
+/** The same fate: how often it ends how, where the other packet does. */
+function testSame(answer: Answer, other: Answer | undefined): Broken | undefined {
+  if (!other) return { claim: 'same-as', truth: 'unknown', instead: 'the other packet cannot be sent' };
+  const [mine, theirs] = [fateOf(answer), fateOf(other)];
+  return mine === theirs ? undefined : { claim: 'same-as', truth: false, instead: `${mine}; from there ${theirs}` };
+}
+
+/** How an answer's courses end, in short. */
+export function fateOf(answer: Answer): string {
+  return [
+    ...new Set(answer.courses.map(({ trace: t }) => `${t.outcome.kind} at ${placeName(t.outcome)}${t.translated.src ? ', source translated' : ''}`)),
+  ]
+    .toSorted()
+    .join('; ');
+}

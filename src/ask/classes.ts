@@ -1,0 +1,176 @@
+// Classes of packets that take the same path for the same reasons: one packet of a class is walked, and every decision on its way narrows
+// the box of those that would have been decided alike; what is left over is walked next, until nothing is.
+import { equal, familyOf, type Addr, type Word } from '../net/addr.ts';
+import type { Range } from '../net/intervals.ts';
+import type { Namespace, World } from '../model/host.ts';
+import type { Answer, Hop, Trace } from '../model/trace.ts';
+import type { ValueKind, Watch } from '../engine/watch.ts';
+import { wholeOf } from '../engine/watch.ts';
+import { kindOfPart, overlap, PARTS, sizeOf, without, type Box, type Part } from './box.ts';
+import { addressesAlike, portsAlike } from './cuts.ts';
+import { representative, type Space } from './space.ts';
+import { trace } from './trace.ts';
+
+/** Packets that fare alike. */
+export interface PacketClass {
+  readonly box: Box;
+  /** How the packet of it fares that was walked. */
+  readonly answer: Answer;
+  /** Why others of the box may fare otherwise, where that could not be narrowed. */
+  readonly inexact?: string;
+}
+
+/** How far the search got. */
+export interface Progress {
+  /** Packets that are in no class yet. */
+  readonly left: bigint;
+  readonly classes: number;
+}
+
+export interface ClassOptions {
+  /** Most classes (default 100,000). */
+  readonly limit?: number;
+}
+
+const LIMIT = 100_000;
+
+/** The classes of a space, one after the other; what it returns is what was left over at its limit. */
+export function* classesOf(world: World, space: Space, options: ClassOptions = {}): Generator<PacketClass, Progress> {
+  const queue = [...space.boxes].toReversed();
+  let left = space.size;
+  let classes = 0;
+  for (let box = queue.pop(); box; box = queue.pop()) {
+    if (classes >= (options.limit ?? LIMIT)) return { left, classes };
+    const found = classAround(world, space, box);
+    classes++;
+    left -= sizeOf(found.box);
+    queue.push(...without(box, found.box).toReversed());
+    yield found;
+  }
+  return { left, classes };
+}
+
+/** The class of a packet of a box, within the box. */
+export function classAround(world: World, space: Space, box: Box, values = representative(box)): PacketClass {
+  const narrow = new Narrowing(box, values);
+  const question = space.question(box, values);
+  const answer = trace(world, { question }, { watch: narrow });
+  const why = narrow.bySurroundings(world, answer, question.boundSource);
+  return { box: narrow.box, answer, ...(why !== undefined && { inexact: why }) };
+}
+
+/** A box that shrinks around one packet of it. */
+class Narrowing implements Watch {
+  box: Box;
+  private readonly values: Readonly<Partial<Record<Part, Word>>>;
+  private why: string | undefined;
+
+  constructor(box: Box, values: Readonly<Partial<Record<Part, Word>>>) {
+    this.box = box;
+    this.values = values;
+  }
+
+  /** A value on the way is the packet's own wherever it is the same: what was rewritten is another one, or is taken for it. */
+  cut(kind: ValueKind, value: Word, lo: Word, hi: Word): void {
+    for (const part of PARTS) {
+      const own = this.values[part];
+      const range = this.box[part];
+      if (!range || own === undefined || kindOfPart(part) !== kind || familyOf(own) !== familyOf(value) || !equal(own, value)) continue;
+      const next = overlap(range, [lo, hi]);
+      if (next) this.box = { ...this.box, [part]: next };
+    }
+  }
+
+  inexact(why: string): void {
+    this.why ??= why;
+  }
+
+  /** Narrows by what the namespaces on the way know; returns why the box is not exact, if it is not. */
+  bySurroundings(world: World, answer: Answer, bound: boolean): string | undefined {
+    const traces = answer.courses.flatMap(({ trace: t }) => (t.reply ? [t, t.reply] : [t]));
+    const hops = traces.flatMap((t) => t.hops);
+    const visited = new Set(hops.flatMap((h) => world.namespaces.find((n) => n.node === h.node && n.name === h.namespace) ?? []));
+    for (const part of ['src', 'dst'] as const) {
+      const own = this.values[part];
+      if (own !== undefined) this.cutTo('addr', own, addressesAlike(world, visited, own as Addr));
+    }
+    const seen = addressesIn(traces);
+    const isRemapped = traces.some((t) => t.translated.src !== undefined);
+    for (const part of ['sport', 'dport'] as const) {
+      const own = this.values[part];
+      if (typeof own === 'number') this.cutTo('port', own, portsAlike(world, visited, own, seen, part === 'sport' && isRemapped));
+    }
+    const { dst } = this.box;
+    if (!bound && dst && familyOf(dst[0]) === 6) this.bySourceSelection(world, answer);
+    if (answer.bounded) this.why ??= 'it may fare in more ways than are followed';
+    for (const hop of hops) this.why ??= whyInexact(world, hop);
+    return this.why;
+  }
+
+  private cutTo(kind: ValueKind, own: Word, [lo, hi]: Range): void {
+    this.cut(kind, own, lo, hi);
+  }
+
+  /** ipv6_rule 8 of RFC 6724: the longest prefix that source and destination share decides. */
+  private bySourceSelection(world: World, answer: Answer): void {
+    const ns = world.namespaces.find((n) => n.node === answer.question.node && n.name === answer.question.namespace);
+    const dst = this.values.dst;
+    if (!ns || dst === undefined || typeof dst === 'number') return;
+    for (const { addr } of ns.addresses) {
+      if (typeof addr === 'number') continue;
+      const [lo, hi] = sharingAsMuch(addr, dst);
+      this.cut('addr', dst, lo, hi);
+    }
+  }
+}
+
+/** The addresses that share as many leading bits with one as another does. */
+function sharingAsMuch(own: Word, addr: Word): Range {
+  if (typeof own === 'number' || typeof addr === 'number') return wholeOf('addr', addr);
+  let bits = 0;
+  for (let i = 0; i < 4; i++) {
+    const differ = (own[i]! ^ addr[i]!) >>> 0;
+    bits += differ === 0 ? 32 : Math.clz32(differ);
+    if (differ !== 0) break;
+  }
+  if (bits >= 128) return [addr, addr];
+  const keep = addr.map((_, i) => {
+    const ones = Math.min(32, Math.max(0, bits + 1 - 32 * i));
+    return ones === 0 ? 0 : (0xffffffff << (32 - ones)) >>> 0;
+  });
+  const lo = addr.map((w, i) => (w & keep[i]!) >>> 0) as unknown as Word;
+  return [lo, addr.map((w, i) => (w | ~keep[i]!) >>> 0) as unknown as Word];
+}
+
+function addressesIn(traces: readonly Trace[]): Addr[] {
+  return traces.flatMap((t) => [
+    t.packet.src,
+    t.packet.dst,
+    t.final.src,
+    t.final.dst,
+    ...t.hops.flatMap((h) => h.steps.flatMap((s) => ('packet' in s ? [s.packet.src, s.packet.dst] : []))),
+  ]);
+}
+
+const HASHING: ReadonlySet<string> = new Set(['sh', 'dh', 'mh', 'lblc', 'lblcr']);
+
+/** What of a hop computes with the packet's values instead of comparing them. */
+function whyInexact(world: World, hop: Hop): string | undefined {
+  for (const s of hop.steps) {
+    if (s.step === 'ipvs' && s.did !== 'passed') {
+      const ns = world.namespaces.find((n) => n.node === hop.node && n.name === hop.namespace);
+      const service = ns?.ipvs?.services.find((x) => x.text === s.text);
+      if (!service || service.persistence || HASHING.has(service.scheduler)) return `which server '${s.text}' picks hangs on the client's address`;
+    }
+    if (s.step !== 'rule' || s.truth === false) continue;
+    for (const done of s.then) {
+      const isRange = 'addrs' in done && done.addrs !== undefined && !equal(done.addrs[0], done.addrs[1]);
+      const isShifted = 'base' in done && done.base !== undefined;
+      if (done.kind === 'netmap' || done.kind === 'npt' || isRange || isShifted || (done.kind === 'translate' && done.prefix))
+        return `'${s.text}' computes the new address from the old one`;
+      if (done.kind === 'setmember' || done.kind === 'element' || done.kind === 'mapset')
+        return `'${s.text}' changes a set by the packet's own values`;
+    }
+  }
+  return undefined;
+}

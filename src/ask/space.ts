@@ -1,0 +1,237 @@
+// A space of packets: who sends them or where they come in, and ranges of everything that is left open.
+import { add, equal, familyOf, formatAddr, parseAddr, parsePrefix, prefixRange, isError, type Addr, type Family, type Word } from '../net/addr.ts';
+import { complement, ranges, union, type Range, type Ranges } from '../net/intervals.ts';
+import { formatProtocol, hasPorts, ICMP, ICMPV6, parsePort, parseProtocol, TCP, UDP } from '../net/proto.ts';
+import type { World } from '../model/host.ts';
+import type { Question } from '../model/trace.ts';
+import { kindOfPart, PARTS, sizeOf, type Box, type Part } from './box.ts';
+import { ask, isMisunderstood, type Request } from './question.ts';
+
+/** What a property says of the packets it is for; texts as a scenario has them. */
+export interface SpaceText {
+  /** A namespace or node that sends them, an address, or blocks of addresses. */
+  readonly from?: Blocks;
+  /** NODE/IFACE where they come in from outside. */
+  readonly in?: string;
+  readonly to: Blocks;
+  readonly proto?: string | number | readonly (string | number)[];
+  readonly sport?: Ports;
+  readonly dport?: Ports;
+}
+
+export type Blocks = string | readonly string[] | { readonly any: string | readonly string[]; readonly except?: string | readonly string[] };
+export type Ports = number | string | readonly (number | string)[];
+
+/** Packets that begin alike: one question with parts left open. */
+export interface Space {
+  readonly boxes: readonly Box[];
+  /** The question for a packet of a box. */
+  question(box: Box, values: Readonly<Partial<Record<Part, Word>>>): Question;
+  readonly family: Family;
+  readonly size: bigint;
+}
+
+/** Why a text is no space: which key of it, and what to write instead. */
+export interface SpaceError {
+  readonly error: string;
+  readonly key: keyof SpaceText;
+  readonly hint?: string;
+}
+
+export function isSpaceError(x: object): x is SpaceError {
+  return 'error' in x;
+}
+
+/** Addresses that no wire carries a packet to: `any` block leaves them out. */
+const NEVER_SENT: readonly Range[] = ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/4', '240.0.0.0/4', '::/127', 'ff00::/8'].flatMap((text) => {
+  const p = parsePrefix(text);
+  return isError(p) ? [] : [prefixRange(p)];
+});
+
+/** Reads a property's packets against a world. */
+export function readSpace(world: World, text: SpaceText): Space | SpaceError {
+  const dst = readBlocks(world, text.to, 'to');
+  if ('error' in dst) return dst;
+  if (dst.length === 0) return { error: 'no address is left of it', key: 'to', hint: 'what is excepted covers all of it' };
+  const family = familyOf(dst[0]![0]);
+  const sender = senderOf(world, text);
+  if ('error' in sender) return sender;
+  const { src } = sender;
+  if (src && (src.length === 0 || familyOf(src[0]![0]) !== family))
+    return src.length === 0
+      ? { error: 'no address is left of it', key: 'from', hint: 'what is excepted covers all of it' }
+      : { error: `the senders are IPv${familyOf(src[0]![0])} and the destinations IPv${family}`, key: 'from', hint: 'both must be of one family' };
+  const protos = readProtos(text.proto ?? [TCP, UDP], family);
+  if ('error' in protos) return protos;
+  const sports = readPorts(text.sport, 'sport');
+  if ('error' in sports) return sports;
+  const dports = readPorts(text.dport, 'dport');
+  if ('error' in dports) return dports;
+  const senders: readonly (Range | undefined)[] = src ?? [undefined];
+  const boxes = protos.flatMap((proto): Box[] => {
+    const bare = dst.flatMap((d) => senders.map((s): Box => ({ proto, dst: d, ...(s && { src: s }) })));
+    return hasPorts(proto) ? bare.flatMap((b) => sports.flatMap((sport) => dports.map((dport): Box => ({ ...b, sport, dport })))) : bare;
+  });
+  const begin = beginning(world, text, boxes[0]!, sender.from);
+  if ('error' in begin) return begin;
+  return { boxes, family, size: boxes.reduce((n, b) => n + sizeOf(b), 0n), question: (box, values) => withValues(begin, box, values) };
+}
+
+/** A packet of a box: of a part that nothing is said of, what a client would have. */
+export function representative(box: Box): Readonly<Partial<Record<Part, Word>>> {
+  const out: Partial<Record<Part, Word>> = {};
+  for (const part of PARTS) {
+    const range = box[part];
+    if (range) out[part] = usual(range, kindOfPart(part) === 'port' ? (part === 'sport' ? CLIENT_PORTS : SERVER_PORTS) : []);
+  }
+  // a packet to its own sender is none that somebody asks about
+  const { src, dst } = out;
+  if (src !== undefined && dst !== undefined && equal(src, dst) && box.dst && !equal(dst, box.dst[1])) out.dst = add(dst, 1);
+  return out;
+}
+
+const CLIENT_PORTS = [40000];
+const SERVER_PORTS = [80, 443];
+
+function usual([lo, hi]: Range, known: readonly number[]): Word {
+  const found = known.find((p) => typeof lo === 'number' && typeof hi === 'number' && p >= lo && p <= hi);
+  return found ?? lo;
+}
+
+function withValues(begin: Question, box: Box, values: Readonly<Partial<Record<Part, Word>>>): Question {
+  const { sport: _s, dport: _d, flags: _f, icmp: _i, ...bare } = begin.packet;
+  const proto = box.proto;
+  const packet = {
+    ...bare,
+    proto,
+    ...(values.src !== undefined && { src: values.src as Addr }),
+    ...(values.dst !== undefined && { dst: values.dst as Addr }),
+    ...(hasPorts(proto) && { sport: values.sport as number, dport: values.dport as number }),
+    ...(proto === TCP && { flags: SYN }),
+    ...((proto === ICMP || proto === ICMPV6) && { icmp: { type: proto === ICMP ? 8 : 128, code: 0, id: 1 } }),
+  };
+  return { ...begin, packet, to: formatAddr(packet.dst) };
+}
+
+const SYN = 2;
+
+/** Where the packets begin, by a question for one of them. */
+function beginning(world: World, text: SpaceText, box: Box, from: string | undefined): Question | SpaceError {
+  const rep = representative(box);
+  const port = hasPorts(box.proto) ? `:${String(rep.dport)}` : '';
+  const addr = formatAddr(rep.dst!);
+  const request: Request = {
+    from: from ?? formatAddr(rep.src!),
+    to: familyOf(rep.dst!) === 6 && port !== '' ? `[${addr}]${port}` : `${addr}${port}`,
+    proto: formatProtocol(box.proto),
+    ...(text.in !== undefined && { in: interfaceOf(text.in) }),
+  };
+  const asked = ask(world, request);
+  if (isMisunderstood(asked)) {
+    const key = asked.option === 'in' ? 'in' : asked.option === 'from' ? 'from' : asked.option === 'proto' ? 'proto' : 'to';
+    return { error: asked.error, key, ...(asked.hint !== undefined && { hint: asked.hint }) };
+  }
+  return asked.question;
+}
+
+/** NODE/IFACE as the command line has it: NODE:IFACE. */
+function interfaceOf(text: string): string {
+  if (text.includes(':')) return text;
+  const slash = text.lastIndexOf('/');
+  return slash < 0 ? text : `${text.slice(0, slash)}:${text.slice(slash + 1)}`;
+}
+
+interface Sender {
+  /** As `--from` takes it, where one sender is named. */
+  readonly from?: string;
+  /** The blocks of their addresses, where they are left open. */
+  readonly src?: Ranges;
+}
+
+function senderOf(world: World, { from, in: arrival }: SpaceText): Sender | SpaceError {
+  if (from === undefined)
+    return arrival === undefined
+      ? { error: 'nothing says who sends them', key: 'from', hint: 'write a namespace, a node, or blocks of addresses with `in: NODE/IFACE`' }
+      : { src: NEVER_SENT.length > 0 ? unicast([[0, 0xffffffff]]) : [] };
+  if (typeof from === 'string' && isError(parsePrefix(from.includes('/') && /^[\d.:a-f]+\/\d+$/i.test(from) ? from : 'x'))) {
+    const addr = parseAddr(from);
+    return isError(addr) || arrival === undefined ? { from } : { src: [[addr, addr]] };
+  }
+  const src = readBlocks(world, from, 'from');
+  if ('error' in src) return src;
+  if (arrival === undefined) return { error: 'blocks of addresses send from nowhere', key: 'in', hint: 'say where they come in: NODE/IFACE' };
+  return { src };
+}
+
+function unicast(set: Ranges): Ranges {
+  return NEVER_SENT.reduce<Ranges>((left, [lo, hi]) => subtract(left, [[lo, hi]]), set);
+}
+
+function subtract(set: Ranges, gone: Ranges): Ranges {
+  return set.flatMap(([lo, hi]) => complement(intersectOf(gone, lo), lo, hi));
+}
+
+/** Ranges of the family of a value. */
+function intersectOf(set: Ranges, like: Word): Ranges {
+  return set.filter(([lo]) => familyOf(lo) === familyOf(like));
+}
+
+function readBlocks(world: World, blocks: Blocks, key: 'from' | 'to'): Ranges | SpaceError {
+  const isAny = typeof blocks === 'object' && 'any' in blocks;
+  const some = listOf(isAny ? blocks.any : blocks);
+  const except = isAny ? listOf(blocks.except ?? []) : [];
+  const sets: Ranges[] = [];
+  for (const text of [...some, ...except]) {
+    const set = readBlock(world, text);
+    if (!set)
+      return { error: `'${text}' is no address, no block of addresses and no name of the capture`, key, hint: 'ADDR, ADDR/LENGTH, ADDR-ADDR' };
+    sets.push(set);
+  }
+  const families = new Set(sets.flat().map(([lo]) => familyOf(lo)));
+  if (families.size > 1) return { error: 'IPv4 and IPv6 addresses in one list', key, hint: 'write a property for each family' };
+  const taken = sets.slice(0, some.length).reduce<Ranges>((a, b) => union(a, b), []);
+  const left = subtract(taken, ranges(sets.slice(some.length).flat()));
+  return isAny ? unicast(left) : left;
+}
+
+function listOf<T>(x: T | readonly T[]): readonly T[] {
+  return Array.isArray(x) ? (x as readonly T[]) : [x as T];
+}
+
+function readBlock(world: World, text: string): Ranges | undefined {
+  const dash = /^([^-]+)-([^-]+)$/.exec(text);
+  const ends = dash ? [parseAddr(dash[1]!), parseAddr(dash[2]!)] : [];
+  if (ends.length === 2 && ends.every((e) => !isError(e))) return ranges([[ends[0] as Addr, ends[1] as Addr]]);
+  const prefix = parsePrefix(text);
+  if (text.includes('/') && !isError(prefix)) return [prefixRange(prefix)];
+  const addr = parseAddr(text);
+  if (!isError(addr)) return [[addr, addr]];
+  const ns = world.namespaces.find((n) => (n.name === '' ? n.node : `${n.node}/${n.name}`) === text);
+  const own = ns?.addresses.find((a) => a.scope === 'global');
+  return own ? [[own.addr, own.addr]] : undefined;
+}
+
+function readProtos(text: NonNullable<SpaceText['proto']>, family: Family): readonly number[] | SpaceError {
+  const out: number[] = [];
+  for (const p of listOf<string | number>(text)) {
+    const proto = typeof p === 'number' ? p : parseProtocol(p);
+    if (proto === undefined || proto > 255)
+      return { error: `'${p}' is not a protocol`, key: 'proto', hint: 'tcp, udp, sctp, icmp, or a number from 0 to 255' };
+    out.push(proto === ICMP && family === 6 ? ICMPV6 : proto);
+  }
+  return [...new Set(out)];
+}
+
+function readPorts(text: Ports | undefined, key: 'sport' | 'dport'): Ranges | SpaceError {
+  if (text === undefined) return [[0, 65535]];
+  const out: Range[] = [];
+  for (const p of listOf<number | string>(text)) {
+    const [lo, hi = lo] = String(p)
+      .split('-')
+      .map((x) => parsePort(x.trim()));
+    if (lo === undefined || hi === undefined || lo > hi)
+      return { error: `'${p}' is no port and no range of ports`, key, hint: 'PORT or PORT-PORT, 0 to 65535' };
+    out.push([lo, hi]);
+  }
+  return ranges(out);
+}
