@@ -1,6 +1,6 @@
 // Sets of packets as boxes: a range of values for each part of a packet that is left open.
 import { add, compare, familyOf, type Word } from '../net/addr.ts';
-import type { Range } from '../net/intervals.ts';
+import { ranges, type Range } from '../net/intervals.ts';
 import type { ValueKind } from '../engine/watch.ts';
 
 /** The parts of a packet that a space may leave open. */
@@ -62,5 +62,30 @@ export function isIn(box: Box, values: Readonly<Partial<Record<Part, Word>>>): b
   return PARTS.every((part) => {
     const [range, value] = [box[part], values[part]];
     return !range || value === undefined || overlap(range, [value, value]) !== undefined;
+  });
+}
+
+/** The fewest boxes that this finds for the same packets: those that differ in one part only, and touch there, become one. */
+export function mergeBoxes(boxes: readonly Box[]): Box[] {
+  let left = [...boxes];
+  for (let before = left.length + 1; left.length < before;) {
+    before = left.length;
+    for (const part of [...PARTS, 'dst'] as const) left = mergeAlong(left, part);
+  }
+  return left;
+}
+
+function mergeAlong(boxes: readonly Box[], part: Part): Box[] {
+  const alike = new Map<string, Box[]>();
+  for (const box of boxes) {
+    const key = JSON.stringify([box.proto, ...PARTS.map((p) => (p === part ? undefined : box[p]))]);
+    const known = alike.get(key);
+    if (known) known.push(box);
+    else alike.set(key, [box]);
+  }
+  return [...alike.values()].flatMap((group) => {
+    const [first] = group as [Box, ...Box[]];
+    const own = group.flatMap((b) => (b[part] ? [b[part]] : []));
+    return own.length === 0 ? [first] : ranges(own).map((range): Box => ({ ...first, [part]: range }));
   });
 }

@@ -75,9 +75,9 @@ function holds(claim: keyof Claims, course: Course, claims: Claims): Truth {
     case 'rejected':
       return is(kind === 'rejected' || kind === 'prohibited', claims.rejected);
     case 'masqueraded':
-      return arrived && isAway(t) ? (t.translated.src !== undefined) === claims.masqueraded : kind === 'cannot-tell' ? 'unknown' : true;
+      return kind === 'cannot-tell' ? 'unknown' : isRefusedAtOnce(t) || (t.translated.src !== undefined) === claims.masqueraded;
     case 'snat':
-      return !arrived || !isAway(t) ? (kind === 'cannot-tell' ? 'unknown' : true) : sourceOf(t) === claims.snat;
+      return kind === 'cannot-tell' ? 'unknown' : isRefusedAtOnce(t) || sourceOf(t) === claims.snat;
     case 'dnat':
       return kind === 'cannot-tell' && !t.translated.dst ? 'unknown' : goesTo(t, claims.dnat!);
     case 'own-endpoints':
@@ -100,11 +100,14 @@ function listOf(x: string | readonly string[]): readonly string[] {
   return typeof x === 'string' ? [x] : x;
 }
 
-/** It left its sender's namespace, and does not stay in its node. */
-function isAway(t: Trace): boolean {
-  const [first] = t.hops;
-  return first !== undefined && (t.outcome.kind === 'left' || t.hops.some((h) => h.node !== first.node) || t.outcome.node !== first.node);
+/** The node that it comes from, or comes in at, refuses it: nobody ever sees its source. */
+function isRefusedAtOnce(t: Trace): boolean {
+  return REFUSED.has(t.outcome.kind) && t.outcome.node === t.hops[0]?.node;
 }
+
+const REFUSED: ReadonlySet<string> = new Set(
+  'dropped rejected no-route blackhole prohibited martian not-forwarding too-big ttl-exceeded loop no-server'.split(' '),
+);
 
 function sourceOf(t: Trace): string {
   return t.final.undetermined?.src?.what ?? formatAddr(t.final.src);

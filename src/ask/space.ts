@@ -10,16 +10,17 @@ import { ask, isMisunderstood, type Request } from './question.ts';
 /** What a property says of the packets it is for; texts as a scenario has them. */
 export interface SpaceText {
   /** A namespace or node that sends them, an address, or blocks of addresses. */
-  readonly from?: Blocks;
+  readonly from?: Blocks | undefined;
   /** NODE/IFACE where they come in from outside. */
-  readonly in?: string;
+  readonly in?: string | undefined;
   readonly to: Blocks;
-  readonly proto?: string | number | readonly (string | number)[];
-  readonly sport?: Ports;
-  readonly dport?: Ports;
+  readonly proto?: string | number | readonly (string | number)[] | undefined;
+  readonly sport?: Ports | undefined;
+  readonly dport?: Ports | undefined;
 }
 
-export type Blocks = string | readonly string[] | { readonly any: string | readonly string[]; readonly except?: string | readonly string[] };
+export type Blocks =
+  string | readonly string[] | { readonly any: string | readonly string[]; readonly except?: string | readonly string[] | undefined };
 export type Ports = number | string | readonly (number | string)[];
 
 /** Packets that begin alike: one question with parts left open. */

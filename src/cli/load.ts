@@ -17,6 +17,8 @@ export interface Loaded {
   readonly world: World;
   readonly files: readonly FileReport[];
   readonly scenario?: Scenario;
+  /** Complains about a value of the scenario file: its line with a caret under it, and what to write instead. */
+  readonly complain?: (path: readonly (string | number)[], message: string, hint?: string) => never;
   /** The scenario's edits with their lines. */
   readonly edits?: readonly { readonly text: string; readonly at: Span }[];
 }
@@ -162,10 +164,12 @@ async function loadScenario(file: CaptureFile, files: readonly CaptureFile[]): P
   const [{ LineCounter, parseDocument, isNode }, { Scenario }] = await Promise.all([import('yaml'), import('../model/scenario.ts')]);
   const lines = new LineCounter();
   const document = parseDocument(file.text, { lineCounter: lines });
-  const complain = (message: string, offset: number): never => {
+  const complain = (message: string, offset: number, hint?: string): never => {
     const { line, col } = lines.linePos(offset);
     const source = file.text.split('\n')[line - 1] ?? '';
-    throw new UsageError(`${file.path}:${line}:${col}: ${message}\n    ${source}\n    ${' '.repeat(Math.max(0, col - 1))}^`);
+    throw new UsageError(
+      `${file.path}:${line}:${col}: ${message}\n    ${source}\n    ${' '.repeat(Math.max(0, col - 1))}^${hint === undefined ? '' : `\n  ${hint}`}`,
+    );
   };
   const fault = document.errors[0];
   if (fault) complain(fault.message.split('\n')[0] ?? 'not YAML', fault.pos[0]);
@@ -195,5 +199,7 @@ async function loadScenario(file: CaptureFile, files: readonly CaptureFile[]): P
   if (missing)
     throw new UsageError(`${missing.at.file}:${missing.at.line}: ${missing.message}${missing.hint === undefined ? '' : `\n  ${missing.hint}`}`);
   const edits = checked.data.edits?.map((text, i) => ({ text, at: locate(['edits', i]) }));
-  return { world, files: reports, scenario: checked.data, ...(edits && { edits }) };
+  const complainAt = (path: readonly (string | number)[], message: string, hint?: string): never =>
+    complain(`${path.join('.')}: ${message}`, offsetOf(path), hint);
+  return { world, files: reports, scenario: checked.data, complain: complainAt, ...(edits && { edits }) };
 }

@@ -3,6 +3,8 @@ import { Command, CommanderError, Option } from 'commander';
 import type { DiffOptions } from './commands/diff.ts';
 import type { TraceOptions } from './commands/trace.ts';
 import type { WhatifOptions } from './commands/whatif.ts';
+import type { ReachOptions } from './commands/reach.ts';
+import type { CheckOptions } from './commands/check.ts';
 import type { WhyCommandOptions } from './commands/why.ts';
 import { NeedsLargerHeap, runAgainWith } from './memory.ts';
 import { EXIT, UsageError } from './terminal.ts';
@@ -118,6 +120,8 @@ packetOptions(
   .description(
     `which packets fare otherwise in another capture, by which lines of both, and what else the captures have different${WITHOUT}s of both`,
   )
+  .option('--space <yaml>', "all packets of a space, as a property's `for:` has it, instead of questions")
+  .option('--classes <n>', 'most classes of packets of --space (default 100000)')
   .option('--limit <n>', LIMIT)
   .addOption(compared())
   .option('-j, --json', 'the same as -o json')
@@ -125,6 +129,46 @@ packetOptions(
   .action(async (a: string, b: string, options: DiffOptions) => {
     const { runDiff } = await import('./commands/diff.ts');
     code = await runDiff(a, b, options);
+  });
+
+program
+  .command('check')
+  .description("the claims of a scenario: its questions' expectations, and its properties, which are about all packets of a space")
+  .argument('<scenario>', 'a folder with a scenario.yaml')
+  .option('--only <text>', 'claims whose name has this in it')
+  .option('--exact', 'prove properties, and do not try random packets where that is too much')
+  .option('--random', 'try random packets only')
+  .option('--classes <n>', 'most classes of packets that a proof may take (default 100000)')
+  .option('--runs <n>', 'random packets of a property (default 1000)')
+  .option('--seed <n>', 'where the random numbers begin (default 1)')
+  .addOption(new Option('-o, --output <form>', 'text: a line a claim, and why one fails').choices(['text', 'json', 'junit', 'tap']).default('text'))
+  .option('-j, --json', 'the same as -o json')
+  .addOption(colour())
+  .action(async (scenario: string, options: CheckOptions) => {
+    const { runCheck } = await import('./commands/check.ts');
+    code = await runCheck(scenario, options);
+  });
+
+program
+  .command('reach')
+  .description('what becomes of all packets of a space: where they arrive, which line drops them, whether they are masqueraded')
+  .argument('<capture>', CAPTURE)
+  .option('--from <who>', 'who sends them: a namespace, a node, an address; or blocks of addresses, with --in')
+  .option('--to <blocks>', "ADDR, ADDR/LENGTH, ADDR-ADDR, with commas; or 'any'")
+  .option('--except <blocks>', 'of --to, what is left out')
+  .option('--in <node:iface>', 'where packets from outside come in')
+  .option('--proto <protos>', 'with commas (default tcp,udp)')
+  .option('--sport <ports>', 'PORT or PORT-PORT, with commas')
+  .option('--dport <ports>', 'PORT or PORT-PORT, with commas')
+  .option('--space <yaml>', "the same as a property's `for:`, instead")
+  .option('--matrix', 'every captured namespace against every service')
+  .option('--classes <n>', 'most classes of packets (default 100000)')
+  .addOption(new Option('-o, --output <form>', 'output form').choices(['text', 'json']).default('text'))
+  .option('-j, --json', 'the same as -o json')
+  .addOption(colour())
+  .action(async (capture: string, options: ReachOptions) => {
+    const { runReach } = await import('./commands/reach.ts');
+    code = await runReach(capture, options);
   });
 
 program
@@ -168,8 +212,8 @@ program
 program
   .command('schema')
   .description('JSON Schema of a file format or of the JSON output')
-  .addArgument(program.createArgument('<kind>', 'which').choices(['scenario', 'trace', 'whatif', 'diff', 'why']))
-  .action(async (kind: 'scenario' | 'trace' | 'whatif' | 'diff' | 'why') => {
+  .addArgument(program.createArgument('<kind>', 'which').choices(['scenario', 'trace', 'whatif', 'diff', 'why', 'check', 'reach']))
+  .action(async (kind: 'scenario' | 'trace' | 'whatif' | 'diff' | 'why' | 'check' | 'reach') => {
     const { runSchema } = await import('./commands/schema.ts');
     code = await runSchema(kind);
   });

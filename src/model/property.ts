@@ -39,7 +39,7 @@ export const Claims = z
     'reply-delivered': z.boolean().optional().describe('and so does the answer'),
     dropped: z.boolean().optional().describe('a rule, a policy or a wire ends it without a word'),
     rejected: z.boolean().optional(),
-    masqueraded: z.boolean().optional().describe('what gets away from its sender has another source address'),
+    masqueraded: z.boolean().optional().describe('its source address is translated, unless its own node refuses it at once'),
     snat: z.string().optional().describe('the source address that it gets'),
     dnat: z.string().optional().describe('ADDR or ADDR:PORT that its destination is translated to'),
     endpoints: z.array(z.string()).min(1).optional().describe('exactly these ADDR[:PORT], all of them, and no others'),

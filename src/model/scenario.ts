@@ -15,6 +15,10 @@ export const Expect = z
     reply: z.enum(OUTCOMES).optional().describe('how the reply ends'),
     masqueraded: z.boolean().optional().describe('whether the source address was translated on the way'),
     dnat: z.string().optional().describe('ADDR:PORT that the destination was translated to'),
+    snat: z.string().optional().describe('the source address that it has in the end'),
+    path: z.array(z.string()).min(1).optional().describe('NODE[/NAMESPACE], one after the other, that the packet crosses'),
+    rule: z.string().optional().describe('words of a rule that has to match on the way, or on the way back'),
+    code: z.string().optional().describe('the named pattern that shows first: `netwhy explain` lists them'),
     because: z.string().optional().describe('words that the answer must contain'),
   })
   .meta({ id: 'expect' });

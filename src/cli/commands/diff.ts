@@ -6,10 +6,16 @@ import type { Compared, Structure } from '../../model/comparison.ts';
 import { comparedText, structureText } from '../../say/compare.ts';
 import { diffJson } from '../../say/comparejson.ts';
 import { askings, limitOf, misunderstood, type AskOptions } from '../asking.ts';
+import { differenceJson, differenceText } from '../../say/reach.ts';
+import type { World } from '../../model/host.ts';
+import { differenceOf } from '../../ask/difference.ts';
 import { load } from '../load.ts';
+import { classLimit, spaceIn, spaceText } from '../spaceoption.ts';
 import { EXIT, paletteFor, print, type ColourWhen } from '../terminal.ts';
 
 export interface DiffOptions extends AskOptions {
+  readonly space?: string;
+  readonly classes?: string;
   readonly output: 'text' | 'minimal' | 'json';
   readonly json?: boolean;
   readonly color: ColourWhen;
@@ -18,6 +24,7 @@ export interface DiffOptions extends AskOptions {
 /** Compares two captures; exit 1 where packets fare otherwise, or, where none was asked about, where anything is different. */
 export async function runDiff(pathA: string, pathB: string, options: DiffOptions): Promise<number> {
   const [a, b] = [await load(pathA), await load(pathB)];
+  if (options.space !== undefined) return diffSpace(a.world, b.world, options);
   const naming = namingOf(a.world, b.world);
   const compared = askings(a, b, options).map((asking) => compare(a.world, b.world, asking, naming, limitOf(options)));
   const [only] = compared;
@@ -35,6 +42,15 @@ export async function runDiff(pathA: string, pathB: string, options: DiffOptions
     await print([head, questions, things, none].filter((part) => part !== '').join(level === 'minimal' ? '' : '\n'));
   }
   return differs === 'cannot-tell' ? EXIT['cannot-tell'] : differs ? EXIT.no : EXIT.yes;
+}
+
+/** Compares all packets of a space; exit 1 where any fares otherwise, 3 where that is not sure. */
+async function diffSpace(a: World, b: World, options: DiffOptions): Promise<number> {
+  const text = await spaceText({ space: options.space! });
+  const found = differenceOf({ world: a, space: spaceIn(a, text) }, { world: b, space: spaceIn(b, text) }, classLimit(options));
+  const isJson = options.json === true || options.output === 'json';
+  await print(isJson ? `${JSON.stringify(differenceJson(found), null, 2)}\n` : differenceText(found, paletteFor(options.color, process.stdout)));
+  return found.differing.length > 0 ? EXIT.no : found.open.packets > 0n ? EXIT['cannot-tell'] : EXIT.yes;
 }
 
 function differ(compared: readonly Compared[], { changes, uncaptured }: Structure): boolean | 'cannot-tell' {
