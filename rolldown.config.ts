@@ -19,6 +19,19 @@ const licences: Plugin = {
   },
 };
 
+/** The types of dist/load.js, which the library's own describe. */
+const loadTypes: Plugin = {
+  name: 'load-types',
+  generateBundle() {
+    const source = `import type { Scenario, World } from './index.js';
+
+/** Reads a scenario's folder, a folder of captures, a tar or a single dump. Throws an Error that says what cannot be read. */
+export declare function load(path: string): Promise<{ readonly world: World; readonly scenario?: Scenario }>;
+`;
+    this.emitFile({ type: 'asset', fileName: 'load.d.ts', source });
+  },
+};
+
 const executable: Plugin = {
   name: 'executable',
   writeBundle({ dir }) {
@@ -27,17 +40,18 @@ const executable: Plugin = {
 };
 
 export default defineConfig({
-  input: { netwhy: 'src/cli/main.ts' },
+  // `load` is for tests of people's own: how the command line reads a scenario
+  input: { netwhy: 'src/cli/main.ts', load: 'src/cli/load.ts' },
   platform: 'node',
   tsconfig: false,
-  plugins: [licences, executable],
+  plugins: [licences, loadTypes, executable],
   output: {
     dir: 'dist',
     format: 'esm',
     entryFileNames: '[name].js',
     // Beside tsc's folders of the library, in the one that it does not write.
     chunkFileNames: ({ name, facadeModuleId }) => `cli/${PACKAGE.exec(facadeModuleId ?? '')?.[1]?.replace('/', '-') ?? name}.js`,
-    banner: (chunk) => (chunk.isEntry ? '#!/usr/bin/env node' : ''),
+    banner: (chunk) => (chunk.isEntry && chunk.name === 'netwhy' ? '#!/usr/bin/env node' : ''),
     // Dead code goes; names and lines stay, so that the stack trace in a bug report says something.
     minify: { compress: true, mangle: false, codegen: { removeWhitespace: false } },
   },

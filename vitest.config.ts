@@ -9,7 +9,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['test/**/*.test.ts'],
+          include: ['test/**/*.test.ts', 'scenarios/*/*.test.ts'],
           exclude: ['test/**/*.kernel.test.ts'],
           globalSetup: './test/build-first.ts',
           testTimeout: 30_000,

@@ -19,6 +19,8 @@ function newestSource(): number {
 export function setup(): void {
   if (modified(bin) > newestSource()) return;
   try {
+    // the library too: a test in scenarios/ uses it as a package
+    execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-b', '.'], { cwd: root, stdio: 'pipe' });
     execFileSync(process.execPath, [join(root, 'node_modules/rolldown/bin/cli.mjs'), '-c', 'rolldown.config.ts'], { cwd: root, stdio: 'pipe' });
   } catch (error) {
     // Only the tests of the bin need it; they find no file, and this says why.

@@ -165,11 +165,11 @@ function breaks(world: World, found: PacketClass, claims: Claims, other: Space |
   return brokenBy(found.answer, claims, there);
 }
 
-/** Of all that break a property, those of the first claim that breaks; the packet of the largest class speaks for them. */
+/** One packet speaks for all that break a property: one that somebody has the address of, where there is any, of the largest class. */
 function simplest(space: Space, failing: readonly { found: PacketClass; broken: Broken }[]): Counterexample {
   const [best] = failing.toSorted((a, b) => {
     const [x, y] = [sizeOf(a.found.box), sizeOf(b.found.box)];
-    return x > y ? -1 : x < y ? 1 : 0;
+    return Number(isMet(b.found)) - Number(isMet(a.found)) || (x > y ? -1 : x < y ? 1 : 0);
   });
   const { found, broken } = best!;
   return {
@@ -178,4 +178,8 @@ function simplest(space: Space, failing: readonly { found: PacketClass; broken: 
     answer: found.answer,
     boxes: mergeBoxes(failing.map((f) => f.found.box)),
   };
+}
+
+function isMet({ answer }: PacketClass): boolean {
+  return answer.courses.some(({ trace: t }) => t.outcome.kind === 'delivered' || t.outcome.kind === 'reply-lost');
 }

@@ -28,6 +28,10 @@ export function brokenBy(answer: Answer, claims: Claims, other?: Answer): Broken
 function testClaim(claim: keyof Claims, answer: Answer, claims: Claims, other: Answer | undefined): Broken | undefined {
   if (claim === 'endpoints') return testEndpoints(answer, claims.endpoints!);
   if (claim === 'same-as') return testSame(answer, other);
+  if (claim === 'certain')
+    return (answer.verdict !== 'cannot-tell') === claims.certain
+      ? undefined
+      : { claim, truth: false, instead: answer.unknowns[0] ?? 'what decides is not known' };
   if (answer.courses.length === 0 || answer.bounded) return { claim, truth: 'unknown', instead: 'it may fare in more ways than are followed' };
   let doubt: Broken | undefined;
   for (const course of answer.courses) {
@@ -86,11 +90,10 @@ function holds(claim: keyof Claims, course: Course, claims: Claims): Truth {
       return listOf(claims.passes!).every((name) => passes(t, name)) || (kind === 'cannot-tell' ? 'unknown' : false);
     case 'avoids':
       return !listOf(claims.avoids!).some((name) => passes(t, name)) && (kind === 'cannot-tell' ? 'unknown' : true);
-    case 'certain':
-      return !open === claims.certain;
     case 'loop':
       return is(kind === 'loop' || kind === 'ttl-exceeded', claims.loop);
     case 'endpoints':
+    case 'certain':
     case 'same-as':
       return true;
   }

@@ -152,7 +152,7 @@ function xml(text: string): string {
       .replaceAll('<', '&lt;')
       .replaceAll('>', '&gt;')
       .replaceAll('"', '&quot;')
-      // eslint-disable-next-line no-control-regex
+      // eslint-disable-next-line no-control-regex -- XML 1.0 has no such characters
       .replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f]/g, '?')
   );
 }
