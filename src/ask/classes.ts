@@ -1,6 +1,6 @@
 // Classes of packets that take the same path for the same reasons: one packet of a class is walked, and every decision on its way narrows
 // the box of those that would have been decided alike; what is left over is walked next, until nothing is.
-import { equal, familyOf, type Addr, type Word } from '../net/addr.ts';
+import { compare, equal, familyOf, type Addr, type Word } from '../net/addr.ts';
 import type { Range } from '../net/intervals.ts';
 import type { Namespace, World } from '../model/host.ts';
 import type { Answer, Hop, Trace } from '../model/trace.ts';
@@ -63,19 +63,24 @@ export function classAround(world: World, space: Space, box: Box, values = repre
 class Narrowing implements Watch {
   box: Box;
   private readonly values: Readonly<Partial<Record<Part, Word>>>;
+  private readonly parts: Readonly<Record<ValueKind, readonly Part[]>>;
   private why: string | undefined;
 
   constructor(box: Box, values: Readonly<Partial<Record<Part, Word>>>) {
     this.box = box;
     this.values = values;
+    const open = PARTS.filter((part) => box[part] !== undefined && values[part] !== undefined);
+    this.parts = { addr: open.filter((p) => kindOfPart(p) === 'addr'), port: open.filter((p) => kindOfPart(p) === 'port'), proto: [] };
   }
 
   /** A value on the way is the packet's own wherever it is the same: what was rewritten is another one, or is taken for it. */
   cut(kind: ValueKind, value: Word, lo: Word, hi: Word): void {
-    for (const part of PARTS) {
-      const own = this.values[part];
-      const range = this.box[part];
-      if (!range || own === undefined || kindOfPart(part) !== kind || familyOf(own) !== familyOf(value) || !equal(own, value)) continue;
+    for (const part of this.parts[kind]) {
+      const own = this.values[part]!;
+      // most comparisons of a walk narrow nothing any more: they are seen through without a copy
+      if (typeof value === 'number' ? own !== value : typeof own === 'number' || !equal(own, value)) continue;
+      const range = this.box[part]!;
+      if (compare(lo, range[0]) <= 0 && compare(hi, range[1]) >= 0) continue;
       const next = overlap(range, [lo, hi]);
       if (next) this.box = { ...this.box, [part]: next };
     }

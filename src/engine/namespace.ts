@@ -18,10 +18,10 @@ import { looksAtMarks } from './marks.ts';
 import { BOUND_ELSEWHERE, masqueradeAddress, mayBeBoundElsewhere } from './masquerade.ts';
 import { bind, endpoint, loopbackOf, translate, translateError, type NatStatement } from './nat.ts';
 import { rangeOf } from './natrange.ts';
-import type { DeviceField, Sight } from './sight.ts';
+import type { DeviceField, Seen, Sight } from './sight.ts';
 import { clampedMss, martianBeforeHooks, mtuOf, place, routeInput, routeOutput, unforwardable, type Router, type Way } from './routing.ts';
 import { assign, carryOut, type Effect, type Passing } from './statement.ts';
-import { sightOf } from './sight.ts';
+import { isSameSeen, NOTHING_SUPPOSED, sightOf } from './sight.ts';
 import { setting } from './sysctl.ts';
 import type { Carried } from './tunnel.ts';
 import { missingRules, missingServers, unreadChains } from './unseen.ts';
@@ -68,6 +68,7 @@ export class Visit implements Visitor, Router {
   /** CT was met, conntrack has not looked yet. */
   private template = false;
   private out: Way | undefined;
+  private plain: { readonly of: Seen; readonly sight: Sight } | undefined;
 
   /** `devices` is what other packets on the same way already supposed of unknown devices. */
   constructor(ns: Namespace, packet: Packet, walk: Walk, devices: UnknownDevices = { iif: [], oif: [], physin: [], physout: [] }) {
@@ -498,11 +499,13 @@ export class Visit implements Visitor, Router {
   sight(supposed: ReadonlyMap<Pred, boolean>): Sight {
     const { ns, visit, packet, hook, iif, oif, physin, physout, connection, balanced, devices, choices, table } = this;
     const of = { ns, visit, packet, hook, iif, oif, physin, physout, connection, balanced, devices, choices, table };
-    return sightOf(
-      of,
-      { sets: this.walk.sets(ns), nftSets: this.walk.nftSets, servers: this.walk.ipvs(ns), router: this, watch: this.walk.watch },
-      supposed,
-    );
+    // rule after rule sees the same packet: what was seen without suppositions is seen again
+    const isPlain = supposed.size === 0 && !balanced;
+    if (isPlain && this.plain && isSameSeen(this.plain.of, of)) return this.plain.sight;
+    const kept = { sets: this.walk.sets(ns), nftSets: this.walk.nftSets, servers: this.walk.ipvs(ns), router: this, watch: this.walk.watch };
+    const sight = sightOf(of, kept, isPlain ? NOTHING_SUPPOSED : supposed);
+    if (isPlain) this.plain = { of, sight };
+    return sight;
   }
 
   assign(to: AssignedField, value: Word): string | undefined {

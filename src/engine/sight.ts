@@ -143,6 +143,23 @@ export function sightOf(of: Seen, { sets, nftSets, servers, router, watch }: Kep
   };
 }
 
+/** What a first look supposes. */
+export const NOTHING_SUPPOSED: ReadonlyMap<Pred, boolean> = new Map();
+
+/** Reports whether two looks in one visit see the same. */
+export function isSameSeen(a: Seen, b: Seen): boolean {
+  return (
+    a.packet === b.packet &&
+    a.hook === b.hook &&
+    a.table === b.table &&
+    a.connection === b.connection &&
+    a.iif === b.iif &&
+    a.oif === b.oif &&
+    a.physin === b.physin &&
+    a.physout === b.physout
+  );
+}
+
 function addressType(
   ns: Namespace,
   packet: Packet,
