@@ -2,6 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { checkProperty, checkQuestion } from '../src/ask/check.ts';
 import { answerTo as askWorld, isUnasked } from '../src/ask/compare.ts';
 import { load, type Loaded } from '../src/cli/load.ts';
 import { answerJson, answerText, ask, isMisunderstood, requestOf, trace, TraceAnswer, type Answer, type Scenario } from '../src/index.ts';
@@ -110,6 +111,16 @@ describe.each(names)('%s', (name) => {
       // the summary tells no rules on the way: only what decided
       if (because !== undefined) expect(answerText(answer, { level: 'summary' }), q.name).toContain(because);
     });
+  });
+
+  it('every claim that `netwhy check` makes of it holds, but the one whose breach is the fault', () => {
+    for (const q of questions)
+      expect(
+        checkQuestion(loaded.world, q, (a) => answerText(a, { level: 'summary' })),
+        q.name,
+      ).toMatchObject({ status: 'holds' });
+    for (const p of loaded.scenario?.properties ?? [])
+      expect(checkProperty(loaded.world, p), p.name).toMatchObject({ status: name === 'ippool-overlaps-host' ? 'broken' : 'holds' });
   });
 
   it('a whole round trip is a yes, and a lost one a no', () => {

@@ -1,15 +1,17 @@
 // Checking a scenario: each question against what is expected of it, each property against all packets that it is about.
 import { formatAddr } from '../net/addr.ts';
 import type { World } from '../model/host.ts';
-import type { Claims, Property } from '../model/property.ts';
+import type { Property } from '../model/property.ts';
 import type { Expect, ScenarioQuestion } from '../model/scenario.ts';
 import type { Answer, Question } from '../model/trace.ts';
 import { mergeBoxes, sizeOf, type Box } from './box.ts';
 import { brokenBy, type Broken } from './claim.ts';
 import { classesOf, type PacketClass } from './classes.ts';
+import { differenceOf } from './difference.ts';
 import { placeName } from './failure.ts';
 import { patternsOf } from './pattern.ts';
 import { ask, isMisunderstood, requestOf } from './question.ts';
+import type { Fate } from './reach.ts';
 import { isSpaceError, readSpace, representative, type Space, type SpaceError } from './space.ts';
 import { trace } from './trace.ts';
 
@@ -112,20 +114,56 @@ export interface PropertyOptions {
 export function checkProperty(world: World, property: Property, options: PropertyOptions = {}): PropertyChecked | SpaceError {
   const space = readSpace(world, property.for);
   if (isSpaceError(space)) return space;
-  const other = otherSpace(world, property);
-  if (other && isSpaceError(other)) return { ...other, error: `same-as: ${other.error}` };
-  return decide(world, space, property, other, options);
+  const same = property.expect['same-as'];
+  if (!same) return decide(world, space, property, options);
+  const there = same.scenario === undefined ? world : options.others?.get(same.scenario);
+  if (!there) return { error: `same-as: the scenario ${same.scenario} was not loaded`, key: 'from' };
+  const other = otherSpace(there, property);
+  if (isSpaceError(other)) return { ...other, error: `same-as: ${other.error}` };
+  const compared = compareWith({ world, space }, { world: there, space: other }, property, options);
+  const { 'same-as': _same, ...rest } = property.expect;
+  return compared.status === 'broken' || Object.keys(rest).length === 0 ? compared : decide(world, space, { ...property, expect: rest }, options);
 }
 
 /** The space of the packets that `same-as` compares with. */
-function otherSpace(world: World, { for: text, expect }: Property): Space | SpaceError | undefined {
-  const same = expect['same-as'];
-  if (!same) return undefined;
+export function otherSpace(world: World, { for: text, expect }: Property): Space | SpaceError {
+  const { scenario: _scenario, ...same } = expect['same-as']!;
   const { in: _in, ...rest } = text;
-  return readSpace(world, { ...rest, ...same });
+  return readSpace(world, { ...(same.from === undefined && same.in === undefined ? text : rest), ...same });
 }
 
-function decide(world: World, space: Space, { name, expect }: Property, other: Space | undefined, options: PropertyOptions): PropertyChecked {
+/** Whether all packets of a space fare as those of another do, which differ from them in where they begin. */
+function compareWith(
+  a: { world: World; space: Space },
+  b: { world: World; space: Space },
+  { name }: Property,
+  options: PropertyOptions,
+): PropertyChecked {
+  const { differing, packets, classes, open } = differenceOf(a, b, options);
+  const [first] = differing.toSorted((x, y) => (x.packets > y.packets ? -1 : 1));
+  const broken: Broken | undefined = first && { claim: 'same-as', truth: false, instead: `${shortly(first.a)}; there ${shortly(first.b)}` };
+  return {
+    kind: 'property',
+    name,
+    status: first ? 'broken' : open.packets > 0n ? 'unknown' : 'holds',
+    by: { kind: 'exact', packets, classes },
+    ...(first && {
+      counterexample: {
+        broken: broken!,
+        question: first.answers.a.question,
+        answer: first.answers.a,
+        boxes: mergeBoxes(differing.flatMap((d) => d.boxes)),
+      },
+    }),
+    ...(open.packets > 0n && { unproved: { why: open.why ?? 'they were not looked at', packets: open.packets } }),
+  };
+}
+
+function shortly(fates: readonly Fate[]): string {
+  return fates.map((f) => `${f.kind} at ${f.place}${f.translated ? ', source translated' : ''}`).join(' or ');
+}
+
+function decide(world: World, space: Space, { name, expect }: Property, options: PropertyOptions): PropertyChecked {
   const classes = classesOf(world, space, options);
   const failing: { found: PacketClass; broken: Broken }[] = [];
   let open: { why: string; packets: bigint } | undefined;
@@ -138,12 +176,10 @@ function decide(world: World, space: Space, { name, expect }: Property, other: S
     const found = done.value;
     told -= sizeOf(found.box);
     options.progress?.(told, failing.length);
-    const broken = breaks(world, found, expect, other);
+    const broken = brokenBy(found.answer, expect);
     if (broken?.truth === false) failing.push({ found, broken });
     else if (broken) doubt(broken.instead, found.box);
     else if (found.inexact !== undefined) doubt(found.inexact, found.box);
-    // the fate of the other packet hangs on conditions of its own
-    else if (other) doubt('the other packets are compared one for each class', found.box);
   }
   const { left, classes: count } = done.value;
   if (left > 0n) open = { why: open?.why ?? `it takes more than ${count} classes of packets (--classes)`, packets: (open?.packets ?? 0n) + left };
@@ -157,12 +193,6 @@ function decide(world: World, space: Space, { name, expect }: Property, other: S
     ...(counterexample && { counterexample }),
     ...(open && { unproved: open }),
   };
-}
-
-/** The first claim that the packet of a class breaks. */
-function breaks(world: World, found: PacketClass, claims: Claims, other: Space | undefined): Broken | undefined {
-  const there = other && trace(world, { question: other.question(found.box, representative(found.box)) });
-  return brokenBy(found.answer, claims, there);
 }
 
 /** One packet speaks for all that break a property: one that somebody has the address of, where there is any, of the largest class. */

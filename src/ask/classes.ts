@@ -106,7 +106,8 @@ class Narrowing implements Watch {
       if (typeof own === 'number') this.cutTo('port', own, portsAlike(world, visited, own, seen, part === 'sport' && isRemapped));
     }
     const { dst } = this.box;
-    if (!bound && dst && familyOf(dst[0]) === 6) this.bySourceSelection(world, answer);
+    const isChosen = !bound || isRemapped;
+    if (isChosen && dst && familyOf(dst[0]) === 6) this.bySourceSelection(visited);
     if (answer.bounded) this.why ??= 'it may fare in more ways than are followed';
     for (const hop of hops) this.why ??= whyInexact(world, hop);
     return this.why;
@@ -116,16 +117,16 @@ class Narrowing implements Watch {
     this.cut(kind, own, lo, hi);
   }
 
-  /** ipv6_rule 8 of RFC 6724: the longest prefix that source and destination share decides. */
-  private bySourceSelection(world: World, answer: Answer): void {
-    const ns = world.namespaces.find((n) => n.node === answer.question.node && n.name === answer.question.namespace);
-    const dst = this.values.dst;
-    if (!ns || dst === undefined || typeof dst === 'number') return;
-    for (const { addr } of ns.addresses) {
-      if (typeof addr === 'number') continue;
-      const [lo, hi] = sharingAsMuch(addr, dst);
-      this.cut('addr', dst, lo, hi);
-    }
+  /** Rule 8 of RFC 6724, ipv6_get_saddr_eval(): the longest prefix that source and destination share decides, for senders and masquerade. */
+  private bySourceSelection(visited: Iterable<Namespace>): void {
+    const { dst } = this.values;
+    if (dst === undefined || typeof dst === 'number') return;
+    for (const ns of visited)
+      for (const { addr } of ns.addresses) {
+        if (typeof addr === 'number') continue;
+        const [lo, hi] = sharingAsMuch(addr, dst);
+        this.cut('addr', dst, lo, hi);
+      }
   }
 }
 

@@ -49,9 +49,9 @@ export const Claims = z
     certain: z.boolean().optional().describe('nothing that is not captured or not modelled decides'),
     loop: z.boolean().optional().describe('it goes in circles'),
     'same-as': z
-      .strictObject({ from: z.string().optional(), in: z.string().optional() })
+      .strictObject({ from: z.string().optional(), in: z.string().optional(), scenario: z.string().optional() })
       .optional()
-      .describe('it fares as the same packet does that is sent from there'),
+      .describe('it fares as the same packet does that is sent from there, or in the scenario of that path, from this one'),
   })
   .meta({ id: 'claims' });
 

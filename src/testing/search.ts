@@ -1,7 +1,7 @@
 // Trying to break a property with random packets; what breaks it is made as simple as it can be.
 import * as fc from 'fast-check';
 import { brokenBy } from '../ask/claim.ts';
-import type { PropertyChecked } from '../ask/check.ts';
+import { otherSpace, type PropertyChecked } from '../ask/check.ts';
 import { isSpaceError, readSpace, type SpaceError } from '../ask/space.ts';
 import { trace } from '../ask/trace.ts';
 import type { World } from '../model/host.ts';
@@ -13,20 +13,27 @@ export interface SearchOptions {
   readonly runs?: number;
   /** Where the random numbers begin (default 1): the same packets each time. */
   readonly seed?: number;
+  /** Worlds of the scenarios that `same-as` names. */
+  readonly others?: ReadonlyMap<string, World>;
 }
 
 /** Asks for random packets of a property's space until one breaks it. */
-export function searchProperty(world: World, property: Property, { runs = 1000, seed = 1 }: SearchOptions = {}): PropertyChecked | SpaceError {
+export function searchProperty(
+  world: World,
+  property: Property,
+  { runs = 1000, seed = 1, others }: SearchOptions = {},
+): PropertyChecked | SpaceError {
   const space = readSpace(world, property.for);
   if (isSpaceError(space)) return space;
   const same = property.expect['same-as'];
-  const { in: _in, ...rest } = property.for;
-  const other = same && readSpace(world, { ...rest, ...same });
+  const world2 = same?.scenario === undefined ? world : others?.get(same.scenario);
+  if (!world2) return { error: `same-as: the scenario ${same!.scenario} was not loaded`, key: 'from' };
+  const other = same && otherSpace(world2, property);
   if (other && isSpaceError(other)) return other;
   let doubt: string | undefined;
   const there = (q: Parameters<typeof trace>[1]['question']) => {
     const { src: _src, ...values } = q.packet;
-    return other && trace(world, { question: other.question({ proto: q.packet.proto }, values) });
+    return other && trace(world2, { question: other.question({ proto: q.packet.proto }, values) });
   };
   const result = fc.check(
     fc.property(packets(world, space), (question) => {

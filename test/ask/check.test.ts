@@ -121,6 +121,24 @@ describe('every claim', () => {
     expect(found.status).not.toBe('holds');
   });
 
+  it('same-as compares with every packet that is sent from elsewhere, or in another scenario', async () => {
+    const { world } = await scenario('calico-ipip');
+    const to = { to: '10.233.92.0/24', proto: 'tcp' };
+    expect(checked(world, property({ from: 'node2/app', ...to }, { 'same-as': { from: 'node2/db' } }))).toMatchObject({
+      status: 'holds',
+      by: { kind: 'exact' },
+    });
+    const fromOutside = checked(world, property({ from: 'node2/app', ...to }, { 'same-as': { from: 'client' } }));
+    expect(fromOutside).toMatchObject({ status: 'broken', counterexample: { broken: { claim: 'same-as' } } });
+    const [on, off] = [await scenario('hairpin-on'), await scenario('hairpin-off')];
+    const claim = (addr: string): Property => property({ from: 'node/app', to: addr, proto: 'tcp' }, { 'same-as': { scenario: '../hairpin-off' } });
+    const others = new Map([['../hairpin-off', off.world]]);
+    expect(checkProperty(on.world, claim('10.244.1.3'), { others })).toMatchObject({ status: 'holds' });
+    expect(checkProperty(on.world, claim('10.96.0.80'), { others })).toMatchObject({ status: 'broken' });
+    expect(checkProperty(on.world, claim('10.96.0.80'))).toMatchObject({ error: expect.stringMatching(/was not loaded/) });
+    expect(searchProperty(on.world, claim('10.96.0.80'), { others })).toMatchObject({ status: 'broken' });
+  });
+
   it('a proof that is too long says how much is left', async () => {
     const { world, properties } = await scenario('calico-ipip');
     const found = checkProperty(world, properties[0]!, { limit: 3 });

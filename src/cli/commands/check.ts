@@ -1,8 +1,10 @@
 // `netwhy check`: the claims of a scenario, its questions and its properties.
-import { basename, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { sizeOf } from '../../ask/box.ts';
 import { checkProperty, checkQuestion, type PropertyChecked, type QuestionChecked } from '../../ask/check.ts';
 import { isSpaceError, type SpaceError } from '../../ask/space.ts';
+import type { World } from '../../model/host.ts';
+import type { Property } from '../../model/property.ts';
 import type { Answer, Question } from '../../model/trace.ts';
 import { formatAddr, formatEndpoint } from '../../net/addr.ts';
 import { formatProtocol } from '../../net/proto.ts';
@@ -38,13 +40,15 @@ export async function runCheck(path: string, options: CheckOptions): Promise<num
     if ('error' in checked) return complain(loaded, ['questions', i], checked.error, checked.hint);
     said.push(questionSaid(checked));
   }
+  const others = await otherWorlds(path, scenario.properties ?? []);
   const progress = progressOf(process.stderr);
   for (const [i, p] of (scenario.properties ?? []).entries()) {
     if (!isMeant(p.name)) continue;
     const checked =
       options.random === true
-        ? await atRandom(loaded, i, numbers)
+        ? await atRandom(loaded, i, { ...numbers, others })
         : checkProperty(loaded.world, p, {
+            others,
             ...(numbers.classes !== undefined && { limit: numbers.classes }),
             progress: (left) => progress.tell(`${p.name}: ${left.toString(2).length - 1} bits of packets left`),
           });
@@ -52,7 +56,7 @@ export async function runCheck(path: string, options: CheckOptions): Promise<num
     if (isSpaceError(checked)) return complain(loaded, ['properties', i, 'for', checked.key], checked.error, checked.hint);
     // what is too much to be proved may still be broken
     const isOpen = checked.status === 'unknown' && options.exact !== true && options.random !== true;
-    const tried = isOpen ? await atRandom(loaded, i, numbers) : undefined;
+    const tried = isOpen ? await atRandom(loaded, i, { ...numbers, others }) : undefined;
     said.push(propertySaid(path, tried && !isSpaceError(tried) && tried.status === 'broken' ? tried : checked));
   }
   if (said.length === 0)
@@ -75,10 +79,24 @@ export async function runCheck(path: string, options: CheckOptions): Promise<num
 async function atRandom(
   loaded: Loaded,
   i: number,
-  { runs, seed }: { runs: number | undefined; seed: number | undefined },
+  { runs, seed, others }: { runs: number | undefined; seed: number | undefined; others: ReadonlyMap<string, World> },
 ): Promise<PropertyChecked | SpaceError> {
   const { searchProperty } = await import('../../testing/search.ts');
-  return searchProperty(loaded.world, loaded.scenario!.properties![i]!, { ...(runs !== undefined && { runs }), ...(seed !== undefined && { seed }) });
+  return searchProperty(loaded.world, loaded.scenario!.properties![i]!, {
+    others,
+    ...(runs !== undefined && { runs }),
+    ...(seed !== undefined && { seed }),
+  });
+}
+
+/** The scenarios that `same-as` names, by paths from this one's folder. */
+async function otherWorlds(path: string, properties: readonly Property[]): Promise<ReadonlyMap<string, World>> {
+  const worlds = new Map<string, World>();
+  for (const { expect } of properties) {
+    const name = expect['same-as']?.scenario;
+    if (name !== undefined && !worlds.has(name)) worlds.set(name, (await load(join(path, name))).world);
+  }
+  return worlds;
 }
 
 function numberOf(option: string, text: string | undefined): number | undefined {
