@@ -26,6 +26,7 @@ import { setting } from './sysctl.ts';
 import type { Carried } from './tunnel.ts';
 import { missingRules, missingServers, unreadChains } from './unseen.ts';
 import type { UnknownDevices, Walk } from './walk.ts';
+import { watchTranslation, type Watch } from './watch.ts';
 import { bridgeCalls, bridgeKey, isBridge } from './wire.ts';
 import { DEFAULT_ZONE, zoneFor, type AskedZone } from './zone.ts';
 
@@ -79,6 +80,7 @@ export class Visit implements Visitor, Router {
     this.all = walk.all;
     this.usesConntrack = tracksConnections(ns, packet.family);
     this.visit = walk.nextVisit();
+    walk.watch?.asked(ns);
   }
 
   /** A packet that came in by `device` (undefined when nobody knows which); `port` is the port of the bridge that `device` is. */
@@ -483,6 +485,7 @@ export class Visit implements Visitor, Router {
     if (statement.kind === 'masquerade') c.entry.masqueradedBy = oif;
     const range = rangeOf(statement, c.entry, manip, { ns, packet, hook, iif, oif, via: this.out?.via });
     if ('refused' in range) return { kind: 'refused', outcome: 'dropped', why: range.refused, at };
+    if (this.watch) watchTranslation(this.watch, packet, manip, range, by);
     bind(this.walk.connections(this.ns), c.entry, manip, range, { at, by });
     return undefined;
   }
@@ -500,9 +503,14 @@ export class Visit implements Visitor, Router {
     const of = { ns, visit, packet, hook, iif, oif, physin, physout, connection, balanced, devices, choices, table };
     return sightOf(
       of,
-      { sets: this.walk.sets(ns), nftSets: this.walk.nftSets, servers: this.walk.ipvs(ns), router: this, watch: this.walk.watch },
+      { sets: this.walk.sets(ns), nftSets: this.walk.nftSets, servers: this.walk.ipvs(ns), router: this, watch: this.watch },
       supposed,
     );
+  }
+
+  /** Hears which packets would have been decided alike. */
+  get watch(): Watch | undefined {
+    return this.walk.watch;
   }
 
   assign(to: AssignedField, value: Word): string | undefined {
