@@ -121,8 +121,10 @@ function readPayload(op: Payload, s: Sight, needed = 0xffffffff): Reading {
   const header = p.family === 4 ? 20 : 40;
   const ported = portOf(op, s);
   if (ported) return readField(ported, s);
-  s.watch?.inexact(`'${op.text}' reads bytes of the packet`);
   const from = op.offset + (op.base === 'transport' ? header * 8 : 0);
+  // addresses lie together at the end of the IP header, ports behind it; all else is alike for packets of a question
+  const [open, end] = [p.family === 4 ? 96 : 64, header * 8 + (p.sport === undefined ? 0 : 32)];
+  if (from < end && from + op.length > open) s.watch?.inexact(`'${op.text}' reads bytes of the packet`);
   const bytes = bytesOf(p);
   if (Math.ceil((from + op.length) / 8) > bytes.length) return NONE;
   let value = 0n;

@@ -117,9 +117,9 @@ const CONNECTIONS =
   'tcp      6 100 SYN_RECV src=7.7.7.7 dst=10.96.0.1 sport=1024 dport=443 src=10.1.0.1 dst=7.7.7.7 sport=8080 dport=1024 mark=0 use=1\n';
 
 const MAKERS: Readonly<Record<string, { readonly cases: number; readonly load: (at: number) => Load }>> = {
-  iptables: { cases: 1200, load: (at) => makeCase(SEED, at, 1).load },
-  nft: { cases: 700, load: (at) => makeNftCase(SEED, at, 1).load },
-  IPVS: { cases: 300, load: (at) => makeIpvsCase(SEED, at).scene.load },
+  iptables: { cases: 1100, load: (at) => makeCase(SEED, at, 1).load },
+  nft: { cases: 650, load: (at) => makeNftCase(SEED, at, 1).load },
+  IPVS: { cases: 250, load: (at) => makeIpvsCase(SEED, at).scene.load },
 };
 
 describe('every packet of a class has its path and its fate', () => {
@@ -157,7 +157,7 @@ describe('every packet of a class has its path and its fate', () => {
     console.log(`classes: ${tally.sets} rule sets, ${tally.classes} classes (${tally.inexact} inexact), ${tally.packets} packets of them`);
     expect(tally.sets).toBeGreaterThanOrEqual(2000);
     expect(tally.packets).toBeGreaterThanOrEqual(8000);
-    expect(tally.inexact).toBeLessThan(tally.classes / 4);
+    expect(tally.inexact).toBeLessThan(tally.classes / 8);
   });
 });
 
@@ -269,6 +269,7 @@ const CORNERS: readonly (readonly [title: string, space: SpaceText, load: Partia
   ['addresses with ports', IN, forward('ip saddr . th dport vmap { 8.8.8.8 . 80 : drop, 8.8.8.0/24 . 100-200 : drop }')],
   ['routes asked by a rule', IN, forward('fib daddr type local drop', 'fib saddr . iif oif missing drop')],
   ['a hash', IN, forward('jhash ip saddr mod 2 vmap { 0 : drop, 1 : accept }')],
+  ['ports of what has none', { ...IN, proto: 'icmp' }, forward('th dport 80 drop')],
   ['bytes', IN, legacy('filter', '-A FORWARD -m u32 --u32 "12=0x08080808" -j DROP'), 'inexact'],
   [
     'what was seen lately',
@@ -281,16 +282,11 @@ const CORNERS: readonly (readonly [title: string, space: SpaceText, load: Partia
     legacy('filter', '-A FORWARD -p tcp -m hashlimit --hashlimit-upto 5/sec --hashlimit-name a --hashlimit-mode srcip -j DROP'),
   ],
   ['masks with holes', IN, legacy('filter', '-A FORWARD -s 8.0.8.0/255.0.255.0 -j DROP', '-A FORWARD ! -d 10.1.0.1/255.255.0.255 -j DROP')],
-  [
-    'NETMAP',
-    IN,
-    { legacy: save({ nat: ['-A PREROUTING -d 8.8.8.0/24 -j NETMAP --to 10.1.0.0/24'], filter: ['-A FORWARD -d 10.1.0.1 -j DROP'] }) },
-    'inexact',
-  ],
+  ['NETMAP', IN, { legacy: save({ nat: ['-A PREROUTING -j NETMAP --to 10.1.0.0/24'], filter: ['-A FORWARD -d 10.1.0.1 -j DROP'] }) }, 'inexact'],
   [
     'a range of addresses',
     IN,
-    { legacy: save({ nat: ['-A PREROUTING -d 8.8.8.0/24 -j DNAT --to-destination 10.1.0.1-10.1.0.9'], filter: ['-A FORWARD -d 10.1.0.2 -j DROP'] }) },
+    { legacy: save({ nat: ['-A PREROUTING -j DNAT --to-destination 10.1.0.1-10.1.0.9'], filter: ['-A FORWARD -d 10.1.0.2 -j DROP'] }) },
     'inexact',
   ],
   [
@@ -298,7 +294,7 @@ const CORNERS: readonly (readonly [title: string, space: SpaceText, load: Partia
     IN,
     {
       legacy: save({
-        nat: ['-A PREROUTING -p tcp -d 8.8.8.0/24 -j DNAT --to-destination 10.1.0.1:5000-5100/1000'],
+        nat: ['-A PREROUTING -p tcp -j DNAT --to-destination 10.1.0.1:5000-5100/1000'],
         filter: ['-A FORWARD -p tcp --dport 5005 -j DROP'],
       }),
     },
