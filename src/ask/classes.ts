@@ -64,6 +64,8 @@ class Narrowing implements Watch {
   box: Box;
   private readonly values: Readonly<Partial<Record<Part, Word>>>;
   private readonly parts: Readonly<Record<ValueKind, readonly Part[]>>;
+  /** Whose routes and addresses had a say, in packets' way or not. */
+  private readonly namespaces = new Set<Namespace>();
   private why: string | undefined;
 
   constructor(box: Box, values: Readonly<Partial<Record<Part, Word>>>) {
@@ -90,24 +92,26 @@ class Narrowing implements Watch {
     this.why ??= why;
   }
 
+  asked(ns: Namespace): void {
+    this.namespaces.add(ns);
+  }
+
   /** Narrows by what the namespaces on the way know; returns why the box is not exact, if it is not. */
   bySurroundings(world: World, answer: Answer, bound: boolean): string | undefined {
     const traces = answer.courses.flatMap(({ trace: t }) => (t.reply ? [t, t.reply] : [t]));
     const hops = traces.flatMap((t) => t.hops);
-    const visited = new Set(hops.flatMap((h) => world.namespaces.find((n) => n.node === h.node && n.name === h.namespace) ?? []));
     for (const part of ['src', 'dst'] as const) {
       const own = this.values[part];
-      if (own !== undefined) this.cutTo('addr', own, addressesAlike(world, visited, own as Addr));
+      if (own !== undefined) this.cutTo('addr', own, addressesAlike(world, this.namespaces, own as Addr));
     }
     const seen = addressesIn(traces);
-    const isRemapped = traces.some((t) => t.translated.src !== undefined);
     for (const part of ['sport', 'dport'] as const) {
       const own = this.values[part];
-      if (typeof own === 'number') this.cutTo('port', own, portsAlike(world, visited, own, seen, part === 'sport' && isRemapped));
+      if (typeof own === 'number') this.cutTo('port', own, portsAlike(world, this.namespaces, own, seen));
     }
     const { dst } = this.box;
-    const isChosen = !bound || isRemapped;
-    if (isChosen && dst && familyOf(dst[0]) === 6) this.bySourceSelection(visited);
+    const isChosen = !bound || traces.some((t) => t.translated.src !== undefined);
+    if (isChosen && dst && familyOf(dst[0]) === 6) this.bySourceSelection(this.namespaces);
     if (answer.bounded) this.why ??= 'it may fare in more ways than are followed';
     for (const hop of hops) this.why ??= whyInexact(world, hop);
     return this.why;
@@ -160,22 +164,13 @@ function addressesIn(traces: readonly Trace[]): Addr[] {
 
 const HASHING: ReadonlySet<string> = new Set(['sh', 'dh', 'mh', 'lblc', 'lblcr']);
 
-/** What of a hop computes with the packet's values instead of comparing them. */
+/** Which virtual server of a hop picks by the packet's values. */
 function whyInexact(world: World, hop: Hop): string | undefined {
   for (const s of hop.steps) {
     if (s.step === 'ipvs' && s.did !== 'passed') {
       const ns = world.namespaces.find((n) => n.node === hop.node && n.name === hop.namespace);
       const service = ns?.ipvs?.services.find((x) => x.text === s.text);
       if (!service || service.persistence || HASHING.has(service.scheduler)) return `which server '${s.text}' picks hangs on the client's address`;
-    }
-    if (s.step !== 'rule' || s.truth === false) continue;
-    for (const done of s.then) {
-      const isRange = 'addrs' in done && done.addrs !== undefined && !equal(done.addrs[0], done.addrs[1]);
-      const isShifted = 'base' in done && done.base !== undefined;
-      if (done.kind === 'netmap' || done.kind === 'npt' || isRange || isShifted || (done.kind === 'translate' && done.prefix))
-        return `'${s.text}' computes the new address from the old one`;
-      if (done.kind === 'setmember' || done.kind === 'element' || done.kind === 'mapset')
-        return `'${s.text}' changes a set by the packet's own values`;
     }
   }
   return undefined;

@@ -87,7 +87,7 @@ function rangesOf(ns: Namespace): Range[] {
   const tuples = ns.conntrack.flatMap((c) => [c.orig, c.reply]);
   return [
     ...KNOWN_BLOCKS,
-    ...ns.routes.flatMap((r) => [...block(r.to), ...block(r.from), ...point(r.src)]),
+    ...ns.routes.flatMap((r) => [...block(r.to), ...block(r.from), ...point(r.src), ...r.nextHops.flatMap((h) => point(h.via))]),
     ...ns.rules.flatMap((r) => [...block(r.from), ...block(r.to)]),
     ...ns.addresses.flatMap((a) => {
       const [lo, hi] = prefixRange({ addr: and(a.addr, maskOf(familyOf(a.addr), a.length)), length: a.length });
@@ -126,16 +126,10 @@ export function addressesAlike(world: World, visited: Iterable<Namespace>, addr:
 }
 
 /** The ports around one that fare alike, for packets that show these addresses on their way. */
-export function portsAlike(world: World, visited: Iterable<Namespace>, port: number, seen: readonly Addr[], isRemapped: boolean): Range {
+export function portsAlike(world: World, visited: Iterable<Namespace>, port: number, seen: readonly Addr[]): Range {
   const shown = new Set(seen.map((a) => formatAddr(a)));
   const has = (a: Addr): boolean => shown.has(formatAddr(a));
-  // nf_nat_l4proto_unique_tuple() stays in the class of ports that the source had
-  const ranges: Range[] = isRemapped
-    ? [
-        [0, 511],
-        [512, 1023],
-      ]
-    : [];
+  const ranges: Range[] = [];
   for (const ns of visited) {
     for (const r of ns.rules) ranges.push(...(r.sport ? [r.sport] : []), ...(r.dport ? [r.dport] : []));
     for (const { orig, reply } of ns.conntrack) for (const t of [orig, reply]) if (has(t.src) || has(t.dst)) ranges.push(...portsOf(t));

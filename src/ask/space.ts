@@ -1,5 +1,19 @@
 // A space of packets: who sends them or where they come in, and ranges of everything that is left open.
-import { add, equal, familyOf, formatAddr, parseAddr, parsePrefix, prefixRange, isError, type Addr, type Family, type Word } from '../net/addr.ts';
+import {
+  add,
+  ANY4,
+  ANY6,
+  equal,
+  familyOf,
+  formatAddr,
+  parseAddr,
+  parsePrefix,
+  prefixRange,
+  isError,
+  type Addr,
+  type Family,
+  type Word,
+} from '../net/addr.ts';
 import { complement, ranges, union, type Range, type Ranges } from '../net/intervals.ts';
 import { formatProtocol, hasPorts, ICMP, ICMPV6, parsePort, parseProtocol, TCP, UDP } from '../net/proto.ts';
 import type { World } from '../model/host.ts';
@@ -55,7 +69,7 @@ export function readSpace(world: World, text: SpaceText): Space | SpaceError {
   if ('error' in dst) return dst;
   if (dst.length === 0) return { error: 'no address is left of it', key: 'to', hint: 'what is excepted covers all of it' };
   const family = familyOf(dst[0]![0]);
-  const sender = senderOf(world, text);
+  const sender = senderOf(world, text, family);
   if ('error' in sender) return sender;
   const { src } = sender;
   if (src && (src.length === 0 || familyOf(src[0]![0]) !== family))
@@ -87,7 +101,9 @@ export function representative(box: Box): Readonly<Partial<Record<Part, Word>>> 
   }
   // a packet to its own sender is none that somebody asks about
   const { src, dst } = out;
-  if (src !== undefined && dst !== undefined && equal(src, dst) && box.dst && !equal(dst, box.dst[1])) out.dst = add(dst, 1);
+  if (src === undefined || dst === undefined || !equal(src, dst)) return out;
+  if (!equal(dst, box.dst![1])) out.dst = add(dst, 1);
+  else if (!equal(src, box.src![1])) out.src = add(src, 1);
   return out;
 }
 
@@ -149,12 +165,12 @@ interface Sender {
   readonly src?: Ranges;
 }
 
-function senderOf(world: World, { from, in: arrival }: SpaceText): Sender | SpaceError {
+function senderOf(world: World, { from, in: arrival }: SpaceText, family: Family): Sender | SpaceError {
   if (from === undefined)
     return arrival === undefined
       ? { error: 'nothing says who sends them', key: 'from', hint: 'write a namespace, a node, or blocks of addresses with `in: NODE/IFACE`' }
-      : { src: NEVER_SENT.length > 0 ? unicast([[0, 0xffffffff]]) : [] };
-  if (typeof from === 'string' && isError(parsePrefix(from.includes('/') && /^[\d.:a-f]+\/\d+$/i.test(from) ? from : 'x'))) {
+      : { src: unicast([prefixRange({ addr: family === 4 ? ANY4 : ANY6, length: 0 })]) };
+  if (typeof from === 'string' && !isBlock(from)) {
     const addr = parseAddr(from);
     return isError(addr) || arrival === undefined ? { from } : { src: [[addr, addr]] };
   }
@@ -162,6 +178,11 @@ function senderOf(world: World, { from, in: arrival }: SpaceText): Sender | Spac
   if ('error' in src) return src;
   if (arrival === undefined) return { error: 'blocks of addresses send from nowhere', key: 'in', hint: 'say where they come in: NODE/IFACE' };
   return { src };
+}
+
+/** Reports whether a text is ADDR/LENGTH or ADDR-ADDR: several addresses, and no name that happens to have such a sign in it. */
+function isBlock(text: string): boolean {
+  return /^[\d.:a-f]+(?:\/\d+|-[\d.:a-f]+)$/i.test(text) && !isError(parseAddr(text.split(/[/-]/)[0]!));
 }
 
 function unicast(set: Ranges): Ranges {

@@ -13,6 +13,7 @@ import { settleStatement } from './nftstatement.ts';
 import { changeSet, leaveTraces, mapPacket } from './setchange.ts';
 import { quiet, type DeviceField, type Sight } from './sight.ts';
 import type { Passing } from './statement.ts';
+import { watchStatement } from './watch.ts';
 
 export type ChainVerdict =
   | { readonly kind: 'accept' }
@@ -77,18 +78,20 @@ export function walkChain(table: Table, base: Chain, v: Visitor): ChainVerdict {
     const supposed = new Map<Pred, boolean>();
     // what only counts or logs may be met or not: nothing hangs on it
     const onlyTells = !v.all && rule.then.every((s) => s.kind === 'note');
-    const truth = onlyTells ? glance(rule.match, quiet(v.sight(supposed))) : settle(rule.match, rule, chain, v, supposed);
+    const truth = onlyTells ? glance(rule.match, v.sight(supposed)) : settle(rule.match, rule, chain, v, supposed);
     if (!truth.matched) {
       skipped.add(chain, rule, supposed);
       askedSets(rule, v, supposed);
       continue;
     }
-    let step = ruleStep(table, chain, rule, truth.forked ? 'unknown' : true, explain(rule.match, quiet(v.sight(supposed))), v);
+    const sight = v.sight(supposed);
+    let step = ruleStep(table, chain, rule, truth.forked ? 'unknown' : true, explain(rule.match, quiet(sight)), v);
     askedSets(rule, v, supposed);
     const did: string[] = [];
     let acted = false;
     let moved = false;
     for (const given of rule.then) {
+      if (sight.watch) watchStatement(sight.watch, given, rule.text);
       const statement = settleStatement(given, rule, chain, v, supposed);
       if (statement.kind !== 'ends' && given.kind !== 'if') skipped.flush();
       if ('found' in statement && statement.found)

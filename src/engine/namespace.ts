@@ -26,6 +26,7 @@ import { setting } from './sysctl.ts';
 import type { Carried } from './tunnel.ts';
 import { missingRules, missingServers, unreadChains } from './unseen.ts';
 import type { UnknownDevices, Walk } from './walk.ts';
+import { watchTranslation, type Watch } from './watch.ts';
 import { bridgeCalls, bridgeKey, isBridge } from './wire.ts';
 import { DEFAULT_ZONE, zoneFor, type AskedZone } from './zone.ts';
 
@@ -80,6 +81,7 @@ export class Visit implements Visitor, Router {
     this.all = walk.all;
     this.usesConntrack = tracksConnections(ns, packet.family);
     this.visit = walk.nextVisit();
+    walk.watch?.asked(ns);
   }
 
   /** A packet that came in by `device` (undefined when nobody knows which); `port` is the port of the bridge that `device` is. */
@@ -484,6 +486,7 @@ export class Visit implements Visitor, Router {
     if (statement.kind === 'masquerade') c.entry.masqueradedBy = oif;
     const range = rangeOf(statement, c.entry, manip, { ns, packet, hook, iif, oif, via: this.out?.via });
     if ('refused' in range) return { kind: 'refused', outcome: 'dropped', why: range.refused, at };
+    if (this.watch) watchTranslation(this.watch, packet, manip, range, by);
     bind(this.walk.connections(this.ns), c.entry, manip, range, { at, by });
     return undefined;
   }
@@ -502,10 +505,15 @@ export class Visit implements Visitor, Router {
     // rule after rule sees the same packet: what was seen without suppositions is seen again
     const isPlain = supposed.size === 0 && !balanced;
     if (isPlain && this.plain && isSameSeen(this.plain.of, of)) return this.plain.sight;
-    const kept = { sets: this.walk.sets(ns), nftSets: this.walk.nftSets, servers: this.walk.ipvs(ns), router: this, watch: this.walk.watch };
+    const kept = { sets: this.walk.sets(ns), nftSets: this.walk.nftSets, servers: this.walk.ipvs(ns), router: this, watch: this.watch };
     const sight = sightOf(of, kept, isPlain ? NOTHING_SUPPOSED : supposed);
     if (isPlain) this.plain = { of, sight };
     return sight;
+  }
+
+  /** Hears which packets would have been decided alike. */
+  get watch(): Watch | undefined {
+    return this.walk.watch;
   }
 
   assign(to: AssignedField, value: Word): string | undefined {

@@ -10,6 +10,7 @@ import { isFor, macOf } from './frame.ts';
 import type { Learned } from './learned.ts';
 import { place, routeInput, type Router } from './routing.ts';
 import { eitherOf, forwarding, maxOf } from './sysctl.ts';
+import type { Watch } from './watch.ts';
 import { floodRemotes, linkOf, masterOf, segmentOf, type Passes, type Station } from './wire.ts';
 
 export type Delivery =
@@ -100,6 +101,7 @@ function oneOf(owners: readonly [Station, ...Station[]] | Station[], text: strin
 export interface Resolver extends Router {
   readonly choices: Choices;
   readonly packet: Packet;
+  readonly watch?: Watch | undefined;
 }
 
 function beyond(from: Station, text: string, entry: Neighbour | undefined): Delivery {
@@ -150,6 +152,8 @@ function answers(s: Station, addr: Addr, asker: Addr | undefined, router: Resolv
     note: () => {},
   };
   const isLocal = fib.isLocal(addr);
+  const isForOthers = isProxied || Boolean(eitherOf(s.ns, s.device, 'proxy_arp').value);
+  if (isForOthers) router.watch?.asked(s.ns);
   if (asker !== undefined) {
     const request: Packet = { family: 4, src: asker, dst: addr, proto: 0, ttl: 1, length: 28, tos: 0, mark: 0 };
     const way = routeInput(s.ns, request, s.device, silent);
@@ -160,7 +164,7 @@ function answers(s: Station, addr: Addr, asker: Addr | undefined, router: Resolv
     if (maxOf(s.ns, s.device, 'arp_ignore').value > 0 && !isOwn(s, addr)) return false;
     return !eitherOf(s.ns, s.device, 'arp_filter').value || asker === undefined || leads(s, asker, addr, silent) === s.device;
   }
-  if (!isProxied && !eitherOf(s.ns, s.device, 'proxy_arp').value) return false;
+  if (!isForOthers) return false;
   if (!(forwarding(s.ns, 4, s.device)?.value ?? 1)) return false;
   // arp_fwd_proxy(): only for addresses whose route leaves by another device
   const found = fib.lookup({ family: 4, dst: addr, ...(asker !== undefined && { src: asker }), iif: s.device, mark: 0, tos: 0 }, silent);

@@ -7,9 +7,10 @@ import type { Chain, NatRange, Pred, Rule, Statement } from '../model/ruleset.ts
 import type { Reason } from '../model/trace.ts';
 import { settle, unknownEffect, type Visitor } from './chain.ts';
 import { NOT, type Option } from './choice.ts';
-import { candidates, lookUp, readOperand, sayMissing, sayValue, type Candidate, type Reading } from './operand.ts';
+import { candidates, isOfPacket, lookUp, readOperand, sayMissing, sayValue, type Candidate, type Reading } from './operand.ts';
 import { explain, impliedName } from './pred.ts';
 import type { DeviceField } from './sight.ts';
+import { watchAssignment } from './watch.ts';
 
 type Nft = Extract<Statement, { kind: 'if' | 'vmap' | 'assign' | 'translate' | 'element' }>;
 
@@ -190,6 +191,9 @@ function assignValue(s: Statement & { kind: 'assign' }, at: At): Settled {
     if (s.to === 'mark') return { kind: 'anymark', as: s.text, why };
     return s.to === 'ctmark' || s.to === 'pkttype' ? { kind: 'opaque', as: s.text, why } : lost(s.text, why, at);
   }
+  const { watch, packet } = v.sight(at.supposed);
+  if (watch && isOfPacket(s.value)) watch.inexact(`'${s.text}' copies what the packet has`);
+  else if (watch) watchAssignment(watch, packet, s.to, reading.value);
   const did = v.assign(s.to, reading.value);
   return { kind: 'done', ...(did !== undefined && { did }) };
 }
@@ -204,6 +208,7 @@ function translateTo(s: Statement & { kind: 'translate' }, at: At): Settled {
     const why = addr?.kind === 'open' ? addr.why : (port as Reading & { kind: 'open' }).why;
     return { kind: 'cannot-tell', why: `'${s.text}' translates, and ${why}`, at: at.rule.at };
   }
+  if ([s.addr, s.port].some((op) => op && isOfPacket(op))) at.v.sight(at.supposed).watch?.inexact(`'${s.text}' copies what the packet has`);
   const addrs = addr && asAddresses(addr.value, addr.to);
   const ports = port && typeof port.value === 'number' ? ([port.value, typeof port.to === 'number' ? port.to : port.value] as const) : undefined;
   if (s.prefix && addrs) {

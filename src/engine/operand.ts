@@ -48,7 +48,6 @@ export function readOperand(op: Operand, s: Sight, chosen?: Chosen): Reading {
       return name === undefined ? { kind: 'open', why: 'the interface is not known', key: `${s.visit}:${op.field}` } : known(name);
     }
     case 'payload':
-      if (portOf(op, s) === undefined && op.base !== 'link') s.watch?.inexact(`'${op.text}' reads bytes of the packet`);
       return readPayload(op, s);
     case 'bits':
       watchBits(op, s);
@@ -123,6 +122,9 @@ function readPayload(op: Payload, s: Sight, needed = 0xffffffff): Reading {
   const ported = portOf(op, s);
   if (ported) return readField(ported, s);
   const from = op.offset + (op.base === 'transport' ? header * 8 : 0);
+  // addresses lie together at the end of the IP header, ports behind it; all else is alike for packets of a question
+  const [open, end] = [p.family === 4 ? 96 : 64, header * 8 + (p.sport === undefined ? 0 : 32)];
+  if (from < end && from + op.length > open) s.watch?.inexact(`'${op.text}' reads bytes of the packet`);
   const bytes = bytesOf(p);
   if (Math.ceil((from + op.length) / 8) > bytes.length) return NONE;
   let value = 0n;
@@ -154,18 +156,32 @@ export function watchValue(op: Operand, value: Value, among: readonly ValueRange
   const kind = s.watch && kindOfOperand(op);
   if (kind && typeof value !== 'string')
     watchElements(
-      s.watch!,
+      s.watch,
       [{ kind, value }],
       among.map((r) => [rangeOf(r)]),
     );
 }
 
-function watchKey(key: readonly Operand[], values: readonly Value[], live: LiveNftSet, watch: Watch): void {
+function watchKey(key: readonly Operand[], readings: readonly Reading[], live: LiveNftSet, watch: Watch): void {
   const parts = key.map((op, i) => {
-    const value = values[i]!;
-    return { kind: kindOfOperand(op), value: typeof value === 'string' ? undefined : value };
+    const r = readings[i]!;
+    return { kind: kindOfOperand(op), value: r.kind !== 'known' || typeof r.value === 'string' ? undefined : r.value };
   });
   watchElements(watch, parts, live.rangesOfKeys());
+}
+
+/** Reports whether an operand has the packet's own address or port in it; what a map gives for one is its element's. */
+export function isOfPacket(op: Operand): boolean {
+  switch (op.kind) {
+    case 'field':
+      return kindOf(op.field) !== undefined;
+    case 'payload':
+      return op.base !== 'link';
+    case 'bits':
+      return isOfPacket(op.of) || isOfPacket(op.by);
+    default:
+      return false;
+  }
 }
 
 /** Bits of a value: what only loses its end may move within it. */
@@ -174,8 +190,8 @@ function watchBits(op: Operand & { kind: 'bits' }, s: Sight): void {
   if (!kind) return;
   const value = readOperand(op.of, s);
   if (value.kind !== 'known' || typeof value.value === 'string') return;
-  if (op.op === '&' && op.by.kind === 'constant' && typeof op.by.value !== 'string') watchMasked(s.watch!, kind, value.value, op.by.value);
-  else s.watch!.inexact(`'${op.text}' computes with the packet`);
+  if (op.op === '&' && op.by.kind === 'constant' && typeof op.by.value !== 'string') watchMasked(s.watch, kind, value.value, op.by.value);
+  else s.watch.inexact(`'${op.text}' computes with the packet`);
 }
 
 function wordOf(value: bigint, length: number): Word {
@@ -218,11 +234,12 @@ export function lookUp(set: SetReference, key: readonly Operand[], s: Sight, cho
   const readings = key.map((k) => readOperand(k, s, chosen));
   if (readings.some((r) => r.kind === 'none')) return { kind: 'none' };
   const live = s.elements(set);
+  // an open component does not keep the others from telling elements apart
+  if (s.watch && live) watchKey(key, readings, live, s.watch);
   const open = readings.find((r) => r.kind === 'open');
   if (open?.kind === 'open') return { kind: 'open', why: open.why, readings, set: live };
   const values = readings.map((r) => (r as Reading & { kind: 'known' }).value);
   if (!live) return { kind: 'open', why: `the set ${typeof set === 'string' ? set : ''} was not captured`, readings, set: undefined };
-  if (s.watch) watchKey(key, values, live, s.watch);
   const element = live.find(values);
   if (element && (element.key || live.captured.incomplete === undefined)) return { kind: 'found', element, values };
   return live.captured.incomplete === undefined ? { kind: 'missing', values } : { kind: 'open', why: live.captured.incomplete, readings, set: live };

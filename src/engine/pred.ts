@@ -36,7 +36,7 @@ export function evaluate(pred: Pred, s: Sight, say?: Say): Truth {
       if (value === HIDDEN) return s.supposed.get(pred) ?? 'unknown';
       if (range) return s.supposed.get(pred) ?? within(pred.ranges, range);
       const kind = s.watch && kindOf(pred.field);
-      if (kind) watchRanges(s.watch!, kind, value, pred.ranges);
+      if (kind) watchRanges(s.watch, kind, value, pred.ranges);
       return has(pred.ranges, value);
     }
     case 'masked': {
@@ -45,7 +45,7 @@ export function evaluate(pred: Pred, s: Sight, say?: Say): Truth {
       if (value === ABSENT) return false;
       if (value === HIDDEN) return s.supposed.get(pred) ?? 'unknown';
       const kind = s.watch && kindOf(pred.field);
-      if (kind) watchMasked(s.watch!, kind, value, pred.mask);
+      if (kind) watchMasked(s.watch, kind, value, pred.mask);
       return typeof value === typeof pred.mask && equal(and(value, pred.mask), pred.value);
     }
     case 'name':

@@ -2,8 +2,10 @@
 // outcome. What cannot be told as an interval is said to be inexact.
 import { add, and, compare, equal, familyOf, type Word } from '../net/addr.ts';
 import type { Range, Ranges } from '../net/intervals.ts';
+import type { Namespace } from '../model/host.ts';
 import type { ValueRange } from '../model/operand.ts';
-import type { Field, IpSet, SetPart } from '../model/ruleset.ts';
+import type { Packet } from '../model/packet.ts';
+import type { AssignedField, Field, IpSet, NatRange, SetPart, Statement } from '../model/ruleset.ts';
 
 /** What kind of value it is: only values of one kind can be the same value of the packet. */
 export type ValueKind = 'addr' | 'port' | 'proto';
@@ -14,6 +16,8 @@ export interface Watch {
   cut(kind: ValueKind, value: Word, lo: Word, hi: Word): void;
   /** A decision hung on the packet in a way that is no interval of one value. */
   inexact(why: string): void;
+  /** Routes and addresses of a namespace were asked for. */
+  asked(ns: Namespace): void;
 }
 
 /** The kind of a field; undefined for what is the same for all packets of a question, or follows from other decisions. */
@@ -82,6 +86,52 @@ function between(ranges: Ranges, value: Word, [least, most]: Range): Range {
 export function watchMasked(watch: Watch, kind: ValueKind, value: Word, mask: Word): void {
   const [lo, hi] = blockOf(value, mask);
   watch.cut(kind, value, lo, hi);
+}
+
+/** Source ports that nf_nat_l4proto_unique_tuple() keeps apart when it looks for another one. */
+const PORT_CLASSES: Ranges = [
+  [0, 511],
+  [512, 1023],
+];
+
+/** Tells that a side is rewritten: what lies in the range already stays as it is, and a packet may come to be its own sender's. */
+export function watchTranslation(watch: Watch, packet: Packet, manip: 'src' | 'dst', range: NatRange, by: string): void {
+  const { addrs, ports, base } = range;
+  // find_best_ips_proto() picks by a hash of source and destination, NF_NAT_RANGE_PROTO_OFFSET by the distance from the base
+  if (base !== undefined || (addrs && !isPoint(addrs))) watch.inexact(computes(by));
+  if (addrs) for (const own of [packet.src, packet.dst]) watchRanges(watch, 'addr', own, [addrs]);
+  for (const own of [packet.sport, packet.dport]) if (ports && own !== undefined) watchRanges(watch, 'port', own, [ports]);
+  if (manip === 'src' && packet.sport !== undefined) watchRanges(watch, 'port', packet.sport, PORT_CLASSES);
+}
+
+function computes(by: string): string {
+  return `'${by}' computes the new address from the old one`;
+}
+
+/** Tells that a header field gets a value: what has it already stays as it is. */
+export function watchAssignment(watch: Watch, packet: Packet, to: AssignedField, value: Word): void {
+  if (to === 'src' || to === 'dst') for (const own of [packet.src, packet.dst]) watchRanges(watch, 'addr', own, [[value, value]]);
+  if (to === 'sport' || to === 'dport')
+    for (const own of [packet.sport, packet.dport]) if (own !== undefined) watchRanges(watch, 'port', own, [[value, value]]);
+}
+
+/** Tells of what computes with the packet's values instead of comparing them. */
+export function watchStatement(watch: Watch, s: Statement, text: string): void {
+  switch (s.kind) {
+    case 'translate':
+      if (s.prefix) watch.inexact(computes(text));
+      break;
+    case 'netmap':
+    case 'npt':
+      watch.inexact(computes(text));
+      break;
+    case 'setmember':
+    case 'element':
+    case 'mapset':
+      watch.inexact(`'${text}' changes a set by the packet's own values`);
+      break;
+    default:
+  }
 }
 
 /** The values that differ from one in nothing but the zeros at the mask's end. */
