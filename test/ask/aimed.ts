@@ -34,6 +34,8 @@ export function aimedAt(rule: Rule, neighbours: readonly Rule[], table: Table, s
   // now and then a value of a rule before: the corners where conditions meet
   for (const r of neighbours.length > 0 && roll(2) === 0 ? [neighbours[roll(neighbours.length)]!, rule] : [rule])
     hit(r.match, true, draft, sets, roll);
+  // what rules on the way may give a packet it need not have when it comes
+  if (roll(3) === 0) for (const field of ['mark', 'tos']) draft.values.set(field, roll(4));
   return sightOf(draft, table, sets, roll);
 }
 

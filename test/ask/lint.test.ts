@@ -64,6 +64,9 @@ describe('lint', () => {
       ['-A FORWARD -m statistic --mode random --probability 0.5 -j DROP', '-A FORWARD -s 10.0.0.1/32 -j ACCEPT'],
       ['-A FORWARD -m mark --mark 0x1/0x1 -j DROP', '-A FORWARD -j MARK --set-xmark 0x1/0x1', '-A FORWARD -m mark --mark 0x1/0x1 -j ACCEPT'],
       ['-A FORWARD -m set --match-set s src -j DROP', '-A FORWARD -j SET --add-set s src', '-A FORWARD -m set --match-set s src -j ACCEPT'],
+      // a packet without a connection meets neither
+      ['-A FORWARD -m connmark --mark 0x1 -j DROP', '-A FORWARD -m connmark ! --mark 0x1 -j DROP', '-A FORWARD -j ACCEPT'],
+      ['-A FORWARD -m conntrack --ctdir ORIGINAL -j DROP', '-A FORWARD -m conntrack --ctdir REPLY -j DROP', '-A FORWARD -p udp -j ACCEPT'],
       ['-A FORWARD -j x', '-A FORWARD -j ACCEPT', '-A x -p tcp -j DROP'],
       ['-A FORWARD -m recent --name a --set', '-A FORWARD -m recent --name a --rcheck -j DROP', '-A FORWARD -m recent --name a --rcheck -j DROP'],
     ])
@@ -190,7 +193,21 @@ function randomRules(roll: Dice): string {
     () => `-m addrtype ${not()}--dst-type ${pick(['LOCAL', 'UNICAST', 'LOCAL,BROADCAST'])}`,
     () => '-m statistic --mode random --probability 0.5',
   ];
-  const targets = ['ACCEPT', 'DROP', 'RETURN', 'REJECT', 'a', 'b', 'ACCEPT', 'DROP', 'MARK --set-xmark 0x1/0x1', 'LOG', 'TOS --set-tos 0x10/0x3f'];
+  const targets = [
+    'ACCEPT',
+    'DROP',
+    'RETURN',
+    'REJECT',
+    'a',
+    'b',
+    'ACCEPT',
+    'DROP',
+    'MARK --set-xmark 0x1/0x1',
+    'MARK --set-xmark 0x2/0x3',
+    'MARK --set-xmark 0x3/0x3',
+    'LOG',
+    'TOS --set-tos 0x10/0x3f',
+  ];
   const rule = (chain: string): string => {
     const chosen = new Set(Array.from({ length: roll(3) }, () => roll(parts.length)));
     const asked = [...chosen].map((i) => parts[i]!()).filter((t, i, all) => !t.startsWith('-p') || all.findIndex((o) => o.startsWith('-p')) === i);
