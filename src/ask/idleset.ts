@@ -3,7 +3,7 @@ import type { Fault } from '../model/lintreport.ts';
 import type { Namespace } from '../model/host.ts';
 import { originOfSet } from '../model/origin.ts';
 import type { Rule } from '../model/ruleset.ts';
-import { setsIn } from './reach.ts';
+import { setsIn } from './unreached.ts';
 
 /** What a namespace's sets do for nobody; notes all of them: a set waits for its members, and a program makes its sets before they are needed. */
 export function idleSets(ns: Namespace): readonly Fault[] {

@@ -8,7 +8,7 @@ import { deadRules, sameActions, type DeadRule } from './deadrule.ts';
 import { Effects, isForAll } from './effect.ts';
 import { idleSets } from './idleset.ts';
 import { overlaps } from './overlap.ts';
-import { leadsTo, setsIn, unreached } from './reach.ts';
+import { leadsTo, setsIn, unreached } from './unreached.ts';
 
 /** What is at fault in the rules, sets and networks of a world, whatever packet comes; the warnings first. */
 export function lint(world: World): readonly Fault[] {
