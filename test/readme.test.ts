@@ -31,7 +31,7 @@ it("the README's example of a match is the source's", () => {
   expect(readFileSync(join(root, 'src/iptables-parser/packetfield.ts'), 'utf8')).toContain(example!);
 });
 
-it.each(['why', 'whatif', 'diff', 'check', 'reach'])("the README's netwhy %s prints what it shows", (verb) => {
+it.each(['why', 'whatif', 'diff', 'check', 'reach', 'lint'])("the README's netwhy %s prints what it shows", (verb) => {
   const readme = readFileSync(join(root, 'README.md'), 'utf8');
   const [, command = '', shown] = new RegExp(`<!-- ${verb} -->\\s*\`\`\`\\n\\$ netwhy ([^\\n]*)\\n([\\s\\S]*?)\\n\`\`\``).exec(readme) ?? [];
   const words = [...command.matchAll(/'([^']*)'|(\S+)/g)].map((m) => m[1] ?? m[2]!);

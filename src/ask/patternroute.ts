@@ -1,5 +1,6 @@
 // Patterns of routes and of what a host does with what is not for it.
-import { and, contains, familyOf, formatAddr, formatPrefix, maskOf, type Addr } from '../net/addr.ts';
+import { contains, familyOf, formatAddr, formatPrefix, type Addr } from '../net/addr.ts';
+import { networkOf } from '../capture/podnetwork.ts';
 import type { InterfaceAddress, Namespace } from '../model/host.ts';
 import { findingsOf, isSamePlace, lineOf, namespaceAt, placeName, rootOf, type Failure } from './failure.ts';
 import type { Sight } from './pattern.ts';
@@ -31,12 +32,8 @@ function rpFilterDrop(f: Failure): Sight | undefined {
   };
 }
 
-function networkOf(a: InterfaceAddress) {
-  return { addr: and(a.addr, maskOf(familyOf(a.addr), a.length)), length: a.length };
-}
-
 /** Two networks of one host that both hold the address. */
-function sharedNetwork(ns: Namespace | undefined, addr: Addr): readonly [InterfaceAddress, InterfaceAddress] | undefined {
+export function sharedNetwork(ns: Namespace | undefined, addr: Addr): readonly [InterfaceAddress, InterfaceAddress] | undefined {
   const holding = (ns?.addresses ?? []).filter(
     (a) =>
       familyOf(a.addr) === familyOf(addr) && a.length < (familyOf(addr) === 4 ? 31 : 127) && a.scope === 'global' && contains(networkOf(a), addr),

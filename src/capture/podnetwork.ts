@@ -13,7 +13,8 @@ interface Claim {
   readonly at: Span;
 }
 
-function networkOf(a: InterfaceAddress): Prefix {
+/** The network that an interface's address is in. */
+export function networkOf(a: InterfaceAddress): Prefix {
   return { addr: and(a.addr, maskOf(familyOf(a.addr), a.length)), length: a.length };
 }
 
@@ -120,11 +121,14 @@ function isOwn(ns: Namespace, device: string): boolean {
   return OWN_DEVICE.test(device) || (kind !== undefined && OWN_KINDS.has(kind));
 }
 
+/** The addresses that a node has as a machine, not for its pods. */
+export function hostAddresses(ns: Namespace): readonly InterfaceAddress[] {
+  return ns.addresses.filter((a) => a.scope === 'global' && !isLoopback(a.addr) && !isOwn(ns, a.device));
+}
+
 function hostNetworks(cluster: Cluster): HostNetwork[] {
   const captured = cluster.roots.flatMap((ns) =>
-    ns.addresses
-      .filter((a) => a.scope === 'global' && !isLoopback(a.addr) && !isOwn(ns, a.device))
-      .map((a) => ({ prefix: networkOf(a), what: 'the network', node: `${ns.node} (${a.device})`, at: a.at })),
+    hostAddresses(ns).map((a) => ({ prefix: networkOf(a), what: 'the network', node: `${ns.node} (${a.device})`, at: a.at })),
   );
   const recorded = cluster.witness.nodes.flatMap((n) =>
     n.addresses

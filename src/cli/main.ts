@@ -1,6 +1,7 @@
 // The command line. Everything a person can type is declared here; the verbs live in commands/.
 import { Command, CommanderError, Option } from 'commander';
 import type { DiffOptions } from './commands/diff.ts';
+import type { LintOptions } from './commands/lint.ts';
 import type { TraceOptions } from './commands/trace.ts';
 import type { WhatifOptions } from './commands/whatif.ts';
 import type { ReachOptions } from './commands/reach.ts';
@@ -184,6 +185,21 @@ program
   });
 
 program
+  .command('lint')
+  .description(
+    'what cannot work whatever packet comes: rules behind others, conditions that exclude each other, chains nobody gets to, idle sets, overlaps',
+  )
+  .argument('<capture>', CAPTURE)
+  .option('--all', 'tell every note, also those that are many of a kind')
+  .addOption(new Option('-o, --output <form>', 'output form').choices(['text', 'json']).default('text'))
+  .option('-j, --json', 'the same as -o json')
+  .addOption(colour())
+  .action(async (capture: string, options: LintOptions) => {
+    const { runLint } = await import('./commands/lint.ts');
+    code = await runLint(capture, options);
+  });
+
+program
   .command('capture')
   .description('print the POSIX sh script that collects a bundle on a node: netwhy capture | ssh NODE sudo sh > NODE.tar')
   .action(async () => {
@@ -212,8 +228,8 @@ program
 program
   .command('schema')
   .description('JSON Schema of a file format or of the JSON output')
-  .addArgument(program.createArgument('<kind>', 'which').choices(['scenario', 'trace', 'whatif', 'diff', 'why', 'check', 'reach']))
-  .action(async (kind: 'scenario' | 'trace' | 'whatif' | 'diff' | 'why' | 'check' | 'reach') => {
+  .addArgument(program.createArgument('<kind>', 'which').choices(['scenario', 'trace', 'whatif', 'diff', 'why', 'check', 'reach', 'lint']))
+  .action(async (kind: 'scenario' | 'trace' | 'whatif' | 'diff' | 'why' | 'check' | 'reach' | 'lint') => {
     const { runSchema } = await import('./commands/schema.ts');
     code = await runSchema(kind);
   });
