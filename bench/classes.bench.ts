@@ -31,7 +31,7 @@ function dump(services: number): string {
   const sep = (i: number, k: number): string => `KUBE-SEP-${hash(`sep${i}/${k}`)}`;
   const name = (i: number): string => `ns/svc-${i}:http`;
   const chains = numbers.flatMap((i) => [`:${svc(i)} - [0:0]`, ...Array.from({ length: ENDPOINTS }, (_, k) => `:${sep(i, k)} - [0:0]`)]);
-  const services_ = numbers.map(
+  const entries = numbers.map(
     (i) => `-A KUBE-SERVICES -d ${vip(i)}/32 -p tcp -m comment --comment "${name(i)} cluster IP" -m tcp --dport 80 -j ${svc(i)}`,
   );
   const rest = numbers.flatMap((i) => [
@@ -54,7 +54,7 @@ function dump(services: number): string {
     ':KUBE-SERVICES - [0:0]',
     ...chains,
     '-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES',
-    ...services_,
+    ...entries,
     ...rest,
     'COMMIT',
     '',

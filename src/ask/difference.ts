@@ -72,6 +72,6 @@ function shared(a: Box, b: Box): Box {
 /** Lines move between captures, and what they do not: ends, places, translations. */
 function isAlike(a: readonly Fate[], b: readonly Fate[]): boolean {
   const key = (fates: readonly Fate[]): string =>
-    JSON.stringify(fates.map(({ kind, place, translated, to }) => [kind, place, translated, to]).toSorted());
+    JSON.stringify(fates.map(({ kind, place, translated, to }) => JSON.stringify([kind, place, translated, to])).toSorted());
   return key(a) === key(b);
 }

@@ -1,5 +1,5 @@
 // What becomes of all packets of a space: classes that end alike are one fate. And who reaches which service.
-import { equal, formatAddr, formatEndpoint, type Addr } from '../net/addr.ts';
+import { equal, formatEndpoint, type Addr } from '../net/addr.ts';
 import { formatProtocol, TCP } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { World } from '../model/host.ts';
@@ -164,9 +164,4 @@ export function matrixOf(world: World): Matrix {
       return { from, cells };
     });
   return { services, rows };
-}
-
-/** The addresses that a fate's question is about, in short. */
-export function askedOf({ question: { packet } }: Answer): string {
-  return `${formatAddr(packet.src)} -> ${formatEndpoint(packet.dst, packet.dport)}`;
 }

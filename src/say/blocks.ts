@@ -1,20 +1,5 @@
 // Boxes of packets in words: addresses as blocks where they are blocks, ports as ranges, and how many packets that is.
-import {
-  add,
-  bitsOf,
-  compare,
-  equal,
-  familyOf,
-  formatAddr,
-  formatPrefix,
-  formatRange,
-  maskOf,
-  or,
-  not,
-  and,
-  type Addr,
-  type Word,
-} from '../net/addr.ts';
+import { add, bitsOf, compare, equal, familyOf, formatPrefix, formatRange, maskOf, or, not, and, type Addr, type Word } from '../net/addr.ts';
 import type { Range } from '../net/intervals.ts';
 import { formatProtocol } from '../net/proto.ts';
 
@@ -74,9 +59,4 @@ export function count(n: bigint): string {
   if (n < 10_000_000n) return n.toLocaleString('en-US');
   const bits = n.toString(2).length - 1;
   return n === 1n << BigInt(bits) ? `2^${bits}` : `about 2^${Math.log2(Number(n)).toFixed(1)}`;
-}
-
-/** `192.168.21.11`, for a range of one address. */
-export function addressOf([lo]: Range): string {
-  return formatAddr(lo as Addr);
 }

@@ -47,8 +47,7 @@ export function checkedText(all: readonly CheckedSaid[], palette: Palette = PLAI
 }
 
 function claimText(c: CheckedSaid, palette: Palette): string[] {
-  const colour = c.status === 'holds' ? palette.good : c.status === 'broken' ? palette.bad : palette.doubtful;
-  const lines = [`${colour(MARKS[c.status])} ${c.name}${proof(c)}`];
+  const lines = [`${mark(c.status, palette)} ${c.name}${proof(c)}`];
   for (const b of c.broken ?? []) lines.push(`       ${b.claim}: ${b.wanted} is expected, and it is ${b.got}`);
   if (c.kind === 'question' && c.answer && c.status !== 'holds')
     lines.push(...[...new Set(c.answer.courses.map((x) => verdictOf(x)))].slice(0, 3).map((v) => `       ${v}`));
@@ -72,6 +71,11 @@ function claimText(c: CheckedSaid, palette: Palette): string[] {
   }
   if (c.unproved && c.status !== 'holds') lines.push(`       not proved for ${count(c.unproved.packets)} packets: ${c.unproved.why}`);
   return lines;
+}
+
+function mark(status: CheckedSaid['status'], palette: Palette): string {
+  const text = MARKS[status];
+  return status === 'holds' ? palette.good(text) : status === 'broken' ? palette.bad(text) : palette.doubtful(text);
 }
 
 function proof({ by, status }: CheckedSaid): string {

@@ -36,7 +36,7 @@ const MOST_BOXES = 12;
 export function reachText({ reached, classes, packets, left }: ReachSaid, palette: Palette = PLAIN): string {
   const out: string[] = [];
   for (const r of reached) {
-    for (const [i, f] of r.fates.entries()) out.push(`${i === 0 ? '' : 'or '}${colour(palette, f.verdict)(fate(f))}`);
+    for (const [i, f] of r.fates.entries()) out.push(`${i === 0 ? '' : 'or '}${coloured(fate(f), f.verdict, palette)}`);
     if (r.inexact !== undefined) out.push(palette.doubtful(`  not surely all of them: ${r.inexact}`));
     for (const b of r.boxes.slice(0, MOST_BOXES)) out.push(`  ${box(b)}`);
     if (r.boxes.length > MOST_BOXES) out.push(`  ... and ${r.boxes.length - MOST_BOXES} more (-o json has them all)`);
@@ -50,8 +50,8 @@ export function reachText({ reached, classes, packets, left }: ReachSaid, palett
   return `${out.join('\n')}\n`;
 }
 
-function colour(palette: Palette, verdict: Verdict): (text: string) => string {
-  return verdict === 'yes' ? palette.good : verdict === 'no' ? palette.bad : palette.doubtful;
+function coloured(text: string, verdict: Verdict, palette: Palette): string {
+  return verdict === 'yes' ? palette.good(text) : verdict === 'no' ? palette.bad(text) : palette.doubtful(text);
 }
 
 /** `DELIVERED at node1/web, destination 10.244.1.7:9376, source translated` */
@@ -89,7 +89,7 @@ export function matrixText({ services, rows }: MatrixSaid, palette: Palette = PL
   const out = services.map((s, i) => `${String(i + 1).padStart(3)}  ${s.proto} ${s.to}${s.name === s.to ? '' : `  ${s.name}`}`);
   const width = Math.max(...rows.map((r) => r.from.length), 4);
   out.push('', `${' '.repeat(width)} ${services.map((_, i) => String(i + 1).padStart(4)).join('')}`);
-  for (const r of rows) out.push(`${r.from.padEnd(width)} ${r.cells.map((c) => colour(palette, c.verdict)(MARK[c.verdict].padStart(4))).join('')}`);
+  for (const r of rows) out.push(`${r.from.padEnd(width)} ${r.cells.map((c) => coloured(MARK[c.verdict].padStart(4), c.verdict, palette)).join('')}`);
   return `${out.join('\n')}\n`;
 }
 
@@ -115,7 +115,7 @@ export function differenceText({ differing, packets, classes, open }: Difference
       ['A', d.a],
       ['B', d.b],
     ] as const)
-      for (const [i, f] of fates.entries()) out.push(`  ${i === 0 ? label : 'or'}  ${colour(palette, f.verdict)(fate(f))}`);
+      for (const [i, f] of fates.entries()) out.push(`  ${i === 0 ? label : 'or'}  ${coloured(fate(f), f.verdict, palette)}`);
     out.push('');
   }
   const n = differing.reduce((sum, d) => sum + d.packets, 0n);

@@ -27,7 +27,7 @@ function valuesIn(box: Box, edges: Edges): fc.Arbitrary<Partial<Record<Part, Wor
     const range = box[part];
     return range ? [[part, wordIn(range, usual[part]!, edges[kindOfPart(part) === 'addr' ? 'addr' : 'port'])] as const] : [];
   });
-  return fc.record(Object.fromEntries(parts)) as fc.Arbitrary<Partial<Record<Part, Word>>>;
+  return fc.record(Object.fromEntries(parts));
 }
 
 function wordIn(range: Range, usual: Word, edges: readonly Word[]): fc.Arbitrary<Word> {

@@ -58,7 +58,7 @@ describe('pods leave the cluster with the address of their node', () => {
     const { world, properties } = await scenario('ippool-overlaps-host');
     const [one, two] = [searchProperty(world, properties[0]!, { seed: 5 }), searchProperty(world, properties[0]!, { seed: 5 })];
     expect(one).toMatchObject({ status: 'broken', by: { kind: 'random', seed: 5 } });
-    expect('counterexample' in one && one.counterexample!.question.packet).toEqual('counterexample' in two && two.counterexample!.question.packet);
+    expect('counterexample' in one && one.counterexample?.question.packet).toEqual('counterexample' in two && two.counterexample?.question.packet);
   });
 
   it('random packets do not break what is proved', async () => {
