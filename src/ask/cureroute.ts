@@ -1,5 +1,5 @@
 // Routes that might bring a packet on: through whoever has the network, through a tunnel, to a container, by default.
-import { and, asPrefix, bitsOf, contains, equal, familyOf, formatAddr, formatPrefix, maskOf, type Addr, type Prefix } from '../net/addr.ts';
+import { and, asPrefix, bitsOf, contains, equal, familyOf, formatAddr, formatPrefix, networkOf, type Addr, type Prefix } from '../net/addr.ts';
 import type { Namespace, Route, World } from '../model/host.ts';
 import type { Trace } from '../model/trace.ts';
 import type { Candidate } from './candidate.ts';
@@ -12,7 +12,7 @@ export function routesTo(world: World, at: { readonly node: string; readonly nam
   const networks = (n: Namespace): readonly { readonly addr: Addr; readonly network: Prefix }[] =>
     n.addresses
       .filter((a) => familyOf(a.addr) === familyOf(to) && a.length < bitsOf(familyOf(to)))
-      .map((a) => ({ addr: a.addr, network: { addr: and(a.addr, maskOf(familyOf(a.addr), a.length)), length: a.length } }));
+      .map((a) => ({ addr: a.addr, network: networkOf(a) }));
   const passed = way.hops.map((h) => namespaceAt(world, h)).filter((n) => n !== undefined);
   const owners = new Set(world.namespaces.filter((n) => n.addresses.some((a) => equal(a.addr, to))).map((n) => n.node));
   const having = world.namespaces.filter((n) => networks(n).some(({ network }) => contains(network, to)) || (n.name === '' && owners.has(n.node)));
@@ -38,7 +38,7 @@ function blockOf(having: readonly Namespace[], to: Addr): Prefix | undefined {
 function directly(world: World, ns: Namespace, to: Addr): Candidate[] {
   const at = placeName(ns);
   const own = ns.addresses.flatMap((a): Candidate[] => {
-    const network = { addr: and(a.addr, maskOf(familyOf(a.addr), a.length)), length: a.length };
+    const network = networkOf(a);
     const isListed = ns.routes.some(
       (r) => r.to.length === a.length && equal(r.to.addr, network.addr) && r.nextHops.some((h) => h.device === a.device),
     );
@@ -57,9 +57,7 @@ function directly(world: World, ns: Namespace, to: Addr): Candidate[] {
 /** Reports whether a host takes an address for a neighbour's: it is in a network of its own, or has a route without a next hop. */
 function isNear(ns: Namespace, a: Addr): boolean {
   const isOwn = ns.addresses.some((own) => equal(own.addr, a));
-  const inNetwork = ns.addresses.some(
-    (own) => familyOf(own.addr) === familyOf(a) && contains({ addr: and(own.addr, maskOf(familyOf(a), own.length)), length: own.length }, a),
-  );
+  const inNetwork = ns.addresses.some((own) => familyOf(own.addr) === familyOf(a) && contains(networkOf(own), a));
   const isOnLink = (r: Route): boolean =>
     r.type === 'unicast' && r.to.length === bitsOf(familyOf(a)) && equal(r.to.addr, a) && r.nextHops.every((h) => h.via === undefined);
   return !isOwn && (inNetwork || ns.routes.some(isOnLink));
@@ -71,7 +69,7 @@ function byTunnel(world: World, ns: Namespace, to: Addr): Candidate[] {
   const far = world.namespaces.find((n) => n.node === node && n.name === '' && n !== ns);
   if (!far || ns.name !== '') return [];
   const whole = far.addresses
-    .map((a) => ({ addr: and(a.addr, maskOf(familyOf(a.addr), a.length)), length: a.length }))
+    .map((a) => networkOf(a))
     .find((network) => network.length < bitsOf(familyOf(to)) && familyOf(network.addr) === familyOf(to) && contains(network, to));
   return ns.links.flatMap((l) => {
     if (l.kind !== 'vxlan' && l.kind !== 'ipip') return [];

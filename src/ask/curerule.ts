@@ -1,5 +1,5 @@
 // Rules that might have a packet fare otherwise: exceptions, members of sets, jumps that are missing.
-import { and, contains, familyOf, formatAddr, formatPrefix, maskOf, type Addr } from '../net/addr.ts';
+import { contains, familyOf, formatAddr, formatPrefix, networkOf, type Addr } from '../net/addr.ts';
 import { formatProtocol } from '../net/proto.ts';
 import type { World } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
@@ -86,7 +86,7 @@ function connectedTo(world: World, addr: Addr): string | undefined {
   for (const { addresses } of world.namespaces)
     for (const a of addresses) {
       if (familyOf(a.addr) !== familyOf(addr) || a.scope !== 'global' || a.length >= (familyOf(addr) === 4 ? 31 : 127)) continue;
-      const network = { addr: and(a.addr, maskOf(familyOf(a.addr), a.length)), length: a.length };
+      const network = networkOf(a);
       if (contains(network, addr)) return formatPrefix(network);
     }
   return undefined;

@@ -1,5 +1,5 @@
 // Commands for what is expected of a packet that fares well: to have it refused, translated or not, or sent another way.
-import { asPrefix, bitsOf, contains, familyOf, formatAddr, formatPrefix, and, maskOf } from '../net/addr.ts';
+import { and, asPrefix, bitsOf, contains, familyOf, formatAddr, formatPrefix, networkOf } from '../net/addr.ts';
 import type { Namespace, World } from '../model/host.ts';
 import type { Course, Hop } from '../model/trace.ts';
 import { specOf, toolOf, type Candidate } from './candidate.ts';
@@ -88,12 +88,7 @@ function through(world: World, ns: Namespace, to: string, p: Packet): Candidate[
     (a) =>
       familyOf(a.addr) === p.family &&
       target !== ns &&
-      ns.addresses.some(
-        (own) =>
-          familyOf(own.addr) === p.family &&
-          own.length < bitsOf(p.family) &&
-          contains({ addr: and(own.addr, maskOf(p.family, own.length)), length: own.length }, a.addr),
-      ),
+      ns.addresses.some((own) => familyOf(own.addr) === p.family && own.length < bitsOf(p.family) && contains(networkOf(own), a.addr)),
   );
   return near.map((a) => on(ns, `ip route replace ${formatPrefix(asPrefix(p.dst))} via ${formatAddr(a.addr)}`, 1));
 }

@@ -8,7 +8,7 @@ import {
   familyOf,
   formatAddr,
   isError,
-  maskOf,
+  networkOf,
   parsePrefix,
   prefixRange,
   type Addr,
@@ -90,7 +90,7 @@ function rangesOf(ns: Namespace): Range[] {
     ...ns.routes.flatMap((r) => [...block(r.to), ...block(r.from), ...point(r.src), ...r.nextHops.flatMap((h) => point(h.via))]),
     ...ns.rules.flatMap((r) => [...block(r.from), ...block(r.to)]),
     ...ns.addresses.flatMap((a) => {
-      const [lo, hi] = prefixRange({ addr: and(a.addr, maskOf(familyOf(a.addr), a.length)), length: a.length });
+      const [lo, hi] = prefixRange(networkOf(a));
       return [...point(a.addr), ...point(a.peer), ...point(a.broadcast), ...point(lo), ...point(hi)];
     }),
     ...ns.neighbours.flatMap((n) => point(n.addr)),

@@ -1,6 +1,6 @@
 // The values at which something in a world changes its mind: ends of the ranges that rules and sets name, of routes, of addresses. Random
 // packets are drawn around them.
-import { add, and, compare, equal, familyOf, maskOf, prefixRange, type Word } from '../net/addr.ts';
+import { add, and, compare, equal, familyOf, networkOf, prefixRange, type Word } from '../net/addr.ts';
 import type { Range } from '../net/intervals.ts';
 import type { Operand, NftSet } from '../model/operand.ts';
 import type { Namespace, World } from '../model/host.ts';
@@ -34,7 +34,7 @@ function fromNamespace(ns: Namespace, note: Note): void {
   for (const r of ns.routes) note('addr', prefixRange(r.to));
   for (const a of ns.addresses) {
     note('addr', [a.addr, a.addr]);
-    note('addr', prefixRange({ addr: and(a.addr, maskOf(familyOf(a.addr), a.length)), length: a.length }));
+    note('addr', prefixRange(networkOf(a)));
   }
   for (const s of Object.values(ns.sets))
     for (const m of s.members)

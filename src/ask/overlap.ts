@@ -1,7 +1,7 @@
 // Networks that have addresses in common: pools that keep addresses from being translated, devices of one node, the cluster's records.
-import { formatPrefix, prefixRange } from '../net/addr.ts';
+import { formatPrefix, networkOf, prefixRange } from '../net/addr.ts';
 import { complement, intersect, ranges, type Ranges } from '../net/intervals.ts';
-import { hostAddresses, networkOf } from '../capture/podnetwork.ts';
+import { hostAddresses } from '../capture/podnetwork.ts';
 import { FAULT_CODES, type Fault } from '../model/lintreport.ts';
 import type { InterfaceAddress, Namespace, World } from '../model/host.ts';
 import type { IpSet, Pred, Rule } from '../model/ruleset.ts';

@@ -1,5 +1,5 @@
 // Patterns of address translation: a source that is not translated though it had to be, a reply that is not translated back.
-import { and, contains, equal, familyOf, formatAddr, formatPrefix, maskOf, type Addr, type Prefix } from '../net/addr.ts';
+import { and, contains, equal, familyOf, formatAddr, formatPrefix, networkOf, type Addr, type Prefix } from '../net/addr.ts';
 import { UDP } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { InterfaceAddress, Namespace, World } from '../model/host.ts';
@@ -25,7 +25,7 @@ function hostNetworkOf(world: World, addr: Addr): HostNetwork | undefined {
   for (const ns of world.namespaces)
     for (const a of ns.name === '' ? ns.addresses : []) {
       if (familyOf(a.addr) !== familyOf(addr) || !isOnWire(world, ns, a)) continue;
-      const prefix = { addr: and(a.addr, maskOf(familyOf(a.addr), a.length)), length: a.length };
+      const prefix = networkOf(a);
       if (contains(prefix, addr)) return { prefix, node: ns.node, device: a.device, at: a.at };
     }
   return undefined;

@@ -1,6 +1,5 @@
 // Patterns of routes and of what a host does with what is not for it.
-import { contains, familyOf, formatAddr, formatPrefix, type Addr } from '../net/addr.ts';
-import { networkOf } from '../capture/podnetwork.ts';
+import { contains, familyOf, formatAddr, formatPrefix, networkOf, type Addr } from '../net/addr.ts';
 import type { InterfaceAddress, Namespace } from '../model/host.ts';
 import { findingsOf, isSamePlace, lineOf, namespaceAt, placeName, rootOf, type Failure } from './failure.ts';
 import type { Sight } from './pattern.ts';

@@ -1,6 +1,6 @@
 // The pods' blocks of addresses: each node's own apart from the others', its bridge inside it, and none of them a network
 // that the hosts are in themselves.
-import { and, compare, contains, familyOf, formatAddr, formatPrefix, isLinkLocal, isLoopback, maskOf, type Prefix } from '../net/addr.ts';
+import { and, compare, contains, familyOf, formatAddr, formatPrefix, isLinkLocal, isLoopback, networkOf, type Prefix } from '../net/addr.ts';
 import type { Finding, Span } from '../model/finding.ts';
 import type { InterfaceAddress, Link, Namespace, Route } from '../model/host.ts';
 import { contradiction, where, type Cluster } from './cluster.ts';
@@ -11,11 +11,6 @@ interface Claim {
   readonly owner: string;
   readonly what: string;
   readonly at: Span;
-}
-
-/** The network that an interface's address is in. */
-export function networkOf(a: InterfaceAddress): Prefix {
-  return { addr: and(a.addr, maskOf(familyOf(a.addr), a.length)), length: a.length };
 }
 
 function overlap(a: Prefix, b: Prefix): boolean {

@@ -1,5 +1,5 @@
 // A scenario's nodes and wires, or a bundle's, as the world the engine walks in.
-import { and, contains, familyOf, formatAddr, isError, maskLength, maskOf, parseAddr, parseMasked, type Prefix } from '../net/addr.ts';
+import { and, contains, formatAddr, isError, maskLength, networkOf, parseAddr, parseMasked, type Prefix } from '../net/addr.ts';
 import { parseProtocol } from '../net/proto.ts';
 import type { Finding, Span } from '../model/finding.ts';
 import type { Deny, InterfaceAddress, Link, Namespace, NextHop, Route, Sysctl, Wire, World } from '../model/host.ts';
@@ -250,6 +250,6 @@ function readStub(
 function withDevice(hop: NextHop, addresses: readonly InterfaceAddress[]): NextHop {
   if (hop.device !== undefined || hop.via === undefined) return hop;
   const { via } = hop;
-  const near = addresses.find((a) => contains({ addr: and(a.addr, maskOf(familyOf(a.addr), a.length)), length: a.length }, via));
+  const near = addresses.find((a) => contains(networkOf(a), via));
   return near ? { ...hop, device: near.device } : hop;
 }

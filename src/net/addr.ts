@@ -275,6 +275,11 @@ export function contains(p: Prefix | Masked, addr: Addr): boolean {
   return equal(and(addr, 'mask' in p ? p.mask : prefixMask(p)), p.addr);
 }
 
+/** The block that an address of some length is in: its host bits cleared. */
+export function networkOf({ addr, length }: Prefix): Prefix {
+  return { addr: and(addr, maskOf(familyOf(addr), length)), length };
+}
+
 /** First and last address of a prefix. */
 export function prefixRange(p: Prefix): readonly [Addr, Addr] {
   return [p.addr, or(p.addr, not(prefixMask(p)))];
