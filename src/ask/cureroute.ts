@@ -1,5 +1,5 @@
 // Routes that might bring a packet on: through whoever has the network, through a tunnel, to a container, by default.
-import { and, asPrefix, bitsOf, contains, equal, familyOf, formatAddr, formatPrefix, networkOf, type Addr, type Prefix } from '../net/addr.ts';
+import { asPrefix, bitsOf, contains, equal, familyOf, formatAddr, formatPrefix, networkOf, type Addr, type Prefix } from '../net/addr.ts';
 import type { Namespace, Route, World } from '../model/host.ts';
 import type { Trace } from '../model/trace.ts';
 import type { Candidate } from './candidate.ts';

@@ -1,5 +1,5 @@
 // Commands for what is expected of a packet that fares well: to have it refused, translated or not, or sent another way.
-import { and, asPrefix, bitsOf, contains, familyOf, formatAddr, formatPrefix, networkOf } from '../net/addr.ts';
+import { asPrefix, bitsOf, contains, familyOf, formatAddr, formatPrefix, networkOf } from '../net/addr.ts';
 import type { Namespace, World } from '../model/host.ts';
 import type { Course, Hop } from '../model/trace.ts';
 import { specOf, toolOf, type Candidate } from './candidate.ts';

@@ -2,7 +2,6 @@
 // neighbours, connections, virtual servers. Between two such places no address or port makes a difference.
 import {
   add,
-  and,
   compare,
   equal,
   familyOf,

@@ -1,6 +1,6 @@
 // The values at which something in a world changes its mind: ends of the ranges that rules and sets name, of routes, of addresses. Random
 // packets are drawn around them.
-import { add, and, compare, equal, familyOf, networkOf, prefixRange, type Word } from '../net/addr.ts';
+import { add, compare, equal, familyOf, networkOf, prefixRange, type Word } from '../net/addr.ts';
 import type { Range } from '../net/intervals.ts';
 import type { Operand, NftSet } from '../model/operand.ts';
 import type { Namespace, World } from '../model/host.ts';

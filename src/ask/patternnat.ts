@@ -1,5 +1,5 @@
 // Patterns of address translation: a source that is not translated though it had to be, a reply that is not translated back.
-import { and, contains, equal, familyOf, formatAddr, formatPrefix, networkOf, type Addr, type Prefix } from '../net/addr.ts';
+import { contains, equal, familyOf, formatAddr, formatPrefix, networkOf, type Addr, type Prefix } from '../net/addr.ts';
 import { UDP } from '../net/proto.ts';
 import type { Span } from '../model/finding.ts';
 import type { InterfaceAddress, Namespace, World } from '../model/host.ts';

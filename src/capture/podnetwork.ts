@@ -1,6 +1,6 @@
 // The pods' blocks of addresses: each node's own apart from the others', its bridge inside it, and none of them a network
 // that the hosts are in themselves.
-import { and, compare, contains, familyOf, formatAddr, formatPrefix, isLinkLocal, isLoopback, networkOf, type Prefix } from '../net/addr.ts';
+import { compare, contains, familyOf, formatAddr, formatPrefix, isLinkLocal, isLoopback, networkOf, type Prefix } from '../net/addr.ts';
 import type { Finding, Span } from '../model/finding.ts';
 import type { InterfaceAddress, Link, Namespace, Route } from '../model/host.ts';
 import { contradiction, where, type Cluster } from './cluster.ts';

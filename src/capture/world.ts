@@ -1,5 +1,5 @@
 // A scenario's nodes and wires, or a bundle's, as the world the engine walks in.
-import { and, contains, formatAddr, isError, maskLength, networkOf, parseAddr, parseMasked, type Prefix } from '../net/addr.ts';
+import { contains, formatAddr, isError, maskLength, networkOf, parseAddr, parseMasked, type Prefix } from '../net/addr.ts';
 import { parseProtocol } from '../net/proto.ts';
 import type { Finding, Span } from '../model/finding.ts';
 import type { Deny, InterfaceAddress, Link, Namespace, NextHop, Route, Sysctl, Wire, World } from '../model/host.ts';
