@@ -1,7 +1,7 @@
 // Sets of packets as boxes: a range of values for each part of a packet that is left open.
 import { add, compare, familyOf, type Word } from '../net/addr.ts';
 import { ranges, type Range } from '../net/intervals.ts';
-import type { ValueKind } from '../engine/watch.ts';
+import { isPoint, type ValueKind } from '../engine/watch.ts';
 
 /** The parts of a packet that a space may leave open. */
 export type Part = 'src' | 'dst' | 'sport' | 'dport';
@@ -55,6 +55,36 @@ export function without(box: Box, inner: Box): Box[] {
     rest = { ...rest, [part]: own };
   }
   return out;
+}
+
+/** The packets of a box but those to their own sender, as far as boxes can tell: where one side is a single address of the other. */
+export function offDiagonal(box: Box): Box[] {
+  const { src, dst } = box;
+  if (!src || !dst || !overlap(src, dst)) return [box];
+  if (isPoint(dst)) return apartFrom(src, dst[0]).map((r): Box => ({ ...box, src: r }));
+  return isPoint(src) ? apartFrom(dst, src[0]).map((r): Box => ({ ...box, dst: r })) : [box];
+}
+
+/** What of a range is not one value of it. */
+function apartFrom([lo, hi]: Range, value: Word): Range[] {
+  return [...(compare(lo, value) < 0 ? [[lo, add(value, -1)] as const] : []), ...(compare(value, hi) < 0 ? [[add(value, 1), hi] as const] : [])];
+}
+
+/** A box cut at values of a kind: each part of that kind is one of them, or none. */
+export function cutAt(box: Box, kind: ValueKind, values: readonly Word[]): Box[] {
+  return PARTS.filter((part) => kindOfPart(part) === kind).reduce<Box[]>(
+    (boxes, part) =>
+      values.reduce<Box[]>(
+        (pieces, value) =>
+          pieces.flatMap((b) => {
+            const range = b[part];
+            if (!range || isPoint(range) || !overlap(range, [value, value])) return [b];
+            return [[value, value] as const, ...apartFrom(range, value)].map((r): Box => ({ ...b, [part]: r }));
+          }),
+        boxes,
+      ),
+    [box],
+  );
 }
 
 /** Reports whether a box has a packet with these values. */

@@ -25,7 +25,8 @@ export interface Causes {
 }
 
 export function causesOf(world: World, { answer, cures }: Pick<Explanation, 'answer' | 'cures'>, hits: readonly PatternHit[]): Causes {
-  const decided = answer.courses.flatMap(({ trace: t }) => t.outcome.at ?? []).flatMap((at) => thingAt(world, at) ?? []);
+  const ends = answer.courses.flatMap(({ trace: t }) => [t.outcome, ...(t.reply ? [t.reply.outcome] : [])]);
+  const decided = ends.flatMap(({ at }) => (at && thingAt(world, at)) ?? []);
   // what is supposed undoes what decided, whatever stands for it in the model
   const changed = cures.map((cure) => ({
     cure,
@@ -35,7 +36,8 @@ export function causesOf(world: World, { answer, cures }: Pick<Explanation, 'ans
   const notes: PatternHit[] = [];
   for (const hit of hits) {
     const shown = [hit.at, ...hit.evidence].flatMap((at) => thingAt(world, at) ?? []);
-    const proof = changed.find(({ things }) => things.some((t) => shown.some((s) => isSameThing(s, t))));
+    const isUndone = (t: Thing): boolean => shown.some((s) => isSameThing(s, t)) || (UNDOING[hit.code]?.(t, nodeOf(world, hit)) ?? false);
+    const proof = changed.find(({ things }) => things.some(isUndone));
     if (proof) causes.push({ things: [...proof.things, ...shown], proof: proof.cure, named: hit, code: hit.code, at: hit.at });
     else notes.push(hit);
   }
@@ -45,3 +47,31 @@ export function causesOf(world: World, { answer, cures }: Pick<Explanation, 'ans
   }
   return { causes, notes };
 }
+
+/** The node that a hit's line was captured on. */
+function nodeOf(world: World, { at }: PatternHit): string | undefined {
+  return world.namespaces.find((n) => at.file.startsWith(`${n.node}/`))?.node;
+}
+
+type Undoing = (changed: Thing, node: string | undefined) => boolean;
+
+const bringsRoute: Undoing = ({ kind }) => kind === 'route';
+/** What rules that are not there would have done is done by another one. */
+const translatesThere: Undoing = ({ kind, node, name }, own) => kind === 'chain' && node === own && name.startsWith('nat ');
+
+/** What undoes a fault whose line is not itself what has to be changed: what is missing stands in no line. */
+const UNDOING: Readonly<Partial<Record<PatternCode, Undoing>>> = {
+  'route-missing': bringsRoute,
+  'overlapping-subnets': bringsRoute,
+  'bridge-outside-subnet': bringsRoute,
+  'vip-unowned': ({ kind }) => kind === 'address',
+  'kube-proxy-absent': translatesThere,
+  'restore-refused': translatesThere,
+  'chain-missing': translatesThere,
+  'no-cluster-cidr': translatesThere,
+  'asymmetric-reply': translatesThere,
+  'reply-not-translated': translatesThere,
+  'nat-ended-early': translatesThere,
+  'etp-local-no-endpoint': translatesThere,
+  'ipvs-conn-reuse': ({ kind, node, name }, own) => kind === 'sysctl' && node === own && name.startsWith('net.ipv4.vs.'),
+};

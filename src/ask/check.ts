@@ -5,7 +5,7 @@ import type { Property } from '../model/property.ts';
 import type { Expect, ScenarioQuestion } from '../model/scenario.ts';
 import type { Answer, Question } from '../model/trace.ts';
 import { mergeBoxes, sizeOf, type Box } from './box.ts';
-import { brokenBy, type Broken } from './claim.ts';
+import { brokenBy, valuesIn, wrongIn, type Broken } from './claim.ts';
 import { classesOf, type PacketClass } from './classes.ts';
 import { differenceOf } from './difference.ts';
 import { placeName } from './failure.ts';
@@ -112,14 +112,18 @@ export interface PropertyOptions {
 
 /** Finds out whether a property holds for every packet of its space. */
 export function checkProperty(world: World, property: Property, options: PropertyOptions = {}): PropertyChecked | SpaceError {
+  const wrong = wrongIn(world, property.expect);
+  if (wrong) return { error: wrong.error, key: wrong.claim, hint: wrong.hint };
   const space = readSpace(world, property.for);
   if (isSpaceError(space)) return space;
   const same = property.expect['same-as'];
   if (!same) return decide(world, space, property, options);
   const there = same.scenario === undefined ? world : options.others?.get(same.scenario);
-  if (!there) return { error: `same-as: the scenario ${same.scenario} was not loaded`, key: 'from' };
+  if (!there) return { error: `the scenario ${same.scenario} was not loaded`, key: 'same-as' };
   const other = otherSpace(there, property);
-  if (isSpaceError(other)) return { ...other, error: `same-as: ${other.error}` };
+  if (isSpaceError(other)) return { ...other, error: `${other.key}: ${other.error}`, key: 'same-as' };
+  if (other.isOpen && !space.isOpen)
+    return { error: 'its senders are a block of addresses, and those it is compared with are not', key: 'same-as', hint: 'name one sender' };
   const compared = compareWith({ world, space }, { world: there, space: other }, property, options);
   const { 'same-as': _same, ...rest } = property.expect;
   return compared.status === 'broken' || Object.keys(rest).length === 0 ? compared : decide(world, space, { ...property, expect: rest }, options);
@@ -164,7 +168,7 @@ function shortly(fates: readonly Fate[]): string {
 }
 
 function decide(world: World, space: Space, { name, expect }: Property, options: PropertyOptions): PropertyChecked {
-  const classes = classesOf(world, space, options);
+  const classes = classesOf(world, space, { ...options, apart: valuesIn(expect) });
   const failing: { found: PacketClass; broken: Broken }[] = [];
   let open: { why: string; packets: bigint } | undefined;
   const doubt = (why: string, box: Box): void => {
@@ -181,7 +185,7 @@ function decide(world: World, space: Space, { name, expect }: Property, options:
     else if (broken) doubt(broken.instead, found.box);
     else if (found.inexact !== undefined) doubt(found.inexact, found.box);
   }
-  const { left, classes: count } = done.value;
+  const { left, classes: count, toThemselves } = done.value;
   if (left > 0n) open = { why: open?.why ?? `it takes more than ${count} classes of packets (--classes)`, packets: (open?.packets ?? 0n) + left };
   const status: Status = failing.length > 0 ? 'broken' : open ? 'unknown' : 'holds';
   const counterexample = failing.length > 0 ? simplest(space, failing) : undefined;
@@ -189,7 +193,7 @@ function decide(world: World, space: Space, { name, expect }: Property, options:
     kind: 'property',
     name,
     status,
-    by: { kind: 'exact', packets: space.size, classes: count },
+    by: { kind: 'exact', packets: space.size - toThemselves, classes: count },
     ...(counterexample && { counterexample }),
     ...(open && { unproved: open }),
   };

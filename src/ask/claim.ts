@@ -1,9 +1,12 @@
 // Whether packets of a class fare as a property claims.
-import { formatAddr, formatEndpoint } from '../net/addr.ts';
+import { formatAddr, formatEndpoint, isError, parseAddr, type Addr, type Word } from '../net/addr.ts';
+import { parsePort } from '../net/proto.ts';
+import type { World } from '../model/host.ts';
 import { originOfStep } from '../model/origin.ts';
 import type { Claims } from '../model/property.ts';
 import type { Answer, Course, Step, Trace } from '../model/trace.ts';
 import { placeName } from './failure.ts';
+import { supposedBy } from './trace.ts';
 
 /** A claim that does not hold, or of which nobody can tell. */
 export interface Broken {
@@ -33,15 +36,18 @@ function testClaim(claim: keyof Claims, answer: Answer, claims: Claims, other: A
       ? undefined
       : { claim, truth: false, instead: answer.unknowns[0] ?? 'what decides is not known' };
   if (answer.courses.length === 0 || answer.bounded) return { claim, truth: 'unknown', instead: 'it may fare in more ways than are followed' };
-  let doubt: Broken | undefined;
+  // chance may break a claim on no course; what nobody knows may not make the difference
+  const worlds = new Map<string, Broken | undefined>();
   for (const course of answer.courses) {
+    const key = supposedBy(course.trace).toSorted().join('\n');
     const truth = holds(claim, course, claims);
-    if (truth === true) continue;
-    const broken = { claim, truth, instead: insteadOf(course) };
-    if (truth === false) return broken;
-    doubt ??= broken;
+    const before = worlds.get(key);
+    if (before?.truth !== false) worlds.set(key, truth === true ? before : { claim, truth, instead: insteadOf(course) });
   }
-  return doubt;
+  const found = [...worlds.values()];
+  if (found.every((b) => b === undefined)) return undefined;
+  const broken = found.find((b) => b !== undefined)!;
+  return found.every((b) => b?.truth === false) ? broken : { ...broken, truth: 'unknown' };
 }
 
 /** How a course ended, in short. */
@@ -81,7 +87,7 @@ function holds(claim: keyof Claims, course: Course, claims: Claims): Truth {
     case 'masqueraded':
       return kind === 'cannot-tell' ? 'unknown' : isRefusedAtOnce(t) || (t.translated.src !== undefined) === claims.masqueraded;
     case 'snat':
-      return kind === 'cannot-tell' ? 'unknown' : isRefusedAtOnce(t) || sourceOf(t) === claims.snat;
+      return kind === 'cannot-tell' ? 'unknown' : isRefusedAtOnce(t) || (t.translated.src !== undefined && sourceOf(t) === claims.snat);
     case 'dnat':
       return kind === 'cannot-tell' && !t.translated.dst ? 'unknown' : goesTo(t, claims.dnat!);
     case 'own-endpoints':
@@ -131,6 +137,8 @@ function testEndpoints(answer: Answer, wanted: readonly string[]): Broken | unde
   const strange = [...met].find((end) => !wanted.some((w) => fits(end, w)));
   if (answer.courses.some((c) => c.trace.outcome.kind === 'cannot-tell'))
     return { claim: 'endpoints', truth: 'unknown', instead: 'what decides is not known' };
+  const isOpen = answer.unknowns.length > 0 && [...met].some((end) => wanted.some((w) => fits(end, w)));
+  if (strange !== undefined && isOpen) return { claim: 'endpoints', truth: 'unknown', instead: answer.unknowns[0]! };
   if (strange !== undefined)
     return { claim: 'endpoints', truth: false, instead: strange === 'none' ? 'it is not translated' : `it goes to ${strange}` };
   const missing = wanted.find((w) => ![...met].some((end) => fits(end, w)));
@@ -182,4 +190,49 @@ export function fateOf(answer: Answer): string {
   ]
     .toSorted()
     .join('; ');
+}
+
+/** `ADDR` or `ADDR:PORT`, `[ADDR]:PORT`; undefined where it is neither. */
+function readEnd(text: string): { readonly addr: Addr; readonly port?: number } | undefined {
+  const bracketed = /^\[([^\]]*)\](?::(\d+))?$/.exec(text);
+  const m = bracketed ?? /^([\d.]+)(?::(\d+))?$/.exec(text) ?? /^([0-9a-f:]+)()$/i.exec(text);
+  const addr = m && parseAddr(m[1]!);
+  const port = m?.[2] ? parsePort(m[2]) : undefined;
+  if (addr === null || isError(addr) || (m![2] && port === undefined)) return undefined;
+  return { addr, ...(port !== undefined && { port }) };
+}
+
+/** Addresses and ports that claims compare with: a packet's own may be the same by chance, where it is kept. */
+export function valuesIn(claims: Claims): Readonly<Record<'addr' | 'port', readonly Word[]>> {
+  const ends = [claims.dnat, claims.snat, ...(claims.endpoints ?? [])].flatMap((text) => (text === undefined ? [] : (readEnd(text) ?? [])));
+  return { addr: ends.map((e) => e.addr), port: ends.flatMap((e) => e.port ?? []) };
+}
+
+/** What a claim says that cannot be: an address that is none, a place that is nowhere. */
+export function wrongIn(world: World, claims: Claims): { readonly claim: keyof Claims; readonly error: string; readonly hint: string } | undefined {
+  for (const claim of ['dnat', 'snat', 'endpoints'] as const)
+    for (const text of listOf(claims[claim] ?? []))
+      if (!readEnd(text)) return { claim, error: `'${text}' is no address`, hint: claim === 'snat' ? 'ADDR' : 'ADDR or ADDR:PORT, [IPV6]:PORT' };
+  for (const claim of ['passes', 'avoids'] as const)
+    for (const name of listOf(claims[claim] ?? []))
+      if (!isPlace(world, name))
+        return { claim, error: `there is no '${name}' in the capture`, hint: 'a node, NODE/NAMESPACE, a chain, or NODE:TABLE:CHAIN[:NUMBER]' };
+  return undefined;
+}
+
+function isPlace(world: World, name: string): boolean {
+  const [node, table, chain, number] = name.split(':');
+  return world.namespaces.some(
+    (n) =>
+      placeName(n) === name ||
+      n.tables.some((t) => Object.hasOwn(t.chains, name)) ||
+      (chain !== undefined &&
+        placeName(n) === node &&
+        n.tables.some(
+          (t) =>
+            (t.nft ?? t.name) === table &&
+            Object.hasOwn(t.chains, chain) &&
+            (number === undefined || t.chains[chain]!.rules.some((r) => r.number === Number(number))),
+        )),
+  );
 }

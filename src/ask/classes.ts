@@ -6,7 +6,7 @@ import type { Namespace, World } from '../model/host.ts';
 import type { Answer, Hop, Trace } from '../model/trace.ts';
 import type { ValueKind, Watch } from '../engine/watch.ts';
 import { wholeOf } from '../engine/watch.ts';
-import { kindOfPart, overlap, PARTS, sizeOf, without, type Box, type Part } from './box.ts';
+import { cutAt, kindOfPart, offDiagonal, overlap, PARTS, sizeOf, without, type Box, type Part } from './box.ts';
 import { addressesAlike, portsAlike } from './cuts.ts';
 import { representative, type Space } from './space.ts';
 import { trace } from './trace.ts';
@@ -25,29 +25,44 @@ export interface Progress {
   /** Packets that are in no class yet. */
   readonly left: bigint;
   readonly classes: number;
+  /** Packets to their own sender, which are in no class. */
+  readonly toThemselves: bigint;
 }
 
 export interface ClassOptions {
   /** Most classes (default 100,000). */
   readonly limit?: number;
+  /** Values that somebody asks about: a class has one of them alone, or none. */
+  readonly apart?: Readonly<Record<'addr' | 'port', readonly Word[]>>;
 }
 
 const LIMIT = 100_000;
 
 /** The classes of a space, one after the other; what it returns is what was left over at its limit. */
 export function* classesOf(world: World, space: Space, options: ClassOptions = {}): Generator<PacketClass, Progress> {
-  const queue = [...space.boxes].toReversed();
+  const { apart } = options;
+  const cut = apart ? space.boxes.flatMap((b) => cutAt(b, 'addr', apart.addr)).flatMap((b) => cutAt(b, 'port', apart.port)) : space.boxes;
+  const queue = [...cut].toReversed();
   let left = space.size;
+  let toThemselves = 0n;
   let classes = 0;
   for (let box = queue.pop(); box; box = queue.pop()) {
-    if (classes >= (options.limit ?? LIMIT)) return { left, classes };
+    const own = offDiagonal(box);
+    if (own[0] !== box) {
+      const gone = own.reduce((n, b) => n - sizeOf(b), sizeOf(box));
+      left -= gone;
+      toThemselves += gone;
+      queue.push(...own);
+      continue;
+    }
+    if (classes >= (options.limit ?? LIMIT)) return { left, classes, toThemselves };
     const found = classAround(world, space, box);
     classes++;
     left -= sizeOf(found.box);
     queue.push(...without(box, found.box).toReversed());
     yield found;
   }
-  return { left, classes };
+  return { left, classes, toThemselves };
 }
 
 /** The class of a packet of a box, within the box. */
@@ -110,8 +125,8 @@ class Narrowing implements Watch {
       if (typeof own === 'number') this.cutTo('port', own, portsAlike(world, this.namespaces, own, seen));
     }
     const { dst } = this.box;
-    const isChosen = !bound || traces.some((t) => t.translated.src !== undefined);
-    if (isChosen && dst && familyOf(dst[0]) === 6) this.bySourceSelection(this.namespaces);
+    // which of several addresses a sender, or masquerade, takes hangs on the destination
+    if (dst && familyOf(dst[0]) === 6) this.bySourceSelection(bound ? [...this.namespaces].filter((n) => masquerades(n)) : this.namespaces);
     if (answer.bounded) this.why ??= 'it may fare in more ways than are followed';
     for (const hop of hops) this.why ??= whyInexact(world, hop);
     return this.why;
@@ -132,6 +147,22 @@ class Narrowing implements Watch {
         this.cut('addr', dst, lo, hi);
       }
   }
+}
+
+const MASQUERADING = new WeakMap<Namespace, boolean>();
+
+/** Reports whether any rule of a namespace masquerades. */
+function masquerades(ns: Namespace): boolean {
+  let known = MASQUERADING.get(ns);
+  if (known === undefined) {
+    known = ns.tables.some((t) =>
+      Object.values(t.chains).some((c) =>
+        c.rules.some((r) => r.then.some((s) => s.kind === 'masquerade' || (s.kind === 'translate' && s.by === 'masquerade'))),
+      ),
+    );
+    MASQUERADING.set(ns, known);
+  }
+  return known;
 }
 
 /** The addresses that share as many leading bits with one as another does. */

@@ -30,6 +30,8 @@ function read(pred: Pred, isSo: boolean, ground: Ground, certainty: Certainty): 
       return read(pred.of, !isSo, ground, certainty);
     case 'all':
     case 'any':
+      // what a question's packets never have, or always: other packets may, and may not
+      if (pred.of.length === 0 && pred.text !== undefined) return certainty === 'may' ? [EVERYTHING] : [];
       return (pred.kind === 'all') === isSo ? together(pred.of, isSo, ground, certainty) : either(pred.of, isSo, ground, certainty);
     default:
       return leaf(pred, isSo, ground) ?? (certainty === 'may' ? [EVERYTHING] : []);

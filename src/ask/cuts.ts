@@ -105,7 +105,12 @@ function startsOfWorld(world: World): ByFamily {
   let known = OF_WORLD.get(world);
   if (known) return known;
   const ranges = [
-    ...world.namespaces.flatMap((n) => [...n.addresses.flatMap((a) => point(a.addr)), ...n.neighbours.flatMap((x) => point(x.addr))]),
+    ...world.namespaces.flatMap((n) => [
+      ...n.addresses.flatMap((a) => point(a.addr)),
+      ...n.neighbours.flatMap((x) => point(x.addr)),
+      // a host answers for all that it has a local route for
+      ...n.routes.filter((r) => r.type === 'local').flatMap((r) => block(r.to)),
+    ]),
     ...world.wires.flatMap((w) => (w.deny ?? []).flatMap((d) => [...block(d.from), ...block(d.to)])),
   ];
   OF_WORLD.set(world, (known = byFamily(ranges)));

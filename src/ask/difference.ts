@@ -1,6 +1,6 @@
 // Which packets of a space fare otherwise in another world: the classes of one, cut by the classes of the other.
 import type { World } from '../model/host.ts';
-import { mergeBoxes, overlap, PARTS, sizeOf, without, type Box } from './box.ts';
+import { mergeBoxes, offDiagonal, overlap, PARTS, sizeOf, without, type Box } from './box.ts';
 import { classAround, type ClassOptions } from './classes.ts';
 import { fatesOf, type Fate } from './reach.ts';
 import { representative, type Space } from './space.ts';
@@ -30,9 +30,16 @@ export function differenceOf(a: { world: World; space: Space }, b: { world: Worl
   const queue = [...a.space.boxes].toReversed();
   const groups = new Map<string, { a: readonly Fate[]; b: readonly Fate[]; answers: Differing['answers']; boxes: Box[] }>();
   let classes = 0;
+  let packets = a.space.size;
   let open = 0n;
   let why: string | undefined;
   for (let box = queue.pop(); box; box = queue.pop()) {
+    const apart = offDiagonal(box);
+    if (apart[0] !== box) {
+      packets -= apart.reduce((n, x) => n - sizeOf(x), sizeOf(box));
+      queue.push(...apart);
+      continue;
+    }
     if (classes >= (options.limit ?? LIMIT)) {
       open += [box, ...queue].reduce((n, x) => n + sizeOf(x), 0n);
       why ??= `it takes more than ${classes} classes of packets (--classes)`;
@@ -56,7 +63,7 @@ export function differenceOf(a: { world: World; space: Space }, b: { world: Worl
     else groups.set(key, { a: fa, b: fb, answers: { a: mine.answer, b: theirs.answer }, boxes: [both] });
   }
   const differing = [...groups.values()].map((g) => ({ ...g, boxes: mergeBoxes(g.boxes), packets: g.boxes.reduce((n, x) => n + sizeOf(x), 0n) }));
-  return { differing, packets: a.space.size, classes, open: { packets: open, ...(why !== undefined && { why }) } };
+  return { differing, packets, classes, open: { packets: open, ...(why !== undefined && { why }) } };
 }
 
 /** The packets of both boxes, which share the packet they were made around. */
@@ -72,6 +79,6 @@ function shared(a: Box, b: Box): Box {
 /** Lines move between captures, and what they do not: ends, places, translations. */
 function isAlike(a: readonly Fate[], b: readonly Fate[]): boolean {
   const key = (fates: readonly Fate[]): string =>
-    JSON.stringify(fates.map(({ kind, place, translated, to }) => JSON.stringify([kind, place, translated, to])).toSorted());
+    JSON.stringify(fates.map(({ kind, place, as, to }) => JSON.stringify([kind, place, as, to])).toSorted());
   return key(a) === key(b);
 }

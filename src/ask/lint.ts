@@ -39,6 +39,8 @@ function tableFaults(ns: Namespace, table: Table): readonly Fault[] {
 /** Rules that are dead for packets of both families, where a table has both. */
 function deadInAll(ns: Namespace, halves: readonly Table[]): ReadonlyMap<string, DeadRule> {
   const changed = new Set(ns.tables.flatMap((t) => Object.values(t.chains).flatMap((c) => c.rules.flatMap((r) => [...setsIn(r).changed]))));
+  // at a device's own hooks there is more than IP, and what is here is made for the packets of IP
+  if (halves.some((t) => t.nft?.startsWith('netdev ') === true)) return new Map();
   const [first, ...others] = halves.map((table) => {
     const found = deadRules({ table, sets: ns.sets, changed }, new Effects(table));
     return new Map(found.map((d) => [nameOf(d.chain, d.rule), d]));

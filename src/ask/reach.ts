@@ -23,7 +23,9 @@ export interface Fate {
   readonly at?: Span;
   readonly why: string;
   readonly translated: boolean;
-  /** What the destination became, where it was translated. */
+  /** What the source became, where it was translated: its port is told where it is not the packet's own. */
+  readonly as?: string;
+  /** What the destination became, likewise. */
   readonly to?: string;
 }
 
@@ -68,7 +70,7 @@ export function reachOf(world: World, space: Space, options: ClassOptions = {}):
   return {
     reached: reached.toSorted((a, b) => (a.packets > b.packets ? -1 : a.packets < b.packets ? 1 : 0)),
     classes: next.value.classes,
-    packets: space.size,
+    packets: space.size - next.value.toThemselves,
     left: next.value.left,
   };
 }
@@ -84,14 +86,24 @@ export function fatesOf(answer: Answer): readonly Fate[] {
       ...(decided(t) && end.at && end.at.file !== '' && { at: end.at }),
       why: end.why,
       translated: t.translated.src !== undefined,
-      ...(t.translated.dst && { to: t.translated.dst.to }),
+      ...(t.translated.src && { as: became(t, 'src') }),
+      ...(t.translated.dst && { to: became(t, 'dst') }),
     };
   });
   const seen = new Set<string>();
   return all.filter((f) => {
-    const key = JSON.stringify([f.kind, f.place, f.at, f.translated, f.to]);
+    const key = JSON.stringify([f.kind, f.place, f.at, f.as, f.to]);
     return !seen.has(key) && seen.add(key);
   });
+}
+
+/** An end of a packet that was translated; a port that it kept is each packet's own. */
+function became(t: Trace, side: 'src' | 'dst'): string {
+  const port = side === 'src' ? 'sport' : 'dport';
+  const { undetermined } = t.final;
+  const addr = undetermined?.[side]?.what ?? t.final[side];
+  const isKept = t.final[port] === t.packet[port] && undetermined?.[port] === undefined;
+  return formatEndpoint(addr, isKept ? undefined : (undetermined?.[port] ?? t.final[port]));
 }
 
 /** A line of its own decided; where packets only go astray, the line is that of a route they did not take. */

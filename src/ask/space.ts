@@ -17,8 +17,9 @@ import {
 import { complement, ranges, union, type Range, type Ranges } from '../net/intervals.ts';
 import { formatProtocol, hasPorts, ICMP, ICMPV6, parsePort, parseProtocol, TCP, UDP } from '../net/proto.ts';
 import type { World } from '../model/host.ts';
+import type { Claims } from '../model/property.ts';
 import type { Question } from '../model/trace.ts';
-import { kindOfPart, PARTS, sizeOf, type Box, type Part } from './box.ts';
+import { kindOfPart, offDiagonal, PARTS, sizeOf, type Box, type Part } from './box.ts';
 import { ask, isMisunderstood, type Request } from './question.ts';
 
 /** What a property says of the packets it is for; texts as a scenario has them. */
@@ -31,6 +32,10 @@ export interface SpaceText {
   readonly proto?: string | number | readonly (string | number)[] | undefined;
   readonly sport?: Ports | undefined;
   readonly dport?: Ports | undefined;
+  /** Of TCP (default SYN: a new connection). */
+  readonly flags?: string | undefined;
+  /** Of ICMP (default an echo request). */
+  readonly 'icmp-type'?: string | number | undefined;
 }
 
 export type Blocks =
@@ -44,12 +49,14 @@ export interface Space {
   question(box: Box, values: Readonly<Partial<Record<Part, Word>>>): Question;
   readonly family: Family;
   readonly size: bigint;
+  /** Their senders' addresses are left open. */
+  readonly isOpen: boolean;
 }
 
 /** Why a text is no space: which key of it, and what to write instead. */
 export interface SpaceError {
   readonly error: string;
-  readonly key: keyof SpaceText;
+  readonly key: keyof SpaceText | keyof Claims;
   readonly hint?: string;
 }
 
@@ -87,9 +94,29 @@ export function readSpace(world: World, text: SpaceText): Space | SpaceError {
     const bare = dst.flatMap((d) => senders.map((s): Box => ({ proto, dst: d, ...(s && { src: s }) })));
     return hasPorts(proto) ? bare.flatMap((b) => sports.flatMap((sport) => dports.map((dport): Box => ({ ...b, sport, dport })))) : bare;
   });
-  const begin = beginning(world, text, boxes[0]!, sender.from);
-  if ('error' in begin) return begin;
-  return { boxes, family, size: boxes.reduce((n, b) => n + sizeOf(b), 0n), question: (box, values) => withValues(begin, box, values) };
+  const own = boxes.flatMap((b) => offDiagonal(b));
+  if (own.length === 0) return { error: 'they are packets to their own sender, which are in no space', key: 'to' };
+  if ((text.dport !== undefined || text.sport !== undefined) && !protos.some((p) => hasPorts(p)))
+    return { error: `${protos.map((p) => formatProtocol(p)).join(', ')} has no ports`, key: text.dport === undefined ? 'sport' : 'dport' };
+  const begins = new Map<number, Question>();
+  for (const proto of protos) {
+    const begin = beginning(
+      world,
+      text,
+      own.find((b) => b.proto === proto)!,
+      sender.from,
+    );
+    if ('error' in begin) return begin;
+    begins.set(proto, begin);
+  }
+  const isOpen = src !== undefined;
+  return {
+    boxes: own,
+    family,
+    size: own.reduce((n, b) => n + sizeOf(b), 0n),
+    isOpen,
+    question: (box, values) => withValues(begins.get(box.proto)!, box, values, isOpen),
+  };
 }
 
 /** A packet of a box: of a part that nothing is said of, what a client would have. */
@@ -115,22 +142,15 @@ function usual([lo, hi]: Range, known: readonly number[]): Word {
   return found ?? lo;
 }
 
-function withValues(begin: Question, box: Box, values: Readonly<Partial<Record<Part, Word>>>): Question {
-  const { sport: _s, dport: _d, flags: _f, icmp: _i, ...bare } = begin.packet;
-  const proto = box.proto;
+function withValues(begin: Question, box: Box, values: Readonly<Partial<Record<Part, Word>>>, isOpen: boolean): Question {
   const packet = {
-    ...bare,
-    proto,
-    ...(values.src !== undefined && { src: values.src as Addr }),
+    ...begin.packet,
+    ...(isOpen && values.src !== undefined && { src: values.src as Addr }),
     ...(values.dst !== undefined && { dst: values.dst as Addr }),
-    ...(hasPorts(proto) && { sport: values.sport as number, dport: values.dport as number }),
-    ...(proto === TCP && { flags: SYN }),
-    ...((proto === ICMP || proto === ICMPV6) && { icmp: { type: proto === ICMP ? 8 : 128, code: 0, id: 1 } }),
+    ...(hasPorts(box.proto) && { sport: values.sport as number, dport: values.dport as number }),
   };
   return { ...begin, packet, to: formatAddr(packet.dst) };
 }
-
-const SYN = 2;
 
 /** Where the packets begin, by a question for one of them. */
 function beginning(world: World, text: SpaceText, box: Box, from: string | undefined): Question | SpaceError {
@@ -142,10 +162,23 @@ function beginning(world: World, text: SpaceText, box: Box, from: string | undef
     to: familyOf(rep.dst!) === 6 && port !== '' ? `[${addr}]${port}` : `${addr}${port}`,
     proto: formatProtocol(box.proto),
     ...(text.in !== undefined && { in: interfaceOf(text.in) }),
+    ...(text.flags !== undefined && box.proto === TCP && { flags: text.flags }),
+    ...(text['icmp-type'] !== undefined && (box.proto === ICMP || box.proto === ICMPV6) && { icmpType: String(text['icmp-type']) }),
   };
   const asked = ask(world, request);
   if (isMisunderstood(asked)) {
-    const key = asked.option === 'in' ? 'in' : asked.option === 'from' ? 'from' : asked.option === 'proto' ? 'proto' : 'to';
+    const key =
+      asked.option === 'in'
+        ? 'in'
+        : asked.option === 'from'
+          ? 'from'
+          : asked.option === 'proto'
+            ? 'proto'
+            : asked.option === 'flags'
+              ? 'flags'
+              : asked.option === 'icmpType'
+                ? 'icmp-type'
+                : 'to';
     return { error: asked.error, key, ...(asked.hint !== undefined && { hint: asked.hint }) };
   }
   return asked.question;
@@ -176,8 +209,25 @@ function senderOf(world: World, { from, in: arrival }: SpaceText, family: Family
   }
   const src = readBlocks(world, from, 'from');
   if ('error' in src) return src;
-  if (arrival === undefined) return { error: 'blocks of addresses send from nowhere', key: 'in', hint: 'say where they come in: NODE/IFACE' };
+  if (arrival === undefined)
+    return {
+      error: 'several addresses are sent from nowhere',
+      key: 'in',
+      hint: 'say where they come in: NODE/IFACE; or write a property for each sender',
+    };
+  const device = readDevice(world, arrival);
+  if (device) return device;
   return { src };
+}
+
+/** Why no packet comes in there: also of a node that a scenario describes, whose devices are known. */
+function readDevice(world: World, arrival: string): SpaceError | undefined {
+  const text = interfaceOf(arrival);
+  const colon = text.lastIndexOf(':');
+  const ns = world.namespaces.find((n) => (n.name === '' ? n.node : `${n.node}/${n.name}`) === text.slice(0, colon));
+  const device = text.slice(colon + 1);
+  if (!ns?.stub || ns.links.some((l) => l.name === device)) return undefined;
+  return { error: `${ns.node} has no interface '${device}' (it has ${ns.links.map((l) => l.name).join(', ')})`, key: 'in' };
 }
 
 /** Reports whether a text is ADDR/LENGTH or ADDR-ADDR: several addresses, and no name that happens to have such a sign in it. */
@@ -205,6 +255,7 @@ function readBlocks(world: World, blocks: Blocks, key: 'from' | 'to'): Ranges | 
   const sets: Ranges[] = [];
   for (const text of [...some, ...except]) {
     const set = readBlock(world, text);
+    if (set?.length === 0) return { error: `'${text}' ends before it begins`, key, hint: 'write the lower address first' };
     if (!set)
       return { error: `'${text}' is no address, no block of addresses and no name of the capture`, key, hint: 'ADDR, ADDR/LENGTH, ADDR-ADDR' };
     sets.push(set);
@@ -248,10 +299,11 @@ function readPorts(text: Ports | undefined, key: 'sport' | 'dport'): Ranges | Sp
   if (text === undefined) return [[0, 65535]];
   const out: Range[] = [];
   for (const p of listOf<number | string>(text)) {
-    const [lo, hi = lo] = String(p)
+    const ends = String(p)
       .split('-')
       .map((x) => parsePort(x.trim()));
-    if (lo === undefined || hi === undefined || lo > hi)
+    const [lo, hi = lo] = ends;
+    if (lo === undefined || hi === undefined || lo > hi || ends.length > 2 || ends.includes(undefined))
       return { error: `'${p}' is no port and no range of ports`, key, hint: 'PORT or PORT-PORT, 0 to 65535' };
     out.push([lo, hi]);
   }

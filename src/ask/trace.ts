@@ -68,7 +68,7 @@ function judge(t: Trace): Verdict {
 function overall(courses: readonly Course[], bounded: boolean): Verdict {
   const byUnknowns = new Map<string, Verdict>();
   for (const c of courses) {
-    const key = supposed(c.trace).toSorted().join('\n');
+    const key = supposedBy(c.trace).toSorted().join('\n');
     const before = byUnknowns.get(key) ?? 'yes';
     byUnknowns.set(key, before === 'no' || c.verdict === 'no' ? 'no' : before === 'cannot-tell' ? before : c.verdict);
   }
@@ -82,7 +82,7 @@ function isSupposed(a: Assumption): boolean {
 }
 
 /** What a course supposes that nobody can know. */
-function supposed(t: Trace): string[] {
+export function supposedBy(t: Trace): string[] {
   return t.assumptions.filter(isSupposed).map((a) => a.what);
 }
 
@@ -112,7 +112,7 @@ function merge(traces: readonly Trace[]): Trace[] {
 function addChances(group: readonly Trace[]): Trace[] {
   const alike = new Map<string, Trace[]>();
   for (const t of group) {
-    const key = supposed(t).toSorted().join('\n');
+    const key = supposedBy(t).toSorted().join('\n');
     alike.set(key, [...(alike.get(key) ?? []), t]);
   }
   return [...alike.values()].map((same) => {
@@ -129,7 +129,7 @@ function oppositePair(courses: readonly Trace[]): [Trace, Trace, string] | undef
   for (const a of courses) {
     for (const b of courses) {
       if (a === b || Math.abs(a.probability - b.probability) > 1e-9) continue;
-      const [mine, theirs] = [supposed(a), supposed(b)];
+      const [mine, theirs] = [supposedBy(a), supposedBy(b)];
       const only = mine.filter((w) => !theirs.includes(w));
       const other = theirs.filter((w) => !mine.includes(w));
       if (only.length === 1 && other.length === 1 && other[0] === `${NOT}${only[0]}`) return [a, b, only[0]!];

@@ -16,7 +16,11 @@ export interface SpaceOptions {
 
 /** Reads `--space '{ from: ..., to: ... }'`, or the options that say the same. Throws UsageError. */
 export async function spaceText(options: SpaceOptions): Promise<SpaceText> {
-  if (options.space !== undefined) return fromYaml(options.space);
+  if (options.space !== undefined) {
+    const beside = (['from', 'to', 'except', 'in', 'proto', 'sport', 'dport'] as const).find((o) => options[o] !== undefined);
+    if (beside !== undefined) throw new UsageError(`--${beside} and --space: one of the two says which packets`);
+    return fromYaml(options.space);
+  }
   const { from, to, except, proto, sport, dport } = options;
   if (to === undefined) throw new UsageError("--to is missing: ADDR, ADDR/LENGTH, ADDR-ADDR, a list of them with commas, or 'any'");
   const some = to === 'any' ? (from?.includes(':') === true ? ['::/0'] : ['0.0.0.0/0']) : listOf(to);

@@ -27,6 +27,8 @@ export const PropertySpace = z
       .describe('default: tcp and udp'),
     sport: Ports.optional(),
     dport: Ports.optional(),
+    flags: z.string().optional().describe('TCP flags (default SYN: new connections)'),
+    'icmp-type': z.union([z.int(), z.string()]).optional().describe('name, TYPE or TYPE/CODE (default echo-request)'),
   })
   .meta({ id: 'space' });
 
@@ -50,9 +52,11 @@ export const Claims = z
     loop: z.boolean().optional().describe('it goes in circles'),
     'same-as': z
       .strictObject({ from: z.string().optional(), in: z.string().optional(), scenario: z.string().optional() })
+      .refine((c) => Object.keys(c).length > 0, 'nothing says what it is compared with: from, in or scenario')
       .optional()
       .describe('it fares as the same packet does that is sent from there, or in the scenario of that path, from this one'),
   })
+  .refine((c) => Object.keys(c).length > 0, 'nothing is claimed')
   .meta({ id: 'claims' });
 
 export const Property = z.strictObject({ name: z.string(), for: PropertySpace, expect: Claims }).meta({ id: 'property' });

@@ -60,3 +60,8 @@ export function count(n: bigint): string {
   const bits = n.toString(2).length - 1;
   return n === 1n << BigInt(bits) ? `2^${bits}` : `about 2^${Math.log2(Number(n)).toFixed(1)}`;
 }
+
+/** `1 packet`, `65,280 packets` */
+export function packets(n: bigint): string {
+  return `${count(n)} packet${n === 1n ? '' : 's'}`;
+}

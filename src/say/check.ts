@@ -1,7 +1,7 @@
 // What became of a scenario's claims: a line each, and details of what fails; for machines as JSON, JUnit and TAP.
 import type { CheckAnswer } from '../model/checked.ts';
 import type { Answer } from '../model/trace.ts';
-import { blocks, box, count, type BoxSaid } from './blocks.ts';
+import { blocks, box, packets, type BoxSaid } from './blocks.ts';
 import { PLAIN, type Palette } from './palette.ts';
 import { packet, verdictOf } from './phrase.ts';
 import { answerText } from './text.ts';
@@ -47,17 +47,13 @@ export function checkedText(all: readonly CheckedSaid[], palette: Palette = PLAI
 }
 
 function claimText(c: CheckedSaid, palette: Palette): string[] {
-  const lines = [`${mark(c.status, palette)} ${c.name}${proof(c)}`];
+  const lines = [`${mark(c.status, palette)} ${oneLine(c.name)}${proof(c)}`];
   for (const b of c.broken ?? []) lines.push(`       ${b.claim}: ${b.wanted} is expected, and it is ${b.got}`);
   if (c.kind === 'question' && c.answer && c.status !== 'holds')
     lines.push(...[...new Set(c.answer.courses.map((x) => verdictOf(x)))].slice(0, 3).map((v) => `       ${v}`));
   const x = c.counterexample;
   if (x) {
-    lines.push(
-      x.boxes.length === 0
-        ? `       ${x.broken.claim} does not hold: ${x.broken.instead}`
-        : `       ${x.broken.claim} does not hold for ${count(x.packets)} packets:`,
-    );
+    lines.push(`       ${x.broken.claim} does not hold${x.boxes.length === 0 ? '' : ` for ${packets(x.packets)}`}: ${x.broken.instead}`);
     for (const b of x.boxes.slice(0, MOST_BOXES)) lines.push(`         ${box(b)}`);
     if (x.boxes.length > MOST_BOXES) lines.push(`         ... and ${x.boxes.length - MOST_BOXES} more (-o json has them all)`);
     lines.push(`       The simplest of them: ${packet(x.answer.question.packet)}`);
@@ -69,7 +65,7 @@ function claimText(c: CheckedSaid, palette: Palette): string[] {
     );
     lines.push(`       ${x.ask}`);
   }
-  if (c.unproved && c.status !== 'holds') lines.push(`       not proved for ${count(c.unproved.packets)} packets: ${c.unproved.why}`);
+  if (c.unproved && c.status !== 'holds') lines.push(`       not proved for ${packets(c.unproved.packets)}: ${c.unproved.why}`);
   return lines;
 }
 
@@ -82,8 +78,10 @@ function proof({ by, status }: CheckedSaid): string {
   if (!by) return '';
   const classes = by.kind === 'exact' ? `${by.classes} class${by.classes === 1 ? '' : 'es'}` : `${by.runs} random packets, --seed ${by.seed}`;
   if (status === 'holds')
-    return by.kind === 'exact' ? `: proved for all ${count(by.packets)} packets, in ${classes}` : `: none of ${classes} breaks it (not proved)`;
-  return ` (${count(by.packets)} packets, ${classes})`;
+    return by.kind === 'exact'
+      ? `: proved for ${by.packets === 1n ? 'its one packet' : `all ${packets(by.packets)}`}, in ${classes}`
+      : `: none of ${classes} breaks it (not proved)`;
+  return ` (${packets(by.packets)}, ${classes})`;
 }
 
 /** The same for programs: `netwhy schema check`. */
@@ -122,7 +120,7 @@ export function checkedTap(all: readonly CheckedSaid[]): string {
   const lines = all.flatMap((c, i) => {
     const [, ...details] = claimText(c, PLAIN);
     const ok = c.status === 'holds' ? 'ok' : 'not ok';
-    return [`${ok} ${i + 1} - ${c.name.replaceAll('#', '\\#')}`, ...details.map((d) => `# ${d.trim()}`)];
+    return [`${ok} ${i + 1} - ${oneLine(c.name).replaceAll('#', '\\#')}`, ...details.map((d) => `# ${oneLine(d).trim()}`)];
   });
   return ['TAP version 13', `1..${all.length}`, ...lines, ''].join('\n');
 }
@@ -147,6 +145,12 @@ export function checkedJunit(all: readonly CheckedSaid[], suite: string): string
     '</testsuites>',
     '',
   ].join('\n');
+}
+
+/** A name as one line, without what a terminal would obey. */
+function oneLine(text: string): string {
+  // eslint-disable-next-line no-control-regex -- that is what is taken out
+  return text.replaceAll(/[\u0000-\u001f\u007f]+/g, ' ');
 }
 
 function xml(text: string): string {

@@ -1,8 +1,8 @@
 // What becomes of all packets of a space, as a table; who reaches which service, as a matrix; what two captures do otherwise.
-import type { ReachAnswer } from '../model/reached.ts';
+import type { FatesAnswer } from '../model/reached.ts';
 import type { Span } from '../model/finding.ts';
 import type { Verdict } from '../model/trace.ts';
-import { box, count, type BoxSaid } from './blocks.ts';
+import { box, packets as packetsOf, type BoxSaid } from './blocks.ts';
 import { PLAIN, type Palette } from './palette.ts';
 import { location } from './phrase.ts';
 
@@ -13,6 +13,7 @@ export interface FateSaid {
   readonly at?: Span;
   readonly why: string;
   readonly translated: boolean;
+  readonly as?: string;
   readonly to?: string;
 }
 
@@ -44,7 +45,7 @@ export function reachText({ reached, classes, packets, left }: ReachSaid, palett
   }
   out.push(
     palette.strong(
-      `${count(packets)} packets, ${classes} class${classes === 1 ? '' : 'es'}${left > 0n ? `, ${count(left)} packets not looked at (--classes)` : ''}.`,
+      `${packetsOf(packets)}, ${classes} class${classes === 1 ? '' : 'es'}${left > 0n ? `, ${packetsOf(left)} not looked at (--classes)` : ''}.`,
     ),
   );
   return `${out.join('\n')}\n`;
@@ -54,15 +55,17 @@ function coloured(text: string, verdict: Verdict, palette: Palette): string {
   return verdict === 'yes' ? palette.good(text) : verdict === 'no' ? palette.bad(text) : palette.doubtful(text);
 }
 
-/** `DELIVERED at node1/web, destination 10.244.1.7:9376, source translated` */
+/** `DELIVERED at node1/web, destination 10.244.1.7:9376, source 192.168.21.20` */
 export function fate(f: FateSaid): string {
   const ended = `${f.kind.toUpperCase().replaceAll('-', ' ')} at ${f.place}`;
-  const changed = `${f.to === undefined ? '' : `, destination ${f.to}`}${f.translated ? ', source translated' : ''}`;
-  return `${ended}${changed}${f.at ? ` (${location(f.at)})` : ''}`;
+  const changed = `${f.to === undefined ? '' : `, destination ${f.to}`}${f.translated ? `, source ${f.as ?? 'translated'}` : ''}`;
+  // where no line decided, the reason does
+  const why = f.at || f.verdict === 'yes' ? '' : `: ${f.why}`;
+  return `${ended}${changed}${f.at ? ` (${location(f.at)})` : ''}${why}`;
 }
 
 /** The same for programs: `netwhy schema reach`. */
-export function reachJson({ reached, classes, packets, left }: ReachSaid): ReachAnswer {
+export function reachJson({ reached, classes, packets, left }: ReachSaid): FatesAnswer {
   return {
     classes,
     packets: packets.toString(),
@@ -119,9 +122,13 @@ export function differenceText({ differing, packets, classes, open }: Difference
     out.push('');
   }
   const n = differing.reduce((sum, d) => sum + d.packets, 0n);
-  const head = n === 0n ? `None of ${count(packets)} packets fares otherwise` : `${count(n)} of ${count(packets)} packets fare otherwise`;
-  out.push(palette.strong(`${head} (${classes} classes).`));
-  if (open.packets > 0n) out.push(palette.doubtful(`Of ${count(open.packets)} that is not sure: ${open.why ?? 'they were not looked at'}.`));
+  const looked = packets - open.packets;
+  const head =
+    n === 0n
+      ? `None of ${packetsOf(open.packets > 0n ? looked : packets)} fares otherwise`
+      : `${packetsOf(n)} of ${packetsOf(packets)} ${n === 1n ? 'fares' : 'fare'} otherwise`;
+  out.push(palette.strong(`${head} (${classes} class${classes === 1 ? '' : 'es'}).`));
+  if (open.packets > 0n) out.push(palette.doubtful(`Of ${packetsOf(open.packets)} that is not sure: ${open.why ?? 'they were not looked at'}.`));
   return `${out.join('\n')}\n`;
 }
 

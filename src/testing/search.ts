@@ -1,6 +1,6 @@
 // Trying to break a property with random packets; what breaks it is made as simple as it can be.
 import * as fc from 'fast-check';
-import { brokenBy } from '../ask/claim.ts';
+import { brokenBy, wrongIn } from '../ask/claim.ts';
 import { otherSpace, type PropertyChecked } from '../ask/check.ts';
 import { isSpaceError, readSpace, type SpaceError } from '../ask/space.ts';
 import { trace } from '../ask/trace.ts';
@@ -23,17 +23,20 @@ export function searchProperty(
   property: Property,
   { runs = 1000, seed = 1, others }: SearchOptions = {},
 ): PropertyChecked | SpaceError {
+  const wrong = wrongIn(world, property.expect);
+  if (wrong) return { error: wrong.error, key: wrong.claim, hint: wrong.hint };
   const space = readSpace(world, property.for);
   if (isSpaceError(space)) return space;
   const same = property.expect['same-as'];
   const world2 = same?.scenario === undefined ? world : others?.get(same.scenario);
-  if (!world2) return { error: `same-as: the scenario ${same!.scenario} was not loaded`, key: 'from' };
+  if (!world2) return { error: `the scenario ${same!.scenario} was not loaded`, key: 'same-as' };
   const other = same && otherSpace(world2, property);
   if (other && isSpaceError(other)) return other;
   let doubt: string | undefined;
   const there = (q: Parameters<typeof trace>[1]['question']) => {
-    const { src: _src, ...values } = q.packet;
-    return other && trace(world2, { question: other.question({ proto: q.packet.proto }, values) });
+    const { src, dst, sport, dport, proto } = q.packet;
+    const values = { src, dst, ...(sport !== undefined && { sport }), ...(dport !== undefined && { dport }) };
+    return other && trace(world2, { question: other.question({ proto }, values) });
   };
   const result = fc.check(
     fc.property(packets(world, space), (question) => {

@@ -4,9 +4,11 @@ import { describe, expect, it } from 'vitest';
 import { sizeOf } from '../../src/ask/box.ts';
 import { checkProperty, checkQuestion, type PropertyChecked } from '../../src/ask/check.ts';
 import { brokenBy } from '../../src/ask/claim.ts';
-import { isSpaceError, readSpace, type SpaceText } from '../../src/ask/space.ts';
+import { applyEdits, isRefused, readEdit } from '../../src/ask/edit.ts';
+import { isSpaceError, readSpace, representative, type SpaceText } from '../../src/ask/space.ts';
 import { trace } from '../../src/ask/trace.ts';
 import { load } from '../../src/cli/load.ts';
+import { readScenarioWorld } from '../../src/index.ts';
 import type { World } from '../../src/model/host.ts';
 import type { Property } from '../../src/model/property.ts';
 import { formatRange, type Addr } from '../../src/net/addr.ts';
@@ -135,8 +137,89 @@ describe('every claim', () => {
     const others = new Map([['../hairpin-off', off.world]]);
     expect(checkProperty(on.world, claim('10.244.1.3'), { others })).toMatchObject({ status: 'holds' });
     expect(checkProperty(on.world, claim('10.96.0.80'), { others })).toMatchObject({ status: 'broken' });
-    expect(checkProperty(on.world, claim('10.96.0.80'))).toMatchObject({ error: expect.stringMatching(/was not loaded/) });
+    expect(checkProperty(on.world, claim('10.96.0.80'))).toMatchObject({ error: expect.stringMatching(/was not loaded/), key: 'same-as' });
+    const block = { in: 'node3/ens192', from: ['192.168.21.0/24'], to: '10.233.92.8', proto: 'tcp' };
+    const itself = property(block, { 'same-as': { scenario: '.' } });
+    const own = new Map([['.', world]]);
+    expect(checkProperty(world, itself, { others: own })).toMatchObject({ status: 'holds' });
+    expect(searchProperty(world, itself, { others: own, runs: 200 })).toMatchObject({ status: 'holds' });
+    expect(
+      checkProperty(
+        world,
+        property({ from: 'node2/app', to: '10.233.92.8', proto: 'tcp' }, { 'same-as': { from: '192.168.21.0/24', in: 'node3/ens192' } }),
+      ),
+    ).toMatchObject({ key: 'same-as' });
     expect(searchProperty(on.world, claim('10.96.0.80'), { others })).toMatchObject({ status: 'broken' });
+  });
+
+  it('values that packets keep are each packet’s own, not those of the one that was walked', async () => {
+    const { world } = await scenario('docker-bridge');
+    const edit = readEdit(
+      'host# iptables -t nat -I PREROUTING 1 -d 192.168.1.10 -p tcp -j DNAT --to-destination 172.17.0.2',
+      { file: '-e', line: 1 },
+      world,
+    );
+    const turned = isRefused(edit) ? edit : applyEdits(world, [edit]);
+    if (isRefused(turned)) throw new Error(turned.refused);
+    const to = { from: 'client', to: '192.168.1.10', proto: 'tcp' };
+    for (const claim of [{ dnat: '172.17.0.2:80' }, { endpoints: ['172.17.0.2:80'] }]) {
+      expect(checked(turned, property(to, claim)).status).toBe('broken');
+      expect(checked(turned, property({ ...to, dport: 80 }, claim)).status).toBe('holds');
+    }
+    expect(checked(turned, property(to, { dnat: '172.17.0.2' })).status).toBe('holds');
+    const { world: calico } = await scenario('calico-ipip');
+    const outside = { in: 'node2/ens192', from: '192.168.21.100-192.168.21.120', to: '10.233.96.5', proto: 'udp' };
+    expect(checked(calico, property(outside, { snat: '192.168.21.100' })).status).toBe('broken');
+  });
+
+  it.each<[string, Property['expect'], keyof Property['expect']]>([
+    ['a place that is nowhere', { avoids: 'nod3' }, 'avoids'],
+    ['a chain that is nowhere', { passes: ['node3', 'node3:filter:FORWRAD'] }, 'passes'],
+    ['an address that is none', { dnat: 'nonsense' }, 'dnat'],
+    ['a source that is none', { snat: '300.1.1.1' }, 'snat'],
+  ])('a claim about %s is refused, and not held true of nothing', async (_what, expectation, key) => {
+    const { world } = await scenario('calico-ipip');
+    expect(checkProperty(world, property({ from: 'node2/app', to: '10.233.92.8', proto: 'tcp' }, expectation))).toMatchObject({ key });
+  });
+
+  it('what hangs on what nobody knows is neither held nor broken', async () => {
+    const { world } = await scenario('docker-bridge');
+    const edit = readEdit('host# iptables -I INPUT 1 -m recent --name x --rcheck -j DROP', { file: '-e', line: 1 }, world);
+    const guarded = isRefused(edit) ? edit : applyEdits(world, [edit]);
+    if (isRefused(guarded)) throw new Error(guarded.refused);
+    for (const delivered of [true, false])
+      expect(checked(guarded, property({ from: 'client', to: '192.168.1.10', proto: 'tcp', dport: 22 }, { delivered })).status).toBe('unknown');
+  });
+
+  it('a host answers for all that it has a local route for, and is another end there', () => {
+    const scenarioText = {
+      title: 'a host with a local network',
+      nodes: {
+        a: { addresses: ['10.0.0.1/8 dev eth0'] },
+        b: { addresses: ['10.0.0.2/8 dev eth0'], routes: ['local 10.1.128.0/17 dev lo table local'] },
+      },
+      wires: { lan: ['a/eth0', 'b/eth0'] },
+    };
+    const { world } = readScenarioWorld(scenarioText, [], () => ({ file: 'scenario.yaml', line: 1 }));
+    const found = checked(world, property({ from: 'a', to: '10.1.0.0/16', proto: 'udp', dport: 53 }, { delivered: false }));
+    expect(found.status).toBe('broken');
+    expect(found.counterexample!.boxes.map((b) => formatRange(b.dst![0] as Addr, b.dst![1] as Addr))).toEqual(['10.1.128.0/17']);
+  });
+
+  it('which address masquerade takes in IPv6 hangs on the destination, also where it is the packet’s own', () => {
+    const files = Object.entries({
+      'n/ip-addr.txt':
+        '2: eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP\n    link/ether 52:54:00:a8:01:0a brd ff:ff:ff:ff:ff:ff\n' +
+        ['2001:db8:1::1/128', '2001:db8:8000:8000::1/128'].map((a) => `    inet6 ${a} scope global\n`).join(''),
+      'n/ip-6-route.txt':
+        'default via fe80::99 dev eth0 metric 1024 pref medium\nlocal 2001:db8:1::1 dev eth0 table local proto kernel metric 0 pref medium\n',
+      'n/ip6tables-save.txt':
+        '*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o eth0 -j MASQUERADE\nCOMMIT\n',
+    }).map(([path, text]) => ({ path, text }));
+    const { world } = readScenarioWorld({ title: 'one node', nodes: { n: { capture: 'n' } } }, files, () => ({ file: 'scenario.yaml', line: 1 }));
+    const asked = property({ from: '2001:db8:1::1', to: '2001:db8:1::2-2001:db8:8000::5', proto: 'udp', dport: 53 }, { masqueraded: false });
+    expect(checked(world, asked).status).toBe('broken');
+    expect(checked(world, { ...asked, for: { ...asked.for, to: '2001:db8:1::2-2001:db8:1::ff' } }).status).toBe('holds');
   });
 
   it('a proof that is too long says how much is left', async () => {
@@ -157,13 +240,32 @@ describe('a space', () => {
     ['no protocol', { from: 'node2/app', to: '10.0.0.1', proto: 'tpc' }, 'proto', /'tpc' is not a protocol/],
     ['no port', { from: 'node2/app', to: '10.0.0.1', dport: '80-70' }, 'dport', /'80-70'/],
     ['both families', { from: 'node2/app', to: ['10.0.0.1', '2001:db8::1'] }, 'to', /IPv4 and IPv6/],
-    ['senders from nowhere', { from: ['10.0.0.0/8'], to: '10.233.92.8' }, 'in', /send from nowhere/],
+    ['senders from nowhere', { from: ['10.0.0.0/8'], to: '10.233.92.8' }, 'in', /sent from nowhere/],
     ['an unknown interface', { from: ['10.0.0.0/8'], in: 'node2/eth9', to: '10.233.92.8' }, 'in', /no interface 'eth9'/],
+    ['a port of three ends', { from: 'node2/app', to: '10.0.0.1', dport: '80-90-100' }, 'dport', /'80-90-100'/],
+    ['a port of what has none', { from: 'node2/app', to: '10.0.0.1', proto: 'icmp', dport: 80 }, 'dport', /icmp has no ports/],
+    ['packets to oneself', { in: 'node2/ens192', from: ['192.168.21.50'], to: '192.168.21.50' }, 'to', /to their own sender/],
+    ['a block the wrong way round', { from: 'node2/app', to: '10.0.0.9-10.0.0.1' }, 'to', /ends before it begins/],
+    ['a device that a stub has not', { in: 'client/eth9', from: ['192.168.21.50'], to: '10.233.92.8' }, 'in', /no interface 'eth9'/],
   ])('refuses %s, and says at which key', async (_what, text, key, error) => {
     const { world } = await scenario('calico-ipip');
     const read = readSpace(world, text);
     expect(read).toMatchObject({ key });
     expect(isSpaceError(read) && read.error).toMatch(error);
+  });
+
+  it('is of new connections, unless it says otherwise', async () => {
+    const { world } = await scenario('calico-ipip');
+    const packetOf = (text: SpaceText) => {
+      const read = readSpace(world, text);
+      if (isSpaceError(read)) throw new Error(read.error);
+      return read.question(read.boxes[0]!, representative(read.boxes[0]!)).packet;
+    };
+    const to = { from: 'node2/app', to: '10.233.92.8' };
+    expect(packetOf({ ...to, proto: 'tcp' }).flags).toBe(2);
+    expect(packetOf({ ...to, proto: 'tcp', flags: 'ACK' }).flags).toBe(16);
+    expect(packetOf({ ...to, proto: 'icmp' }).icmp).toMatchObject({ type: 8 });
+    expect(packetOf({ ...to, proto: 'icmp', 'icmp-type': 13 }).icmp).toMatchObject({ type: 13 });
   });
 
   it('`any` leaves out what no wire carries; a block that is named does not', async () => {

@@ -24,7 +24,9 @@ import { worldOf } from './randomworld.ts';
 const SEED = Number(process.env['NETWHY_SEED'] ?? 2020);
 
 function spaceFor(world: World, text: SpaceText): Space {
-  const space = readSpace(world, text);
+  const first = readSpace(world, text);
+  const isEmpty = isSpaceError(first) && first.error.includes('to their own sender');
+  const space = isEmpty ? readSpace(world, { ...text, to: JSON.stringify(text).includes('::') ? '::/0' : '0.0.0.0/0' }) : first;
   if (isSpaceError(space)) throw new Error(`${JSON.stringify(text)}: ${space.key}: ${space.error}`);
   return space;
 }
@@ -194,7 +196,7 @@ it('classes are disjoint and cover their space, up to what is said to be left', 
     const known = mentioned(textsOf(load));
     const space = spaceFor(world, smallSpaceOf(d, load));
     const { classes, progress } = classesWithin(world, space, 120);
-    expect(classes.reduce((n, c) => n + sizeOf(c.box), progress.left)).toBe(space.size);
+    expect(classes.reduce((n, c) => n + sizeOf(c.box), progress.left + progress.toThemselves)).toBe(space.size);
     expect(progress.classes).toBe(classes.length);
     if (progress.left === 0n) whole++;
     const sameProto = (box: Box): PacketClass[] => classes.filter((c) => c.box.proto === box.proto);

@@ -119,6 +119,29 @@ describe('lint', () => {
     ]);
   });
 
+  it('claims nothing of IP options, which packets may have, nor of frames that are no IP', () => {
+    const nft = `table ip filter {
+\tchain input {
+\t\ttype filter hook input priority filter; policy accept;
+\t\tip option lsrr exists drop
+\t\tip option rr missing accept
+\t\ttcp dport 22 accept
+\t}
+}
+table netdev t {
+\tchain in {
+\t\ttype filter hook ingress device "eth0" priority filter; policy drop;
+\t\tether type arp accept
+\t\tmeta protocol ip accept
+\t\tmeta protocol ip6 accept
+\t\tmeta protocol != arp drop
+\t}
+}
+`;
+    const world = worldOf(readBundle([{ path: 'nft-ruleset.txt', text: nft }], { folder: 'n' }));
+    expect(codes(world)).toEqual([]);
+  });
+
   it('needs both families of an inet table', async () => {
     const text = `table inet t {
 	chain c {

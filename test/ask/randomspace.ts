@@ -24,12 +24,22 @@ export function spaceOf(d: Dice, load: Load): SpaceText {
   const local = d.chance(25);
   const services = [...new Set([...(load.ipvs ?? '').matchAll(/^-A \S+ \[?([\d.]+|[\da-f:.]+)\]?:\d+/gm)].map((m) => m[1]!))];
   const balanced = services.length > 0 && d.chance(80);
-  return {
+  return withoutIdlePorts({
     ...(local ? { from: 'n' } : { in: `n/${d.pick(devices)}`, from: blocks(SOURCES) }),
     to: balanced ? services : blocks(TARGETS),
     ...(balanced ? { proto: ['tcp', 'udp', 'sctp'] } : { proto: protos(), ...ports() }),
     ...(sport !== undefined && { sport }),
-  };
+  });
+}
+
+const PORTED = /^(?:tcp|udp|udplite|sctp|dccp)$/;
+
+/** Ports of protocols that have none are refused. */
+function withoutIdlePorts(text: SpaceText): SpaceText {
+  const protos = text.proto === undefined ? ['tcp'] : [text.proto].flat().map(String);
+  if (protos.some((p) => PORTED.test(p))) return text;
+  const { sport: _sport, dport: _dport, ...rest } = text;
+  return rest;
 }
 
 /** Few packets: neighbouring addresses, some ports. */
@@ -38,11 +48,11 @@ export function smallSpaceOf(d: Dice, load: Load): SpaceText {
   const six = load.ip?.some((l) => l.startsWith('-6')) ?? false;
   const around = (addr: string): string => (six ? `fd00::${addr}/125` : `${addr}/29`);
   const port = d.pick(PORTS);
-  return {
+  return withoutIdlePorts({
     ...(device === undefined ? { from: 'n' } : { in: device, from: around(d.pick(SOURCES)) }),
     to: [around(d.pick(TARGETS)), around(d.pick(TARGETS))],
     ...(proto !== undefined && { proto }),
     sport: [port, 40000],
     dport: `${port}-${port + 9}`,
-  };
+  });
 }

@@ -109,6 +109,11 @@ describe('check', () => {
     expectRefused(netwhy(['check', scenarioWith(properties)]), ...words);
   });
 
+  it('refuses a scenario to compare with that is not there, with the line that names it', () => {
+    const folder = scenarioWith('  - name: x\n    for: { from: node2/app, to: 10.233.92.8 }\n    expect: { same-as: { scenario: ../nope } }\n');
+    expectRefused(netwhy(['check', folder]), /scenario\.yaml:\d+:\d+: properties\.0\.expect\.same-as\.scenario: .*no such file/, /\^/);
+  });
+
   it('refuses what is no scenario, and names that no claim has', () => {
     expectRefused(netwhy(['check', `${HEALTHY}/node1`]), /there is no scenario\.yaml/);
     expectRefused(netwhy(['check', HEALTHY, '--only', 'nothing like it']), /no claim's name has/);
@@ -121,8 +126,9 @@ describe('reach', () => {
     const args = ['reach', BROKEN, '--from', 'worker1/pod-a', '--to', 'any', '--except', '192.168.236.0/24', '--proto', 'tcp'];
     const run = netwhy(args);
     expect(run).toMatchObject({ code: 0, err: '' });
-    expect(run.out).toMatch(/^REPLY LOST at gateway\n(?: {2}.*\n)*? {2}tcp -> 192\.168\.21\.11$/m);
+    expect(run.out).toMatch(/^REPLY LOST at gateway: gateway has no route to 192\.168\.236\.10\n(?: {2}.*\n)*? {2}tcp -> 192\.168\.21\.11$/m);
     const data = ReachAnswer.parse(JSON.parse(netwhy([...args, '-j']).out));
+    if (!('reached' in data)) throw new Error('a matrix');
     expect(data.reached.reduce((n, r) => n + BigInt(r.packets), 0n)).toBe(BigInt(data.packets));
   });
 
@@ -130,6 +136,9 @@ describe('reach', () => {
     const run = netwhy(['reach', 'scenarios/kube-proxy-iptables', '--matrix']);
     expect(run).toMatchObject({ code: 0, err: '' });
     expect(run.out).toMatch(/^node2\/app +yes$/m);
+    expect(ReachAnswer.parse(JSON.parse(netwhy(['reach', 'scenarios/kube-proxy-iptables', '--matrix', '-j']).out))).toMatchObject({
+      services: [{ to: '10.0.1.175:80' }],
+    });
   });
 
   it('refuses what is no space', () => {

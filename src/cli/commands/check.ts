@@ -1,10 +1,9 @@
 // `netwhy check`: the claims of a scenario, its questions and its properties.
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { sizeOf } from '../../ask/box.ts';
 import { checkProperty, checkQuestion, type PropertyChecked, type QuestionChecked } from '../../ask/check.ts';
 import { isSpaceError, type SpaceError } from '../../ask/space.ts';
 import type { World } from '../../model/host.ts';
-import type { Property } from '../../model/property.ts';
 import type { Answer, Question } from '../../model/trace.ts';
 import { formatAddr, formatEndpoint } from '../../net/addr.ts';
 import { formatProtocol } from '../../net/proto.ts';
@@ -40,7 +39,7 @@ export async function runCheck(path: string, options: CheckOptions): Promise<num
     if ('error' in checked) return complain(loaded, ['questions', i], checked.error, checked.hint);
     said.push(questionSaid(checked));
   }
-  const others = await otherWorlds(path, scenario.properties ?? []);
+  const others = await otherWorlds(path, loaded);
   const progress = progressOf(process.stderr);
   for (const [i, p] of (scenario.properties ?? []).entries()) {
     if (!isMeant(p.name)) continue;
@@ -53,7 +52,8 @@ export async function runCheck(path: string, options: CheckOptions): Promise<num
             progress: (left) => progress.tell(`${p.name}: ${left.toString(2).length - 1} bits of packets left`),
           });
     progress.clear();
-    if (isSpaceError(checked)) return complain(loaded, ['properties', i, 'for', checked.key], checked.error, checked.hint);
+    if (isSpaceError(checked))
+      return complain(loaded, ['properties', i, checked.key in p.expect ? 'expect' : 'for', checked.key], checked.error, checked.hint);
     // what is too much to be proved may still be broken
     const isOpen = checked.status === 'unknown' && options.exact !== true && options.random !== true;
     const tried = isOpen ? await atRandom(loaded, i, { ...numbers, others }) : undefined;
@@ -90,11 +90,18 @@ async function atRandom(
 }
 
 /** The scenarios that `same-as` names, by paths from this one's folder. */
-async function otherWorlds(path: string, properties: readonly Property[]): Promise<ReadonlyMap<string, World>> {
+async function otherWorlds(path: string, loaded: Loaded): Promise<ReadonlyMap<string, World>> {
   const worlds = new Map<string, World>();
-  for (const { expect } of properties) {
+  const folder = /\.ya?ml$/.test(path) ? dirname(path) : path;
+  for (const [i, { expect }] of (loaded.scenario?.properties ?? []).entries()) {
     const name = expect['same-as']?.scenario;
-    if (name !== undefined && !worlds.has(name)) worlds.set(name, (await load(join(path, name))).world);
+    if (name === undefined || worlds.has(name)) continue;
+    try {
+      worlds.set(name, (await load(join(folder, name))).world);
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      complain(loaded, ['properties', i, 'expect', 'same-as', 'scenario'], error.message, 'a path from the folder of this scenario');
+    }
   }
   return worlds;
 }

@@ -11,7 +11,7 @@ import type { World } from '../../model/host.ts';
 import { differenceOf } from '../../ask/difference.ts';
 import { load } from '../load.ts';
 import { classLimit, spaceIn, spaceText } from '../spaceoption.ts';
-import { EXIT, paletteFor, print, type ColourWhen } from '../terminal.ts';
+import { EXIT, paletteFor, print, UsageError, type ColourWhen } from '../terminal.ts';
 
 export interface DiffOptions extends AskOptions {
   readonly space?: string;
@@ -24,6 +24,8 @@ export interface DiffOptions extends AskOptions {
 /** Compares two captures; exit 1 where packets fare otherwise, or, where none was asked about, where anything is different. */
 export async function runDiff(pathA: string, pathB: string, options: DiffOptions): Promise<number> {
   const [a, b] = [await load(pathA), await load(pathB)];
+  if (options.space !== undefined && (options.from !== undefined || options.to !== undefined))
+    throw new UsageError('--from and --to ask one question, --space is about many packets: one of the two');
   if (options.space !== undefined) return diffSpace(a.world, b.world, options);
   const naming = namingOf(a.world, b.world);
   const compared = askings(a, b, options).map((asking) => compare(a.world, b.world, asking, naming, limitOf(options)));

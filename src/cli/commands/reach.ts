@@ -3,7 +3,7 @@ import { matrixOf, reachOf } from '../../ask/reach.ts';
 import { matrixText, reachJson, reachText } from '../../say/reach.ts';
 import { load } from '../load.ts';
 import { classLimit, spaceIn, spaceText, type SpaceOptions } from '../spaceoption.ts';
-import { paletteFor, print, type ColourWhen } from '../terminal.ts';
+import { paletteFor, print, UsageError, type ColourWhen } from '../terminal.ts';
 
 export interface ReachOptions extends SpaceOptions {
   readonly matrix?: boolean;
@@ -19,6 +19,8 @@ export async function runReach(path: string, options: ReachOptions): Promise<num
   const palette = paletteFor(options.color, process.stdout);
   const isJson = options.json === true || options.output === 'json';
   if (options.matrix === true) {
+    const beside = (['space', 'from', 'to', 'except', 'in', 'proto', 'sport', 'dport'] as const).find((o) => options[o] !== undefined);
+    if (beside !== undefined) throw new UsageError(`--${beside} and --matrix: the matrix asks every service from every namespace`);
     const matrix = matrixOf(world);
     await print(isJson ? `${JSON.stringify(matrix, null, 2)}\n` : matrixText(matrix, palette));
     return 0;
