@@ -28,15 +28,20 @@ export function toolOf(s: { readonly family: Family; readonly backend: Backend }
   return `${s.family === 6 ? 'ip6' : 'ip'}tables${s.backend === 'unknown' ? '' : `-${s.backend}`}`;
 }
 
-/** A packet as conditions of a rule: `-s A -d B -p tcp --dport 80`. */
-export function specOf(p: Packet): string {
-  const ports = hasPorts(p.proto) && p.dport !== undefined ? ` --dport ${p.dport}` : '';
-  return `-s ${formatAddr(p.src)} -d ${formatAddr(p.dst)} -p ${formatProtocol(p.proto)}${ports}`;
+/** A packet as conditions of a rule: `-s A -d B -p tcp --dport 80`; of an answer, by the port that it comes from: the other is any client's. */
+export function specOf(p: Packet, isAnswer = false): string {
+  return `-s ${formatAddr(p.src)} -d ${formatAddr(p.dst)} -p ${formatProtocol(p.proto)}${portOf(p, isAnswer, ' --dport', ' --sport')}`;
+}
+
+function portOf(p: Packet, isAnswer: boolean, dport: string, sport: string): string {
+  const port = isAnswer ? p.sport : p.dport;
+  return hasPorts(p.proto) && port !== undefined ? `${isAnswer ? sport : dport} ${port}` : '';
 }
 
 /** A packet as an expression of nft: `ip saddr A ip daddr B tcp dport 80`. */
-export function nftSpecOf(p: Packet): string {
+export function nftSpecOf(p: Packet, isAnswer = false): string {
   const family = p.family === 6 ? 'ip6' : 'ip';
-  const port = hasPorts(p.proto) && p.dport !== undefined ? ` ${formatProtocol(p.proto)} dport ${p.dport}` : ` meta l4proto ${p.proto}`;
+  const proto = formatProtocol(p.proto);
+  const port = portOf(p, isAnswer, ` ${proto} dport`, ` ${proto} sport`) || ` meta l4proto ${p.proto}`;
   return `${family} saddr ${formatAddr(p.src)} ${family} daddr ${formatAddr(p.dst)}${port}`;
 }

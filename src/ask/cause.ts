@@ -37,7 +37,8 @@ export function causesOf(world: World, { answer, cures }: Pick<Explanation, 'ans
   for (const hit of hits) {
     const shown = [hit.at, ...hit.evidence].flatMap((at) => thingAt(world, at) ?? []);
     const isUndone = (t: Thing): boolean => shown.some((s) => isSameThing(s, t)) || (UNDOING[hit.code]?.(t, nodeOf(world, hit)) ?? false);
-    const proof = changed.find(({ things }) => things.some(isUndone));
+    const does = DOING[hit.code];
+    const proof = changed.find(({ cure, things }) => things.some(isUndone) && (does === undefined || does(cure)));
     if (proof) causes.push({ things: [...proof.things, ...shown], proof: proof.cure, named: hit, code: hit.code, at: hit.at });
     else notes.push(hit);
   }
@@ -75,3 +76,21 @@ const UNDOING: Readonly<Partial<Record<PatternCode, Undoing>>> = {
   'etp-local-no-endpoint': translatesThere,
   'ipvs-conn-reuse': ({ kind, node, name }, own) => kind === 'sysctl' && node === own && name.startsWith('net.ipv4.vs.'),
 };
+
+const isTranslation = (c: Cure): boolean =>
+  c.supposes !== undefined || c.edits.some((e) => /DNAT|MASQUERADE|dnat to|masquerade|^ipvsadm -[aAe]/.test(e.command));
+
+/** What a cure has to do besides: that a packet is let through where a service has nobody behind it does not give it an endpoint. */
+const DOING: Readonly<Partial<Record<PatternCode, (c: Cure) => boolean>>> = {
+  'no-endpoints': isTranslation,
+  'etp-local-no-endpoint': isTranslation,
+};
+
+/** Faults of who writes rules: a cure does what its rules would, and the fault stays. */
+export const STANDS_IN: ReadonlySet<PatternCode> = new Set<PatternCode>([
+  'agent-not-authorised',
+  'restore-refused',
+  'kube-proxy-absent',
+  'chain-missing',
+  'ipset-revision',
+]);

@@ -193,7 +193,7 @@ export function fateOf(answer: Answer): string {
 }
 
 /** `ADDR` or `ADDR:PORT`, `[ADDR]:PORT`; undefined where it is neither. */
-function readEnd(text: string): { readonly addr: Addr; readonly port?: number } | undefined {
+export function readEnd(text: string): { readonly addr: Addr; readonly port?: number } | undefined {
   const bracketed = /^\[([^\]]*)\](?::(\d+))?$/.exec(text);
   const m = bracketed ?? /^([\d.]+)(?::(\d+))?$/.exec(text) ?? /^([0-9a-f:]+)()$/i.exec(text);
   const addr = m && parseAddr(m[1]!);

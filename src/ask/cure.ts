@@ -16,7 +16,7 @@ export function candidates(world: World, course: Course): readonly Candidate[] {
   const out: Candidate[] = [];
   const { trace: t } = course;
   for (const way of t.reply && t.outcome.kind === 'reply-lost' ? [t, t.reply] : [t])
-    out.push(...againstEnding(world, way), ...onBridges(world, way), ...onDevices(world, way, course));
+    out.push(...againstEnding(world, way, way !== t), ...onBridges(world, way), ...onDevices(world, way, course));
   for (const m of course.nearMisses) out.push(...forNearMiss(world, m, t));
   if (t.reply && t.outcome.kind !== 'reply-lost') out.push(...onBridges(world, t.reply));
   if (t.outcome.kind === 'reply-lost' || t.outcome.kind === 'martian') out.push(...forReply(world, t));
@@ -33,22 +33,25 @@ export function candidates(world: World, course: Course): readonly Candidate[] {
 }
 
 /** Against what ended a packet's way. */
-function againstEnding(world: World, way: Trace): Candidate[] {
+function againstEnding(world: World, way: Trace, isAnswer: boolean): Candidate[] {
   const { outcome } = way;
   const ns = namespaceAt(world, outcome);
   const on = (command: string, width: number): Candidate => ({ edit: `${placeName(outcome)}# ${command}`, width });
   const setting = Object.entries(ns?.sysctls ?? {}).find(([, s]) => isSamePlace(s.at, outcome.at));
-  if (setting) return [...againstSetting(setting, on), ...otherwise(world, way)];
-  return otherwise(world, way);
+  if (setting) return [...againstSetting(setting, on), ...otherwise(world, way, isAnswer)];
+  return otherwise(world, way, isAnswer);
 }
 
 /** A setting that decided, the other way round. */
 function againstSetting([key, { value }]: readonly [string, Sysctl], on: (command: string, width: number) => Candidate): Candidate[] {
   const others = key.endsWith('.rp_filter') ? ['0', '2'] : ['0', '1'];
-  return others.filter((v) => v !== value).map((v) => on(`sysctl -w ${key}=${v}`, 2));
+  const own = others.filter((v) => v !== value).map((v) => on(`sysctl -w ${key}=${v}`, 2));
+  // a device's own switch follows the one of all
+  const all = /^net\.ipv([46])\.conf\..+\.forwarding$/.exec(key)?.[1];
+  return all === undefined ? own : [on(all === '4' ? 'sysctl -w net.ipv4.ip_forward=1' : 'sysctl -w net.ipv6.conf.all.forwarding=1', 1.9), ...own];
 }
 
-function otherwise(world: World, way: Trace): Candidate[] {
+function otherwise(world: World, way: Trace, isAnswer: boolean): Candidate[] {
   const { outcome } = way;
   const last = way.hops.at(-1);
   const step = last?.steps.at(-1);
@@ -58,11 +61,11 @@ function otherwise(world: World, way: Trace): Candidate[] {
   switch (outcome.kind) {
     case 'dropped':
     case 'rejected':
-      if (step?.step === 'rule' && !step.table.includes(' ')) return againstRule(at, step, way.final);
-      if (step?.step === 'policy' && !step.table.includes(' ')) return againstPolicy(at, step, way.final);
+      if (step?.step === 'rule' && !step.table.includes(' ')) return againstRule(at, step, way.final, isAnswer);
+      if (step?.step === 'policy' && !step.table.includes(' ')) return againstPolicy(at, step, way.final, isAnswer);
       if (step?.step === 'ipvs') return balancing(at);
       return step?.step === 'rule' || step?.step === 'policy'
-        ? againstNft(at, step, way.final)
+        ? againstNft(at, step, way.final, isAnswer)
         : [...againstWire(world, outcome), ...neighbours(world, way)];
     case 'not-forwarding': {
       const six = familyOf(way.final.dst) === 6;

@@ -88,10 +88,13 @@ function byDefault(world: World, ns: Namespace, to: Addr): Candidate[] {
   const six = familyOf(to) === 6;
   if (ns.stub || ns.routes.some((r) => r.table === 'main' && r.family === familyOf(to) && r.to.length === 0)) return [];
   const gateways = world.namespaces.filter((n) => n !== ns && n.sysctls[six ? 'net.ipv6.conf.all.forwarding' : 'net.ipv4.ip_forward']?.value === '1');
-  const vias = gateways.flatMap((n) => n.addresses.filter((a) => familyOf(a.addr) === familyOf(to) && a.scope === 'global' && isNear(ns, a.addr)));
-  return [...new Set(vias.map((a) => formatAddr(a.addr)))].map((via) => ({
-    edit: `${placeName(ns)}# ip ${six ? '-6 ' : ''}route add default via ${via}`,
-    // a container that goes nowhere else has none
-    width: ns.name === '' ? 1.4 : 0.95,
-  }));
+  return gateways.flatMap((n) =>
+    n.addresses
+      .filter((a) => familyOf(a.addr) === familyOf(to) && a.scope === 'global' && isNear(ns, a.addr))
+      .map((a) => ({
+        edit: `${placeName(ns)}# ip ${six ? '-6 ' : ''}route add default via ${formatAddr(a.addr)}`,
+        // a container that goes nowhere else has none; of hosts the way out is rather a router than another of them
+        width: ns.name !== '' ? 0.95 : n.stub ? 1.4 : 1.45,
+      })),
+  );
 }

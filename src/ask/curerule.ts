@@ -3,31 +3,31 @@ import { contains, familyOf, formatAddr, formatPrefix, networkOf, type Addr } fr
 import { formatProtocol } from '../net/proto.ts';
 import type { World } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
-import type { IpSet, Pred, SetKey, Table } from '../model/ruleset.ts';
+import type { Chain, IpSet, Pred, SetKey, Table } from '../model/ruleset.ts';
 import type { NearMiss, Trace } from '../model/trace.ts';
 import { nftSpecOf, specOf, toolOf, type Candidate, type PolicyStep, type RuleStep } from './candidate.ts';
 import { TableDraft } from './editdraft.ts';
 import { namespaceAt, placeName } from './failure.ts';
 
 /** A rule that refuses: an exception before it, or without it. */
-export function againstRule(at: string, s: RuleStep, p: Packet): Candidate[] {
+export function againstRule(at: string, s: RuleStep, p: Packet, isAnswer: boolean): Candidate[] {
   const tool = `${at}# ${toolOf(s)} -t ${s.table}`;
   return [
-    { edit: `${tool} -I ${s.chain} ${s.number} ${specOf(p)} -j ${s.type === 'nat' ? 'RETURN' : 'ACCEPT'}`, width: 0 },
+    { edit: `${tool} -I ${s.chain} ${s.number} ${specOf(p, isAnswer)} -j ${s.type === 'nat' ? 'RETURN' : 'ACCEPT'}`, width: 0 },
     { edit: `${tool} -D ${s.chain} ${s.number}`, width: 2 },
   ];
 }
 
-export function againstPolicy(at: string, s: PolicyStep, p: Packet): Candidate[] {
+export function againstPolicy(at: string, s: PolicyStep, p: Packet, isAnswer: boolean): Candidate[] {
   const tool = `${at}# ${toolOf(s)} -t ${s.table}`;
   return [
-    { edit: `${tool} -A ${s.chain} ${specOf(p)} -j ACCEPT`, width: 0 },
+    { edit: `${tool} -A ${s.chain} ${specOf(p, isAnswer)} -j ACCEPT`, width: 0 },
     { edit: `${tool} -P ${s.chain} ACCEPT`, width: 3 },
   ];
 }
 
-export function againstNft(at: string, s: RuleStep | PolicyStep, p: Packet): Candidate[] {
-  return [{ edit: `${at}# nft insert rule ${s.table} ${s.chain} ${nftSpecOf(p)} accept`, width: 0 }];
+export function againstNft(at: string, s: RuleStep | PolicyStep, p: Packet, isAnswer: boolean): Candidate[] {
+  return [{ edit: `${at}# nft insert rule ${s.table} ${s.chain} ${nftSpecOf(p, isAnswer)} accept`, width: 0 }];
 }
 
 /** A rule that just missed: let its set have, or not have, the address; or do the same for this packet in a rule before it. */
@@ -135,7 +135,8 @@ export function forgottenJumps(world: World, way: Trace): Candidate[] {
           .filter(
             (b) =>
               !knownTo.has(b.name) &&
-              (knownTo.size === 0 ? target.startsWith(b.name) : [...knownTo].some((k) => table.chains[k]?.base?.type === b.base?.type)),
+              // another hook's filter is no jump that was forgotten, but a policy of its own
+              (knownTo.size === 0 ? target.startsWith(b.name) : isNatBase(table, b) && [...knownTo].every((k) => isNatBase(table, table.chains[k]!))),
           )
           .map((b) => {
             const command =
@@ -147,6 +148,10 @@ export function forgottenJumps(world: World, way: Trace): Candidate[] {
       );
     });
   });
+}
+
+function isNatBase(table: Table, { base }: Chain): boolean {
+  return (base?.type ?? (table.name === 'nat' ? 'nat' : 'filter')) === 'nat';
 }
 
 /** Chains of a table that a base chain leads to at once, or nobody; most tables have few. */

@@ -1,4 +1,8 @@
 // What a person expects of a question, and whether an answer gives it.
+import { equal } from '../net/addr.ts';
+import type { World } from '../model/host.ts';
+import { readEnd } from './claim.ts';
+import { placeName } from './failure.ts';
 import type { Answer, Course, OutcomeKind } from '../model/trace.ts';
 
 /** `delivered`, `reply-delivered`, `dropped`, `masqueraded`, `not-masqueraded`, `dnat-to ADDR[:PORT]`, `via NODE[/NAMESPACE]` */
@@ -16,6 +20,13 @@ export function readExpectation(text: string): Expectation | undefined {
   if (plain && to === undefined) return { kind: plain };
   const kind = WITH.find((w) => w === word);
   return kind && to !== undefined && more === undefined ? { kind, to } : undefined;
+}
+
+/** What an expectation names that is not there. */
+export function wrongExpectation(world: World, wanted: Expectation): string | undefined {
+  if (wanted.kind === 'dnat-to' && !readEnd(wanted.to)) return `'${wanted.to}' is no address: ADDR, ADDR:PORT or [IPV6]:PORT`;
+  if (wanted.kind !== 'via' || world.namespaces.some((n) => placeName(n) === wanted.to)) return undefined;
+  return `there is no '${wanted.to}' in the capture (it has ${world.namespaces.map((n) => placeName(n)).join(', ')})`;
 }
 
 export const EXPECTATIONS = 'delivered, reply-delivered, dropped, masqueraded, not-masqueraded, dnat-to ADDR[:PORT], via NODE[/NAMESPACE]';
@@ -39,8 +50,12 @@ function gives({ trace: t, verdict }: Course, wanted: Expectation): boolean {
       return t.translated.src !== undefined;
     case 'not-masqueraded':
       return t.translated.src === undefined && verdict !== 'cannot-tell';
-    case 'dnat-to':
-      return t.translated.dst?.to === wanted.to || t.translated.dst?.to.startsWith(`${wanted.to}:`) === true;
+    case 'dnat-to': {
+      const end = readEnd(wanted.to);
+      return (
+        end !== undefined && t.translated.dst !== undefined && equal(t.final.dst, end.addr) && (end.port === undefined || t.final.dport === end.port)
+      );
+    }
     case 'via':
       return t.hops.some((h) => (h.namespace === '' ? h.node : `${h.node}/${h.namespace}`) === wanted.to);
   }

@@ -124,10 +124,10 @@ function routes(ns: Namespace, peer: Namespace): string[] {
     const [hop, ...more] = r.nextHops;
     if (r.table !== 'main' || r.type !== 'unicast' || hop?.via === undefined || more.length > 0) return [];
     const { via } = hop;
-    const isOwn = ns.addresses.some((a) => equal(a.addr, via) || contains(r.to, a.addr));
+    const isOwn = ns.addresses.some((a) => equal(a.addr, via) || (r.to.length > 0 && contains(r.to, a.addr)));
     if (isOwn || ns.routes.some((x) => x.table === 'main' && equal(x.to.addr, r.to.addr) && x.to.length === r.to.length)) return [];
     const tail = `${hop.device === undefined ? '' : ` dev ${hop.device}`}${hop.onlink ? ' onlink' : ''}`;
-    return [`ip ${familyOf(via) === 6 ? '-6 ' : ''}route add ${formatPrefix(r.to)} via ${formatAddr(via)}${tail}`];
+    return [`ip ${familyOf(via) === 6 ? '-6 ' : ''}route add ${r.to.length === 0 ? 'default' : formatPrefix(r.to)} via ${formatAddr(via)}${tail}`];
   });
 }
 

@@ -110,12 +110,14 @@ export function why(world: World, request: Request, expected: Expectation, optio
     answer: s.answer,
     sideEffects: sideEffects(world, s.world, others, answerIn),
   });
-  const cures = found.toSorted((a, b) => a.width - b.width).map(asCure);
+  const cures = withoutEmptyEnds(found)
+    .toSorted((a, b) => a.width - b.width)
+    .map(asCure);
   return {
     expected,
     answer,
     met: false,
-    cures: cures.toSorted((a, b) => harm(a) - harm(b)),
+    cures: cures.toSorted((a, b) => harm(a, answer) - harm(b, answer)),
     ...(found.length === 0 && nearest && { nearest: asCure(nearest) }),
     tried,
     budget,
@@ -136,9 +138,16 @@ function attempt(state: State, { edit, more = [], width, supposes = state.suppos
   return { world, edits, width: state.width + width, ...(supposes !== undefined && { supposes }) };
 }
 
-/** How many questions a cure makes worse. */
-function harm(c: Cure): number {
-  return c.sideEffects.filter((s) => s.after !== 'yes').length;
+/** How many questions a cure makes worse, the one that was asked among them. */
+function harm(c: Cure, before: Answer): number {
+  const isLost = before.verdict === 'yes' && c.answer.verdict !== 'yes';
+  return c.sideEffects.filter((s) => s.after !== 'yes').length + (isLost ? 1 : 0);
+}
+
+/** Where an endpoint cures it, letting the packet through to where none is does not. */
+function withoutEmptyEnds(found: readonly State[]): readonly State[] {
+  const isEndpoint = (s: State): boolean => s.answer.courses.every((c) => c.trace.translated.dst !== undefined);
+  return found.some((s) => s.supposes !== undefined && isEndpoint(s)) ? found.filter(isEndpoint) : found;
 }
 
 /** A proposed command stands in no file. */

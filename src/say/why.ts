@@ -17,6 +17,8 @@ export interface Explained {
     readonly at: Span;
     readonly durable?: string;
     readonly proof?: number;
+    /** The cure does what somebody's missing rules would, and the fault stays. */
+    readonly standsIn?: boolean;
   }[];
   /** What would have to be otherwise, most likely first: what it is, and the place of the cure that proves it. */
   readonly causes: readonly { readonly things: readonly string[]; readonly code?: string; readonly proof: number }[];
@@ -56,14 +58,15 @@ export function whyText(e: Explained, palette: Palette = PLAIN): string {
   out.push(palette.bad(verdictOf(failing)));
   for (const [i, line] of decisive(failing).entries()) out.push(`${i === 0 ? 'Cause' : '  and'}: ${line}`);
   const proved = e.patterns.filter((p) => p.proof !== undefined);
-  for (const p of proved.slice(0, MOST_NAMES)) out.push(named(p, ` (cure ${p.proof! + 1} undoes it)`));
+  for (const p of proved.slice(0, MOST_NAMES))
+    out.push(named(p, p.standsIn ? ` (cure ${p.proof! + 1} does what its rules would)` : ` (cure ${p.proof! + 1} undoes it)`));
   // what shows without a proof is told where nothing better is, and as what it is
   for (const p of e.patterns.filter((x) => x.proof === undefined).slice(0, MOST_NAMES - proved.length))
     out.push(named(p, ' (it shows; that it is the cause is not proved)'));
   out.push('');
   if (e.cures.length > 0) {
     out.push(`Proved cures (each was simulated and gives: ${wanted}):`);
-    for (const [i, c] of e.cures.slice(0, MOST).entries()) out.push(...cureText(c, `${i + 1}.`));
+    for (const [i, c] of e.cures.slice(0, MOST).entries()) out.push(...cureText(c, `${i + 1}.`), ...lossText(c, failing));
     if (e.cures.length > MOST) out.push(`  ... and ${e.cures.length - MOST} more (-o json lists them all)`);
   } else {
     out.push(`No cure was found: of ${e.tried} changes tried (--budget ${e.budget}) none gives: ${wanted}.`);
@@ -100,6 +103,11 @@ export function whyJson(e: Explained): WhyAnswer {
     tried: e.tried,
     budget: e.budget,
   };
+}
+
+/** A packet that fared well, and with the cure does not. */
+function lossText({ outcome }: CureSaid, before: Course): string[] {
+  return before.verdict === 'yes' && outcome.verdict !== 'yes' ? [`     but then: ${verdictOf(outcome)}`] : [];
 }
 
 function cureText(c: CureSaid, head: string): string[] {

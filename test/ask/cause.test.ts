@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { causesOf, type Causes } from '../../src/ask/cause.ts';
 import { applyEdit, applyEdits, isRefused, readEdit } from '../../src/ask/edit.ts';
+import { readExpectation, wrongExpectation } from '../../src/ask/expectation.ts';
 import { patternsOf } from '../../src/ask/pattern.ts';
 import { isMisunderstood, type Request } from '../../src/ask/question.ts';
 import { thingAt, thingOf } from '../../src/ask/thing.ts';
@@ -124,5 +125,37 @@ describe('things', () => {
     ['ipvsadm -a -t 10.96.0.1:443 -r 10.0.0.1:6443 -m', 'virtual server', '10.96.0.1:443'],
   ])('%s changes a %s', (command, kind, name) => {
     expect(thingOf({ node: 'n', namespace: '', command, at: AT })).toMatchObject({ kind, name });
+  });
+});
+
+describe('what a cure is not', () => {
+  it('letting a packet through to a service that nobody is behind', async () => {
+    const { cures, causes } = explained(await worldOf('kube-proxy-nftables'), { from: 'office', to: '192.168.50.11:30090' });
+    expect(cures.map((c) => c.supposes)).toEqual(['192.168.50.11:30090 had an endpoint']);
+    expect(causes[0]).toMatchObject({ code: 'no-endpoints' });
+  });
+
+  it('an exception for the port that a client happened to have', async () => {
+    const { cures } = explained(await worldOf('agent-not-authorised'), { from: 'node2', to: '10.233.96.9:8080' });
+    expect(cures.flatMap((c) => c.edits.map((e) => e.command)).filter((c) => c.includes('40000'))).toEqual([]);
+    expect(cures[0]!.edits[0]!.command).toContain('--sport 8080');
+  });
+});
+
+describe('what is expected', () => {
+  it.each([
+    ['via nosuch', /there is no 'nosuch' in the capture/],
+    ['dnat-to foo', /'foo' is no address/],
+  ])('%s is refused', async (text, words) => {
+    expect(wrongExpectation(await worldOf('calico-ipip'), readExpectation(text)!)).toMatch(words);
+  });
+
+  it('an IPv6 endpoint is met in any spelling', async () => {
+    const found = why(
+      await worldOf('kube-proxy-nftables-ipv6'),
+      { from: 'node1/app', to: '[fd00:10:96::2006]:80' },
+      { kind: 'dnat-to', to: 'fd00:10:244:2:0::7' },
+    );
+    expect(isMisunderstood(found) ? found : found.met).toBe(true);
   });
 });

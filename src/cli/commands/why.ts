@@ -1,6 +1,6 @@
 // `netwhy why`: the cause of a packet's fate, and commands that would change it, proved by simulation.
-import { EXPECTATIONS, readExpectation } from '../../ask/expectation.ts';
-import { causesOf } from '../../ask/cause.ts';
+import { EXPECTATIONS, readExpectation, wrongExpectation } from '../../ask/expectation.ts';
+import { causesOf, STANDS_IN } from '../../ask/cause.ts';
 import { placeName } from '../../ask/failure.ts';
 import { isMisunderstood, requestOf, type Request } from '../../ask/question.ts';
 import { patternsOf, type PatternHit } from '../../ask/pattern.ts';
@@ -26,6 +26,8 @@ export async function runWhy(path: string, options: WhyCommandOptions): Promise<
     .filter(({ request }) => request.from !== options.from || request.to !== options.to);
   const expected = readExpectation(options.expect);
   if (!expected) throw new UsageError(`--expect: '${options.expect}' is none of ${EXPECTATIONS}`);
+  const wrong = wrongExpectation(world, expected);
+  if (wrong !== undefined) throw new UsageError(`--expect: ${wrong}`);
   const budget = options.budget === undefined ? undefined : Number(options.budget);
   if (budget !== undefined && (!Number.isInteger(budget) || budget < 1))
     throw new UsageError(`--budget: '${options.budget}' is not a number of simulations`);
@@ -34,15 +36,22 @@ export async function runWhy(path: string, options: WhyCommandOptions): Promise<
   const said = asSaid(world, found, patternsOf(world, found.answer));
   if (options.json || options.output === 'json') await print(`${JSON.stringify(whyJson(said), null, 2)}\n`);
   else await print(whyText(said, paletteFor(options.color, process.stdout)));
-  return found.met ? 0 : found.answer.verdict === 'cannot-tell' && found.cures.length === 0 ? 3 : 1;
+  return found.met ? 0 : found.answer.verdict === 'cannot-tell' ? 3 : 1;
 }
+
+/** Cures of named faults that go before all others. */
+const MOST_NAMED = 2;
 
 function asSaid(world: World, e: Explanation, patterns: readonly PatternHit[]): Explained {
   const { expected, met, tried, budget } = e;
-  const { causes } = causesOf(world, e, patterns);
+  const first = causesOf(world, e, patterns).causes;
+  // what undoes a fault that has a name stands where it is seen
+  const told = [...new Set(first.flatMap((c) => (c.named ? [c.proof] : [])))].slice(0, MOST_NAMED);
+  const cures = [...told, ...e.cures.filter((c) => !told.includes(c))];
+  const { causes } = causesOf(world, { ...e, cures }, patterns);
   const proofOf = (p: PatternHit): number | undefined => {
     const cause = causes.find((c) => c.named === p);
-    return cause && e.cures.indexOf(cause.proof);
+    return cause && cures.indexOf(cause.proof);
   };
   return {
     expected,
@@ -52,15 +61,15 @@ function asSaid(world: World, e: Explanation, patterns: readonly PatternHit[]): 
     patterns: patterns.map((p) => {
       const proof = proofOf(p);
       const { code, message, at, durable } = p;
-      return { code, message, at, ...(durable !== undefined && { durable }), ...(proof !== undefined && { proof }) };
+      return { code, message, at, ...(durable !== undefined && { durable }), ...(proof !== undefined && { proof, standsIn: STANDS_IN.has(code) }) };
     }),
     causes: causes.map((c) => ({
       things: c.things.map((t) => `${placeName(t)}: ${t.kind} ${t.name}`),
       ...(c.code !== undefined && { code: c.code }),
-      proof: e.cures.indexOf(c.proof),
+      proof: cures.indexOf(c.proof),
     })),
     courses: e.answer.courses,
-    cures: e.cures.map(cure),
+    cures: cures.map(cure),
     ...(e.nearest && { nearest: cure(e.nearest) }),
   };
 }
