@@ -33,7 +33,7 @@ import { readRoutes } from './routes.ts';
 import { readRules } from './rules.ts';
 import { readSysctls } from './sysctl.ts';
 import { linesOf } from './source.ts';
-import { readTables } from './tables.ts';
+import { lostSaves, readTables } from './tables.ts';
 import { readUname } from './uname.ts';
 import { hasFailed, unreadOf } from './unread.ts';
 
@@ -355,7 +355,7 @@ export function readNamespace(files: readonly CaptureFile[], node: string, name:
     for (const file of rules) for (const family of read.used.get(file.path) ?? []) r.claim(file, family === 6 ? 'rules6' : 'rules4');
     const native = readNft(listings, read.tables, r.findings, unreadable);
     r.findings.push(...backendSplits(native.tables, usual));
-    return native;
+    return { ...native, foreignChains: [...native.foreignChains, ...lostSaves(all, rules)] };
   });
   const isClear = rules.every((f) => f.as.family !== undefined);
   if (!isClear) ruleset();

@@ -2,6 +2,7 @@
 // dumps of one table counts.
 import type { Family } from '../net/addr.ts';
 import type { Finding } from '../model/finding.ts';
+import type { ForeignChain } from '../model/host.ts';
 import type { Backend, Chain, Rule, Table } from '../model/ruleset.ts';
 import { readSave } from '../iptables-parser/index.ts';
 import type { Recognised } from './recognise.ts';
@@ -114,4 +115,19 @@ function isSameBackend(a: Backend, b: Backend): boolean {
 
 function rulesOf(table: Table): string {
   return JSON.stringify(Object.values(table.chains).map((c) => [c.name, c.base?.policy, c.rules.map((r) => r.text)]));
+}
+
+/** What dumps of iptables may hold that cannot be read, where no other dump of the family can. */
+export function lostSaves(files: readonly RulesFile[], rules: readonly RulesFile[]): ForeignChain[] {
+  const familyOf = (f: RulesFile): Family => f.as.family ?? 4;
+  const unreadable = files.filter(
+    (f) => f.as.named === 'iptables-save' && (f.as.kind === 'binary' || f.as.kind === 'unknown') && !rules.some((x) => familyOf(x) === familyOf(f)),
+  );
+  return unreadable.map((f) => ({
+    name: `${familyOf(f) === 6 ? 'ip6tables' : 'iptables'} rules of ${f.path}`,
+    why: 'they cannot be read',
+    family: familyOf(f) === 6 ? 'ip6' : 'ip',
+    hook: '',
+    at: { file: f.path, line: 1 },
+  }));
 }

@@ -1,6 +1,6 @@
 // What a namespace did not show: it may decide, and then nobody can tell.
 import { formatAddr, type Family } from '../net/addr.ts';
-import type { Namespace } from '../model/host.ts';
+import type { ForeignChain, Namespace } from '../model/host.ts';
 import type { Packet } from '../model/packet.ts';
 import type { Hook } from '../model/ruleset.ts';
 import { place, type Refusal, type Router } from './routing.ts';
@@ -45,9 +45,14 @@ const FAMILIES: Readonly<Record<string, readonly Family[]>> = { ip: [4], ip6: [6
 export function unreadChains(ns: Namespace, hook: Hook, family: Family, router: Router): Refusal | undefined {
   for (const c of ns.foreignChains ?? []) {
     if (!FAMILIES[c.family]?.includes(family) || (c.hook !== '' && c.hook.toUpperCase() !== hook)) continue;
-    if (router.decide(`unread:${place(ns)}:${c.name}`, `on ${place(ns)}, the packet passes nft ${c.name} unchanged (${c.why})`)) continue;
-    const why = `nft ${c.name} on ${place(ns)} may decide: ${c.why}`;
+    if (router.decide(`unread:${place(ns)}:${c.name}`, `on ${place(ns)}, the packet passes ${called(c)} unchanged (${c.why})`)) continue;
+    const why = `${called(c)} on ${place(ns)} may decide: ${c.why}`;
     return { kind: 'refused', outcome: 'cannot-tell', why, at: c.at };
   }
   return undefined;
+}
+
+/** A chain of nft or a listing of it, or a dump of iptables, which says so itself. */
+function called({ name }: ForeignChain): string {
+  return /^ip6?tables /.test(name) ? `the ${name}` : `nft ${name}`;
 }

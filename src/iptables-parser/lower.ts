@@ -99,6 +99,7 @@ function lowerTable(syntax: TableSyntax, options: ReadOptions, guess: Family, re
       at: c.at,
       ...(isBase && { base: { hook: c.name as Hook, policy: c.policy === 'DROP' ? ('drop' as const) : ('accept' as const) } }),
       ...(c.counters && { counters: c.counters }),
+      ...(c.incomplete !== undefined && { incomplete: c.incomplete }),
     };
   }
   return { backend: options.backend ?? syntax.backend ?? 'unknown', family, name, chains };

@@ -212,7 +212,7 @@ export interface Listener {
  * or all of a listing that cannot be read.
  */
 export interface ForeignChain {
-  /** `bridge filter forward`; of a listing that cannot be read, `rules of FILE` */
+  /** `bridge filter forward`; of a listing that cannot be read, `rules of FILE`, of a dump `iptables rules of FILE` */
   readonly name: string;
   /** Why it is not followed. */
   readonly why: string;

@@ -412,6 +412,15 @@ describe('bad input is a finding, and reading goes on', () => {
     expect(chain(r, 'INPUT').rules.map((x) => x.text)).toEqual(['-A INPUT -s 10.0.0.1/32 -j DROP']);
   });
 
+  test('where a text ends too early, rules may be missing from the last chain that has any on', () => {
+    const text = '*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:own - [0:0]\n-A INPUT -j DROP\n-A FORWARD -j own\n';
+    const cut = (r: ReturnType<typeof read>): string[] =>
+      Object.values(r.tables[0]!.chains).flatMap((c) => (c.incomplete === undefined ? [] : [c.name]));
+    expect(cut(read(text))).toEqual(['FORWARD', 'OUTPUT', 'own']);
+    expect(cut(read(`${text}*nat\nCOMMIT\n`))).toEqual(['FORWARD', 'OUTPUT', 'own']);
+    expect(cut(read(`${text}COMMIT\n`))).toEqual([]);
+  });
+
   test('a table without COMMIT is used and told', () => {
     const r = read('*nat\n:OUTPUT ACCEPT [0:0]\n*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j DROP\n');
     expect(codes(r)).toEqual(['missing-commit', 'truncated']);

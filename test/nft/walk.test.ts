@@ -151,6 +151,25 @@ describe('what a listing leaves out', () => {
     expect(fates(answer({ 'nft.txt': listing, 'nft.json': ingress() }, '10.0.0.9', '198.51.100.1:80'))).toEqual(['left as itself']);
   });
 
+  it('everything of iptables-save, because it is not text, though nft lists nothing: any rule may have been there', () => {
+    const damaged = { 'iptables-save.txt': '\u0000\u0001\u0002\u0000\uFFFD', 'nft-ruleset.txt': '' };
+    const a = answer(damaged, '10.0.0.9', '198.51.100.1:80');
+    expect(a.verdict).toBe('cannot-tell');
+    expect(a.unknowns.join('\n')).toContain('the iptables rules of host/iptables-save.txt');
+    const whole = {
+      ...damaged,
+      'iptables-legacy-save.txt': '*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n',
+    };
+    expect(fates(answer(whole, '10.0.0.9', '198.51.100.1:80'))).toEqual(['left as itself']);
+  });
+
+  it('the end of iptables-save: what its last chain let pass, a rule behind it may not', () => {
+    const text = '*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A FORWARD -d 203.0.113.1/32 -j DROP\n';
+    expect(answer({ 'iptables-save.txt': text }, '10.0.0.9', '198.51.100.1:80').verdict).toBe('cannot-tell');
+    expect(first(answer({ 'iptables-save.txt': text }, '10.0.0.9', '203.0.113.1:80'))).toEqual(['dropped']);
+    expect(answer({ 'iptables-save.txt': `${text}COMMIT\n` }, '10.0.0.9', '198.51.100.1:80').verdict).toBe('yes');
+  });
+
   const ingress = (dev?: string, ...expr: object[]): string =>
     JSON.stringify({
       nftables: [
