@@ -11,7 +11,7 @@ import { differenceOf } from './difference.ts';
 import { placeName } from './failure.ts';
 import { patternsOf } from './pattern.ts';
 import { ask, isMisunderstood, requestOf } from './question.ts';
-import type { Fate } from './reach.ts';
+import type { Fate } from '../model/fate.ts';
 import { isSpaceError, readSpace, representative, type Space, type SpaceError } from './space.ts';
 import { trace } from './trace.ts';
 

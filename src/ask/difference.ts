@@ -2,7 +2,8 @@
 import type { World } from '../model/host.ts';
 import { mergeBoxes, offDiagonal, overlap, PARTS, sizeOf, without, type Box } from './box.ts';
 import { classAround, type ClassOptions } from './classes.ts';
-import { fatesOf, type Fate } from './reach.ts';
+import type { Fate } from '../model/fate.ts';
+import { fatesOf } from './reach.ts';
 import { representative, type Space } from './space.ts';
 import type { Answer } from '../model/trace.ts';
 

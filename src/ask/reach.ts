@@ -1,10 +1,10 @@
 // What becomes of all packets of a space: classes that end alike are one fate. And who reaches which service.
 import { equal, formatEndpoint, type Addr } from '../net/addr.ts';
 import { formatProtocol, TCP } from '../net/proto.ts';
-import type { Span } from '../model/finding.ts';
+import type { Fate } from '../model/fate.ts';
 import type { World } from '../model/host.ts';
 import type { Pred } from '../model/ruleset.ts';
-import type { Answer, OutcomeKind, Trace, Verdict } from '../model/trace.ts';
+import type { Answer, Trace, Verdict } from '../model/trace.ts';
 import { mergeBoxes, sizeOf, type Box } from './box.ts';
 import { classesOf, type ClassOptions } from './classes.ts';
 import { placeName } from './failure.ts';
@@ -12,22 +12,6 @@ import { nameOf } from './name.ts';
 import { ask, isMisunderstood } from './question.ts';
 import type { Space } from './space.ts';
 import { trace } from './trace.ts';
-
-/** One end that packets of a space come to. */
-export interface Fate {
-  readonly verdict: Verdict;
-  readonly kind: OutcomeKind;
-  /** NODE[/NAMESPACE] */
-  readonly place: string;
-  /** The captured line that decided, where one did. */
-  readonly at?: Span;
-  readonly why: string;
-  readonly translated: boolean;
-  /** What the source became, where it was translated: its port is told where it is not the packet's own. */
-  readonly as?: string;
-  /** What the destination became, likewise. */
-  readonly to?: string;
-}
 
 /** Packets that come to the same ends. */
 export interface Reached {

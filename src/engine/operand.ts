@@ -280,14 +280,12 @@ export function sayValue(op: Operand, value: Value): string {
   if (typeof value !== 'number') return formatValue(value);
   const of = op.kind === 'bits' ? op.of : op;
   if (of.kind === 'field') {
-    if (ADDRESSES.has(of.field)) return formatAddr(value);
+    if (kindOf(of.field) === 'addr') return formatAddr(value);
     if (of.field === 'mark' || of.field === 'ctmark') return formatMark(value);
-    if (of.field === 'proto' || of.field === 'nexthdr' || of.field === 'ctproto') return formatProtocol(value);
+    if (kindOf(of.field) === 'proto') return formatProtocol(value);
   }
   return formatValue(value);
 }
-
-const ADDRESSES = new Set<string>(['src', 'dst', 'ctorigsrc', 'ctorigdst', 'ctreplsrc', 'ctrepldst']);
 
 /** How near a key came to an element: the values, and where it helps the element that differs in one component only. */
 export function sayMissing(key: readonly Operand[], values: readonly Value[], set: LiveNftSet | undefined): string {

@@ -1,24 +1,13 @@
 // What becomes of all packets of a space, as a table; who reaches which service, as a matrix; what two captures do otherwise.
 import type { FatesAnswer } from '../model/reached.ts';
-import type { Span } from '../model/finding.ts';
+import type { Fate } from '../model/fate.ts';
 import type { Verdict } from '../model/trace.ts';
 import { box, packets as packetsOf, type BoxSaid } from './blocks.ts';
 import { PLAIN, type Palette } from './palette.ts';
 import { location } from './phrase.ts';
 
-export interface FateSaid {
-  readonly verdict: Verdict;
-  readonly kind: string;
-  readonly place: string;
-  readonly at?: Span;
-  readonly why: string;
-  readonly translated: boolean;
-  readonly as?: string;
-  readonly to?: string;
-}
-
 export interface ReachedSaid {
-  readonly fates: readonly FateSaid[];
+  readonly fates: readonly Fate[];
   readonly boxes: readonly BoxSaid[];
   readonly packets: bigint;
   readonly inexact?: string;
@@ -56,7 +45,7 @@ function coloured(text: string, verdict: Verdict, palette: Palette): string {
 }
 
 /** `DELIVERED at node1/web, destination 10.244.1.7:9376, source 192.168.21.20` */
-export function fate(f: FateSaid): string {
+export function fate(f: Fate): string {
   const ended = `${f.kind.toUpperCase().replaceAll('-', ' ')} at ${f.place}`;
   const changed = `${f.to === undefined ? '' : `, destination ${f.to}`}${f.translated ? `, source ${f.as ?? 'translated'}` : ''}`;
   // where no line decided, the reason does
@@ -98,8 +87,8 @@ export function matrixText({ services, rows }: MatrixSaid, palette: Palette = PL
 
 export interface DifferenceSaid {
   readonly differing: readonly {
-    readonly a: readonly FateSaid[];
-    readonly b: readonly FateSaid[];
+    readonly a: readonly Fate[];
+    readonly b: readonly Fate[];
     readonly boxes: readonly BoxSaid[];
     readonly packets: bigint;
   }[];
@@ -134,7 +123,7 @@ export function differenceText({ differing, packets, classes, open }: Difference
 
 /** The same for programs. */
 export function differenceJson({ differing, packets, classes, open }: DifferenceSaid): unknown {
-  const bare = (fates: readonly FateSaid[]): unknown => fates.map(({ at, ...f }) => ({ ...f, ...(at && { at: location(at) }) }));
+  const bare = (fates: readonly Fate[]): unknown => fates.map(({ at, ...f }) => ({ ...f, ...(at && { at: location(at) }) }));
   return {
     packets: packets.toString(),
     classes,
